@@ -1,0 +1,22 @@
+#pragma once
+#include <stdexcept>
+#include <string>
+
+namespace sonoray {
+
+/// A shape, an option or a value is wrong. The text names the argument, what was wanted, what came.
+struct ArgumentError : std::invalid_argument {
+  using std::invalid_argument::invalid_argument;
+};
+
+/// No such device, or a CUDA call failed.
+struct DeviceError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws ArgumentError(text) unless `ok`.
+inline void require(bool ok, const std::string& text) {
+  if (!ok) throw ArgumentError(text);
+}
+
+}  // namespace sonoray

@@ -1,0 +1,139 @@
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/for_each.h"
+
+// Own threads rather than OpenMP: torch ships libgomp under its plain name, and sharing it lets
+// torch.set_num_threads change ours. The pool is the core's only state; a forked child starts a new one.
+
+namespace sonoray {
+namespace {
+
+struct Job {
+  std::int64_t n, grain;
+  RangeTask task;
+  void* context;
+  std::atomic<std::int64_t> next{0};
+  std::mutex error_lock;
+  std::exception_ptr error;
+
+  void work() {
+    for (;;) {
+      const std::int64_t begin = next.fetch_add(grain);
+      if (begin >= n) return;
+      try {
+        task(context, begin, begin + grain < n ? begin + grain : n);
+      } catch (...) {
+        std::lock_guard<std::mutex> hold(error_lock);
+        if (!error) error = std::current_exception();
+        next = n;
+      }
+    }
+  }
+};
+
+thread_local bool inside_task = false;
+
+class Pool {
+ public:
+  ~Pool() {
+    {
+      std::lock_guard<std::mutex> hold(lock_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    for (auto& t : threads_) t.join();
+  }
+
+  /// False when another caller is using the pool.
+  bool try_run(Job& job, int helpers) {
+    std::unique_lock<std::mutex> one_caller(caller_, std::try_to_lock);
+    if (!one_caller.owns_lock()) return false;
+    {
+      std::lock_guard<std::mutex> hold(lock_);
+      while (static_cast<int>(threads_.size()) < helpers) {
+        const int rank = static_cast<int>(threads_.size());
+        threads_.emplace_back([this, rank, seen = ticket_] { loop(rank, seen); });
+      }
+      job_ = &job;
+      helpers_ = helpers;
+      active_ = static_cast<int>(threads_.size());
+      ++ticket_;
+    }
+    wake_.notify_all();
+    inside_task = true;
+    job.work();
+    inside_task = false;
+    std::unique_lock<std::mutex> hold(lock_);
+    done_.wait(hold, [this] { return active_ == 0; });
+    return true;
+  }
+
+ private:
+  void loop(int rank, std::uint64_t seen) {
+    inside_task = true;
+    std::unique_lock<std::mutex> hold(lock_);
+    for (;;) {
+      wake_.wait(hold, [&] { return stop_ || ticket_ != seen; });
+      if (stop_) return;
+      seen = ticket_;
+      Job* job = rank < helpers_ ? job_ : nullptr;
+      hold.unlock();
+      if (job) job->work();
+      hold.lock();
+      if (--active_ == 0) done_.notify_all();
+    }
+  }
+
+  std::mutex caller_, lock_;
+  std::condition_variable wake_, done_;
+  std::vector<std::thread> threads_;
+  Job* job_ = nullptr;
+  int helpers_ = 0, active_ = 0;
+  std::uint64_t ticket_ = 0;
+  bool stop_ = false;
+};
+
+std::mutex pool_lock;
+Pool* pool_instance = nullptr;
+
+Pool& pool() {
+  std::lock_guard<std::mutex> hold(pool_lock);
+  if (!pool_instance) {
+    pool_instance = new Pool;  // never destroyed: joining threads while a process exits can hang
+    static const bool registered = [] {
+      // The child has none of the parent's threads: forget them and start anew when needed.
+      pthread_atfork([] { pool_lock.lock(); }, [] { pool_lock.unlock(); },
+                     [] { pool_instance = nullptr; pool_lock.unlock(); });
+      return true;
+    }();
+    (void)registered;
+  }
+  return *pool_instance;
+}
+
+}  // namespace
+
+int thread_count(const Cpu& exec) {
+  if (exec.threads > 0) return exec.threads;
+  const unsigned n = std::thread::hardware_concurrency();
+  return n ? static_cast<int>(n) : 1;
+}
+
+void run_ranges(const Cpu& exec, std::int64_t n, std::int64_t grain, RangeTask task, void* context) {
+  if (n <= 0) return;
+  Job job{n, grain > 0 ? grain : 1, task, context};
+  const std::int64_t ranges = (n + job.grain - 1) / job.grain;
+  const int threads = static_cast<int>(std::min<std::int64_t>(thread_count(exec), ranges));
+  if (threads <= 1 || inside_task || !pool().try_run(job, threads - 1)) job.work();
+  if (job.error) std::rethrow_exception(job.error);
+}
+
+}  // namespace sonoray

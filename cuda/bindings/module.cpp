@@ -1,0 +1,15 @@
+#include <cstdint>
+
+#include "bindings/bind_core.h"
+#include "bindings/device_arrays.h"
+#include "bindings/memory.h"
+
+using namespace sonoray;
+using bindings::Device;
+
+NB_MODULE(_cuda, m) {
+  m.doc() = "Compiled core of sonoray on CUDA devices.";
+  bindings::translate_errors(m);
+  bindings::bind_core<Device>(m);
+  bindings::bind_memory(m);
+}

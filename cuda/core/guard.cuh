@@ -1,0 +1,34 @@
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <string>
+
+#include "core/error.h"
+#include "core/exec.h"
+
+namespace sonoray {
+
+inline void check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // clear it, so that the next call does not report this one again
+  throw DeviceError(std::string("CUDA, ") + what + ": " + cudaGetErrorString(status));
+}
+
+inline cudaStream_t stream_of(const Cuda& exec) { return static_cast<cudaStream_t>(exec.stream); }
+
+/// Makes a device current and puts the caller's back; its destructor never throws.
+class DeviceGuard {
+ public:
+  explicit DeviceGuard(int device) {
+    check(cudaGetDevice(&previous_), "cudaGetDevice");
+    if (device != previous_) check(cudaSetDevice(device), "cudaSetDevice");
+  }
+  ~DeviceGuard() { cudaSetDevice(previous_); }
+  DeviceGuard(const DeviceGuard&) = delete;
+  DeviceGuard& operator=(const DeviceGuard&) = delete;
+
+ private:
+  int previous_ = 0;
+};
+
+}  // namespace sonoray

@@ -1,0 +1,1 @@
+"""How it was measured: probe, transmits, and the samples they gave."""

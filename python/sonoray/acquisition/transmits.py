@@ -1,0 +1,181 @@
+"""Transmits: how the elements fired, and when the wave passes a reference point.
+
+Time zero of a transmit is when its ideal wavefront passes ``origin`` (by default the coordinate origin) —
+for plane, diverging and focused waves — or when a delay of zero fires, for single elements and free delays.
+`ChannelData.start_time` counts from there.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._checks import array, count, freeze, option, scalar
+from ..errors import ArgumentError
+from .probes import Probe
+
+KINDS = ("plane", "diverging", "focused", "element", "delays")
+
+
+@dataclass(frozen=True, eq=False)
+class Transmit:
+    """One transmit event. Use the class methods; the constructor takes what they compute.
+
+    Parameters
+    ----------
+    kind : {"plane", "diverging", "focused", "element", "delays"}
+    direction : (3,) float64, optional
+        Unit propagation direction of a plane wave.
+    focus : (3,) float64 [m], optional
+        Focal point, or the virtual source of a diverging wave.
+    element : int, optional
+        Index of the single firing element.
+    delays : (n_elements,) float64 [s], optional
+        Free firing times.
+    apodization : (n_elements,) float64, optional
+        Weight of each element; signed weights express codes (Hadamard). Default all ones.
+    origin : (3,) float64 [m]
+        Where the wavefront is at time zero.
+
+    Raises
+    ------
+    ArgumentError
+        Missing or superfluous arguments for the kind, NaN, or values in the wrong unit.
+    """
+
+    kind: str
+    direction: NDArray[np.float64] | None = None
+    focus: NDArray[np.float64] | None = None
+    element: int | None = None
+    delays: NDArray[np.float64] | None = None
+    apodization: NDArray[np.float64] | None = None
+    origin: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        option("kind", self.kind, KINDS)
+        needed = {"plane": "direction", "diverging": "focus", "focused": "focus", "element": "element"}
+        needs = needed.get(self.kind, "delays")
+        for name in ("direction", "focus", "element", "delays"):
+            if (getattr(self, name) is not None) != (name == needs):
+                verb = "needs" if name == needs else "takes no"
+                raise ArgumentError(f"{name}: a {self.kind!r} transmit {verb} {name}")
+        if self.direction is not None:
+            direction = array("direction", self.direction, (3,))
+            length = np.linalg.norm(direction)
+            if length < 1e-12:
+                raise ArgumentError("direction: expected a non-zero vector, got zero")
+            set_(self, "direction", freeze(direction / length))
+        if self.focus is not None:
+            set_(self, "focus", freeze(array("focus", self.focus, (3,), low=-2, high=2, unit="m")))
+        if self.element is not None:
+            set_(self, "element", count("element", self.element, 0, 65535))
+        if self.delays is not None:
+            set_(self, "delays", freeze(array("delays", self.delays, (None,), low=-1e-2, high=1e-2, unit="s")))
+        if self.apodization is not None:
+            weights = freeze(array("apodization", self.apodization, (None,), low=-1e6, high=1e6, unit="(weight)"))
+            if not weights.any():
+                raise ArgumentError("apodization: expected at least one firing element, got all zero")
+            set_(self, "apodization", weights)
+        set_(self, "origin", freeze(array("origin", self.origin, (3,), low=-2, high=2, unit="m")))
+
+    @classmethod
+    def plane(cls, angle: float = 0.0, *, elevation: float = 0.0, **options: Any) -> "Transmit":
+        """Plane wave at ``angle`` [rad] from +z towards +x, and ``elevation`` [rad] towards +y."""
+        a = scalar("angle", angle, -np.pi / 2, np.pi / 2, "rad")
+        e = scalar("elevation", elevation, -np.pi / 2, np.pi / 2, "rad")
+        direction = np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)])
+        return cls("plane", direction=direction, **options)
+
+    @classmethod
+    def diverging(cls, source: Any, **options: Any) -> "Transmit":
+        """Diverging wave from a virtual ``source`` (3,) [m] behind the array."""
+        return cls("diverging", focus=source, **options)
+
+    @classmethod
+    def focused(cls, focus: Any, **options: Any) -> "Transmit":
+        """Wave converging on ``focus`` (3,) [m] in front of the array."""
+        return cls("focused", focus=focus, **options)
+
+    @classmethod
+    def single(cls, element: int, **options: Any) -> "Transmit":
+        """One element fires at time zero; a set of these is the full synthetic aperture."""
+        return cls("element", element=element, **options)
+
+    @classmethod
+    def free(cls, delays: Any, **options: Any) -> "Transmit":
+        """Elements fire at ``delays`` (n_elements,) [s]."""
+        return cls("delays", delays=delays, **options)
+
+    def firing_times(self, probe: Probe, sound_speed: float) -> NDArray[np.float64]:
+        """When each element fires, counted from the transmit's time zero.
+
+        Parameters
+        ----------
+        probe : Probe
+        sound_speed : float [m/s]
+            That the sequence assumed when it computed its delays.
+
+        Returns
+        -------
+        (n_elements,) float64 [s]
+            NaN where the element does not fire.
+
+        Raises
+        ------
+        ArgumentError
+            The transmit does not fit the probe.
+        """
+        n = probe.n_elements
+        if self.kind == "delays":
+            assert self.delays is not None
+            if len(self.delays) != n:
+                raise ArgumentError(f"delays: expected {n} values for this probe, got {len(self.delays)}")
+            times = self.delays.copy()
+        elif self.kind == "element":
+            assert self.element is not None
+            if self.element >= n:
+                raise ArgumentError(f"element: expected below {n} for this probe, got {self.element}")
+            times = np.full(n, np.nan)
+            times[self.element] = 0.0
+        elif self.kind == "plane":
+            times = (probe.positions - self.origin) @ self.direction / sound_speed
+        else:
+            assert self.focus is not None
+            to_focus = np.linalg.norm(probe.positions - self.focus, axis=1)
+            at_origin = np.linalg.norm(self.origin - self.focus)
+            sign = 1.0 if self.kind == "diverging" else -1.0
+            times = sign * (to_focus - at_origin) / sound_speed
+        if self.apodization is not None:
+            if len(self.apodization) != n:
+                raise ArgumentError(f"apodization: expected {n} weights for this probe, got {len(self.apodization)}")
+            times = np.where(self.apodization != 0, times, np.nan)
+        return np.asarray(times, np.float64)
+
+    def weights(self, probe: Probe) -> NDArray[np.float64]:
+        """Apodization of each element, (n_elements,) float64; zero where it does not fire."""
+        weights = np.ones(probe.n_elements) if self.apodization is None else np.array(self.apodization)
+        fires = np.isfinite(self.firing_times(probe, 1540.0))
+        return np.where(fires, weights, 0.0)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Transmit):
+            return NotImplemented
+        if (self.kind, self.element) != (other.kind, other.element):
+            return False
+        names = ("direction", "focus", "delays", "apodization", "origin")
+        pairs = [(getattr(self, n), getattr(other, n)) for n in names]
+        return all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def full_synthetic_aperture(probe: Probe) -> list[Transmit]:
+    """One single-element transmit for each element of ``probe``."""
+    return [Transmit.single(i) for i in range(probe.n_elements)]
+
+
+def plane_waves(angles: Any) -> list[Transmit]:
+    """One plane wave for each of ``angles`` [rad]."""
+    return [Transmit.plane(a) for a in np.atleast_1d(np.asarray(angles, float))]

@@ -1,0 +1,1 @@
+"""Arrival times and the beamformers that use them."""

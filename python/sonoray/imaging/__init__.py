@@ -1,0 +1,1 @@
+"""From samples on points to a picture, and how good it is."""

@@ -1,0 +1,1 @@
+"""What is out there: grids, media on them, and media with known answers."""

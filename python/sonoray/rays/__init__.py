@@ -1,0 +1,1 @@
+"""How waves travel: travel times from the eikonal equation."""
