@@ -178,5 +178,5 @@ class SectorGrid:
     def points(self) -> NDArray[np.float64]:
         """Cartesian positions, (n_angles, n_ranges, 3) float64 [m]."""
         a, r = np.meshgrid(self.angles, self.ranges, indexing="ij")
-        offsets: NDArray[np.float64] = np.stack([r * np.sin(a), np.zeros_like(r), r * np.cos(a)], axis=-1)
-        return offsets + np.asarray(self.apex)
+        offsets = np.stack([r * np.sin(a), np.zeros_like(r), r * np.cos(a)], axis=-1)
+        return np.asarray(offsets + np.asarray(self.apex), np.float64)
