@@ -6,6 +6,7 @@ from .acquisition.channel_data import ChannelData
 from .acquisition.probes import Probe
 from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
 from .errors import ArgumentError, DeviceError, Error, FormatError, MissingExtraError
+from .io import read, read_medium, read_scatterers, write
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
 
@@ -26,7 +27,11 @@ __all__ = [
     "devices",
     "full_synthetic_aperture",
     "plane_waves",
+    "read",
+    "read_medium",
+    "read_scatterers",
     "to_device",
     "to_host",
     "water_sound_speed",
+    "write",
 ]
