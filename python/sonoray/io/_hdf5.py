@@ -1,8 +1,10 @@
 """HDF5 files, opened with distrust: only plain data inside the file itself, and no more than it can hold."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -31,12 +33,10 @@ class Hdf5:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._budget = Budget(path)
-        try:
+        with self._guard("expected an HDF5 file"):
             self._file = h5py.File(path, "r", locking=False)
-        except Exception as error:  # h5py raises many types on damaged files; none of them is the caller's fault
-            raise self._damaged("expected an HDF5 file", error) from None
 
-    def __enter__(self) -> "Hdf5":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -47,33 +47,34 @@ class Hdf5:
     ) -> None:
         self._file.close()
 
-    def _damaged(self, what: str, error: object) -> FormatError:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return FormatError(
-            f"{self._path}: {what}: {reason}; the file is truncated or damaged"
-        )
+    @contextmanager
+    def _guard(self, what: str) -> Iterator[None]:
+        """On damaged files h5py raises nearly every exception type there is; all of them mean the same here."""
+        try:
+            yield
+        except FormatError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise FormatError(
+                f"{self._path}: {what}: {reason}; the file is truncated or damaged"
+            ) from None
 
     def members(self, path: str = "") -> tuple[str, ...]:
         """Names inside the group ``path``; empty for a dataset."""
         node = self._node(path)
-        if not isinstance(node, h5py.Group):
-            return ()
-        try:
-            return tuple(node)
-        except Exception as error:
-            raise self._damaged(f"members of {path or '/'}", error) from None
+        with self._guard(f"members of {path or '/'}"):
+            return tuple(node) if isinstance(node, h5py.Group) else ()
 
     def has(self, path: str) -> bool:
         """Whether there is something at ``path``."""
         parent, _, name = path.rpartition("/")
-        if parent and not self.has(parent):
-            return False
-        return name in self.members(parent)
+        return (not parent or self.has(parent)) and name in self.members(parent)
 
     def attribute(self, name: str, path: str = "") -> Any:
         """Attribute ``name`` of the object at ``path`` as a number or text; None when absent."""
         node = self._node(path)
-        try:
+        with self._guard(f"attribute {path}@{name}"):
             if name not in node.attrs:
                 return None
             handle = node.attrs.get_id(name)
@@ -84,10 +85,6 @@ class Hdf5:
                 )
             value = np.asarray(node.attrs[name]).reshape(-1)[0]
             return value.decode("utf-8") if isinstance(value, bytes) else value.item()
-        except FormatError:
-            raise
-        except Exception as error:
-            raise self._damaged(f"attribute {path}@{name}", error) from None
 
     def shape(self, path: str) -> tuple[int, ...]:
         """Shape of the dataset at ``path``."""
@@ -104,7 +101,7 @@ class Hdf5:
         shape = tuple(node.shape)
         picked = shape if rows is None or not shape else (len(rows), *shape[1:])
         self._budget.take(path, picked, dtype.itemsize)
-        try:
+        with self._guard(f"values of {path}"):
             if rows is None:
                 values = np.asarray(node[()])
             else:
@@ -112,13 +109,11 @@ class Hdf5:
                 for i, row in enumerate(rows):
                     values[i] = node[int(row)]
             return values.view(dtype) if node.dtype.kind == "V" else values
-        except Exception as error:
-            raise self._damaged(f"values of {path}", error) from None
 
     def _node(self, path: str) -> Any:
         """Object at ``path``, reached by hard links only."""
         node: Any = self._file
-        try:
+        with self._guard(path):
             for name in filter(None, path.split("/")):
                 if not isinstance(node, h5py.Group) or name not in node:
                     raise FormatError(
@@ -130,11 +125,7 @@ class Hdf5:
                         f"{self._path}: {path}: expected data in this file, got a {type(link).__name__}"
                     )
                 node = node[name]
-            return node
-        except FormatError:
-            raise
-        except Exception as error:
-            raise self._damaged(path, error) from None
+        return node
 
     def _dataset(self, path: str) -> Any:
         node = self._node(path)
@@ -142,7 +133,7 @@ class Hdf5:
             raise FormatError(
                 f"{self._path}: {path}: expected a dataset, got a {type(node).__name__.lower()}"
             )
-        try:
+        with self._guard(path):
             if node.is_virtual or node.external or node.shape is None:
                 raise FormatError(
                     f"{self._path}: {path}: expected data in this file, got virtual or external storage"
@@ -153,14 +144,10 @@ class Hdf5:
                 self._budget.check(f"{path}: one chunk", node.chunks, item)
             plan = node.id.get_create_plist()
             used = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
-        except FormatError:
-            raise
-        except Exception as error:
-            raise self._damaged(path, error) from None
-        if not used <= _FILTERS:
-            raise FormatError(
-                f"{self._path}: {path}: expected built-in HDF5 filters, got numbers {sorted(used)}"
-            )
+            if not used <= _FILTERS:
+                raise FormatError(
+                    f"{self._path}: {path}: expected built-in filters, got numbers {sorted(used)}"
+                )
         return node
 
 

@@ -213,7 +213,7 @@ class Mat5:
     def _matrix(self, body: memoryview, head: _Head, name: str, depth: int) -> Any:
         if depth > _MAX_DEPTH:
             raise self._damaged(f"{name}: more than {_MAX_DEPTH} nested structures")
-        if head.kind in _CLASSES:
+        if head.kind in _NUMERIC:
             return self._numeric(body, head, name)
         if head.kind == _CHAR:
             kind, data, _ = self._element(body, head.end)
@@ -227,7 +227,7 @@ class Mat5:
     def _numeric(
         self, body: memoryview, head: _Head, name: str
     ) -> np.ndarray[Any, Any]:
-        target = np.dtype(_CLASSES[head.kind])
+        """Numbers as they are stored: MATLAB keeps doubles that are whole numbers in the smallest integer type."""
         parts, at = [], head.end
         for _ in range(2 if head.is_complex else 1):
             kind, data, at = self._element(body, at)
@@ -236,15 +236,11 @@ class Mat5:
                 raise self._damaged(
                     f"{name}: expected {head.shape} values, got {stored.size}"
                 )
-            if stored.dtype != target:
-                self._budget.take(name, stored.shape, target.itemsize)
-                with np.errstate(invalid="ignore"):
-                    stored = stored.astype(target)
-            parts.append(stored)
+            parts.append(stored.astype(stored.dtype.newbyteorder("="), copy=False))
         if head.is_complex:
-            result = np.empty(
-                parts[0].size, np.complex64 if target == np.float32 else np.complex128
-            )
+            double = max(p.dtype.itemsize for p in parts) > 4
+            self._budget.take(name, head.shape, 16 if double else 8)
+            result = np.empty(parts[0].size, np.complex128 if double else np.complex64)
             result.real, result.imag = parts
             parts = [result]
         return parts[0].reshape(head.shape, order="F")
