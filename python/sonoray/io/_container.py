@@ -19,15 +19,11 @@ def header_of(path: Path) -> bytes:
     """First kilobyte of a regular, non-empty file; anything else is a FormatError (a missing file is not)."""
     if not stat.S_ISREG(path.stat().st_mode):
         kind = "a directory" if path.is_dir() else "a special file"
-        raise FormatError(
-            f"{path}: expected a data file, got {kind}; give the path of one file"
-        )
+        raise FormatError(f"{path}: expected a data file, got {kind}; give the path of one file")
     with open(path, "rb") as file:
         header = file.read(1024)
     if not header:
-        raise FormatError(
-            f"{path}: expected a data file, got an empty file; copy or download it again"
-        )
+        raise FormatError(f"{path}: expected a data file, got an empty file; copy or download it again")
     return header
 
 
@@ -86,9 +82,7 @@ class Container:
     def members(self, path: str = "") -> tuple[str, ...]:
         """Names of the variables, of a structure's fields or of a group's members."""
         if self._hdf5 is not None:
-            return tuple(
-                n for n in self._hdf5.members(path.replace(".", "/")) if n != "#refs#"
-            )
+            return tuple(n for n in self._hdf5.members(path.replace(".", "/")) if n != "#refs#")
         if not path:
             assert self._mat5 is not None
             return self._mat5.names
@@ -126,18 +120,14 @@ class Container:
             return values.T if self.matlab else values
         values = self._value(path)
         if not isinstance(values, np.ndarray):
-            raise FormatError(
-                f"{self.path}: {path}: expected numbers, got {type(values).__name__}"
-            )
+            raise FormatError(f"{self.path}: {path}: expected numbers, got {type(values).__name__}")
         return values if last is None else values[..., last]
 
     def numbers(self, path: str) -> NDArray[np.float64]:
         """All values at ``path`` as float64 in one row."""
         values = self.array(path)
         if values.dtype.kind not in "biuf":
-            raise FormatError(
-                f"{self.path}: {path}: expected real numbers, got {values.dtype}"
-            )
+            raise FormatError(f"{self.path}: {path}: expected real numbers, got {values.dtype}")
         return np.asarray(values, np.float64).ravel(order="F" if self.matlab else "C")
 
     def number(self, path: str, default: float | None = None) -> float:
@@ -147,25 +137,19 @@ class Container:
             return default
         if values.size != 1:
             found = "nothing" if not values.size else f"{values.size} values"
-            raise FormatError(
-                f"{self.path}: {path}: expected one number, got {found}; pass it as an option of read()"
-            )
+            raise FormatError(f"{self.path}: {path}: expected one number, got {found}; pass it as an option of read()")
         return float(values[0])
 
     def _value(self, path: str) -> Any:
         assert self._mat5 is not None
         names = path.replace("/", ".").split(".")
         if names[0] not in self._mat5.names:
-            raise FormatError(
-                f"{self.path}: expected a variable {names[0]!r}, got {', '.join(self._mat5.names)}"
-            )
+            raise FormatError(f"{self.path}: expected a variable {names[0]!r}, got {', '.join(self._mat5.names)}")
         if names[0] not in self._loaded:
             self._loaded[names[0]] = self._mat5.load(names[0])
         value = self._loaded[names[0]]
         for i, name in enumerate(names[1:], 1):
             if not isinstance(value, dict) or name not in value:
-                raise FormatError(
-                    f"{self.path}: expected a field {name!r} in {'.'.join(names[:i])}, which has none"
-                )
+                raise FormatError(f"{self.path}: expected a field {name!r} in {'.'.join(names[:i])}, which has none")
             value = value[name]
         return value

@@ -56,9 +56,7 @@ class Hdf5:
             raise
         except Exception as error:  # noqa: BLE001
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise FormatError(
-                f"{self._path}: {what}: {reason}; the file is truncated or damaged"
-            ) from None
+            raise FormatError(f"{self._path}: {what}: {reason}; the file is truncated or damaged") from None
 
     def members(self, path: str = "") -> tuple[str, ...]:
         """Names inside the group ``path``; empty for a dataset."""
@@ -80,9 +78,7 @@ class Hdf5:
             handle = node.attrs.get_id(name)
             self._budget.take(f"{path}@{name}", handle.shape, handle.dtype.itemsize)
             if handle.dtype.kind not in "biufS" or handle.shape not in ((), (1,)):
-                raise FormatError(
-                    f"{self._path}: {path}@{name}: expected a number or text, got {handle.dtype}"
-                )
+                raise FormatError(f"{self._path}: {path}@{name}: expected a number or text, got {handle.dtype}")
             value = np.asarray(node.attrs[name]).reshape(-1)[0]
             return value.decode("utf-8") if isinstance(value, bytes) else value.item()
 
@@ -95,9 +91,7 @@ class Hdf5:
         node = self._dataset(path)
         dtype = _plain_dtype(node.dtype)
         if dtype is None:
-            raise FormatError(
-                f"{self._path}: {path}: expected numbers, got data type {node.dtype}"
-            )
+            raise FormatError(f"{self._path}: {path}: expected numbers, got data type {node.dtype}")
         shape = tuple(node.shape)
         picked = shape if rows is None or not shape else (len(rows), *shape[1:])
         self._budget.take(path, picked, dtype.itemsize)
@@ -116,28 +110,20 @@ class Hdf5:
         with self._guard(path):
             for name in filter(None, path.split("/")):
                 if not isinstance(node, h5py.Group) or name not in node:
-                    raise FormatError(
-                        f"{self._path}: expected {path}, which the file lacks"
-                    )
+                    raise FormatError(f"{self._path}: expected {path}, which the file lacks")
                 link = node.get(name, getlink=True)
                 if not isinstance(link, h5py.HardLink):
-                    raise FormatError(
-                        f"{self._path}: {path}: expected data in this file, got a {type(link).__name__}"
-                    )
+                    raise FormatError(f"{self._path}: {path}: expected data in this file, got a {type(link).__name__}")
                 node = node[name]
         return node
 
     def _dataset(self, path: str) -> Any:
         node = self._node(path)
         if not isinstance(node, h5py.Dataset):
-            raise FormatError(
-                f"{self._path}: {path}: expected a dataset, got a {type(node).__name__.lower()}"
-            )
+            raise FormatError(f"{self._path}: {path}: expected a dataset, got a {type(node).__name__.lower()}")
         with self._guard(path):
             if node.is_virtual or node.external or node.shape is None:
-                raise FormatError(
-                    f"{self._path}: {path}: expected data in this file, got virtual or external storage"
-                )
+                raise FormatError(f"{self._path}: {path}: expected data in this file, got virtual or external storage")
             item = node.dtype.itemsize
             self._budget.check(path, node.shape, item)
             if node.chunks:
@@ -145,9 +131,7 @@ class Hdf5:
             plan = node.id.get_create_plist()
             used = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
             if not used <= _FILTERS:
-                raise FormatError(
-                    f"{self._path}: {path}: expected built-in filters, got numbers {sorted(used)}"
-                )
+                raise FormatError(f"{self._path}: {path}: expected built-in filters, got numbers {sorted(used)}")
         return node
 
 
@@ -156,11 +140,6 @@ def _plain_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
     if dtype.kind in "biufcS":
         return dtype
     pairs = (("real", "imag"), ("r", "i"))
-    if (
-        dtype.names in pairs
-        and dtype[0] == dtype[1]
-        and dtype[0].kind == "f"
-        and dtype[0].itemsize in (4, 8)
-    ):
+    if dtype.names in pairs and dtype[0] == dtype[1] and dtype[0].kind == "f" and dtype[0].itemsize in (4, 8):
         return np.dtype(f"c{2 * dtype[0].itemsize}").newbyteorder(dtype[0].byteorder)
     return None

@@ -21,20 +21,22 @@ from ..errors import FormatError
 from ._budget import Budget
 
 _MATRIX, _COMPRESSED = 14, 15
-_STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
-           16: "u1", 17: "u2", 18: "u4"}  # fmt: skip
-_CLASSES = {
-    6: "f8",
+_STORED = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
     7: "f4",
-    8: "i1",
-    9: "u1",
-    10: "i2",
-    11: "u2",
-    12: "i4",
-    13: "u4",
-    14: "i8",
-    15: "u8",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+    16: "u1",
+    17: "u2",
 }
+_STORED |= {16: "u1", 17: "u2", 18: "u4"}  # UTF-8, UTF-16, UTF-32
+_NUMERIC = range(6, 16)  # double, single, int8 … uint64
 _CELL, _STRUCT, _CHAR = 1, 2, 4
 _HEAD = 4096  # bytes of a compressed element unpacked to learn its name
 _MAX_DEPTH = 8
@@ -79,9 +81,7 @@ class Mat5:
         with open(path, "rb") as file:
             header = file.read(128)
             if not is_mat5(header):
-                raise FormatError(
-                    f"{path}: expected a MATLAB level 5 header, got {header[:16]!r}"
-                )
+                raise FormatError(f"{path}: expected a MATLAB level 5 header, got {header[:16]!r}")
             self._order = "<" if header[126:128] == b"IM" else ">"
             self._entries = self._index(file)
 
@@ -102,16 +102,12 @@ class Mat5:
             file.seek(entry.offset)
             raw = file.read(entry.n_bytes)
         if len(raw) < entry.n_bytes:
-            raise self._damaged(
-                f"{name}: expected {entry.n_bytes} bytes, the file ends after {len(raw)}"
-            )
+            raise self._damaged(f"{name}: expected {entry.n_bytes} bytes, the file ends after {len(raw)}")
         body = memoryview(self._inflate(name, raw) if entry.compressed else raw)
         return self._matrix(body, self._head(body), name, 0)
 
     def _damaged(self, what: str) -> FormatError:
-        return FormatError(
-            f"{self._path}: {what}; the file is damaged or not a MATLAB level 5 file"
-        )
+        return FormatError(f"{self._path}: {what}; the file is damaged or not a MATLAB level 5 file")
 
     def _index(self, file: Any) -> dict[str, _Entry]:
         entries: dict[str, _Entry] = {}
@@ -120,21 +116,15 @@ class Mat5:
             file.seek(offset)
             kind, n_bytes = struct.unpack(self._order + "II", file.read(8))
             if kind not in (_MATRIX, _COMPRESSED):
-                raise self._damaged(
-                    f"expected a variable at byte {offset}, got data type {kind}"
-                )
+                raise self._damaged(f"expected a variable at byte {offset}, got data type {kind}")
             if offset + 8 + n_bytes > size:
-                raise self._damaged(
-                    f"a variable at byte {offset} needs {n_bytes} bytes, {size - offset - 8} are left"
-                )
+                raise self._damaged(f"a variable at byte {offset} needs {n_bytes} bytes, {size - offset - 8} are left")
             start = file.read(min(n_bytes, _HEAD))
             if kind == _COMPRESSED:
                 start = self._start_of(start)[8:]
             head = self._head(memoryview(start))
             if head.name:
-                entries[head.name] = _Entry(
-                    offset + 8, n_bytes, kind == _COMPRESSED, head.shape
-                )
+                entries[head.name] = _Entry(offset + 8, n_bytes, kind == _COMPRESSED, head.shape)
             offset += 8 + n_bytes
         if offset != size and offset + 8 > size and size - offset > 7:
             raise self._damaged("trailing bytes")
@@ -155,9 +145,7 @@ class Mat5:
             raise self._damaged(f"{name}: compressed data ends early")
         kind, n_bytes = struct.unpack(self._order + "II", start[:8])
         if kind != _MATRIX:
-            raise self._damaged(
-                f"{name}: expected a matrix in the compressed data, got data type {kind}"
-            )
+            raise self._damaged(f"{name}: expected a matrix in the compressed data, got data type {kind}")
         self._budget.take(name, (n_bytes,))
         stream = zlib.decompressobj()
         try:
@@ -166,9 +154,7 @@ class Mat5:
         except zlib.error as error:
             raise self._damaged(f"{name}: compressed data: {error}") from None
         if len(body) != n_bytes + 8 or rest or not stream.eof:
-            raise self._damaged(
-                f"{name}: expected {n_bytes} bytes after unpacking, got {len(body) - 8}"
-            )
+            raise self._damaged(f"{name}: expected {n_bytes} bytes after unpacking, got {len(body) - 8}")
         return memoryview(body)[8:]
 
     def _element(self, body: memoryview, at: int) -> tuple[int, memoryview, int]:
@@ -182,19 +168,15 @@ class Mat5:
                 raise self._damaged(f"a short element declares {n_bytes} bytes")
             return kind, body[at + 4 : at + 4 + n_bytes], at + 8
         if at + 8 + n_bytes > len(body):
-            raise self._damaged(
-                f"an element needs {n_bytes} bytes, {len(body) - at - 8} are left"
-            )
+            raise self._damaged(f"an element needs {n_bytes} bytes, {len(body) - at - 8} are left")
         return word, body[at + 8 : at + 8 + n_bytes], at + 8 + n_bytes + (-n_bytes) % 8
 
     def _numbers(self, kind: int, data: memoryview) -> np.ndarray[Any, Any]:
         if kind not in _STORED:
             raise self._damaged(f"expected numbers, got data type {kind}")
-        dtype = np.dtype(_STORED[kind]).newbyteorder(self._order)
+        dtype = np.dtype(_STORED[kind]).newbyteorder("<" if self._order == "<" else ">")
         if len(data) % dtype.itemsize:
-            raise self._damaged(
-                f"{len(data)} bytes do not hold whole {dtype.name} values"
-            )
+            raise self._damaged(f"{len(data)} bytes do not hold whole {dtype.name} values")
         return np.frombuffer(data, dtype)
 
     def _head(self, body: memoryview) -> _Head:
@@ -224,18 +206,14 @@ class Mat5:
             return self._nested(body, head, name, depth)
         return None  # sparse, functions and objects: nothing that channel data needs
 
-    def _numeric(
-        self, body: memoryview, head: _Head, name: str
-    ) -> np.ndarray[Any, Any]:
+    def _numeric(self, body: memoryview, head: _Head, name: str) -> np.ndarray[Any, Any]:
         """Numbers as they are stored: MATLAB keeps doubles that are whole numbers in the smallest integer type."""
         parts, at = [], head.end
         for _ in range(2 if head.is_complex else 1):
             kind, data, at = self._element(body, at)
             stored = self._numbers(kind, data)
             if stored.size != math.prod(head.shape):
-                raise self._damaged(
-                    f"{name}: expected {head.shape} values, got {stored.size}"
-                )
+                raise self._damaged(f"{name}: expected {head.shape} values, got {stored.size}")
             parts.append(stored.astype(stored.dtype.newbyteorder("="), copy=False))
         if head.is_complex:
             double = max(p.dtype.itemsize for p in parts) > 4
@@ -250,38 +228,26 @@ class Mat5:
         fields, at = [""], head.end
         if head.kind == _STRUCT:
             kind, data, at = self._element(body, at)
-            length = (
-                int(self._numbers(kind, data)[0]) if kind == 5 and len(data) == 4 else 0
-            )
+            length = int(self._numbers(kind, data)[0]) if kind == 5 and len(data) == 4 else 0
             kind, data, at = self._element(body, at)
             if length < 1 or len(data) % length:
-                raise self._damaged(
-                    f"{name}: field names of length {length} in {len(data)} bytes"
-                )
+                raise self._damaged(f"{name}: field names of length {length} in {len(data)} bytes")
             joined = bytes(data)
             fields = [joined[i : i + length].split(b"\0")[0].decode("ascii", "replace")
                       for i in range(0, len(joined), length)]  # fmt: skip
         n_items = math.prod(head.shape)
         if n_items * max(len(fields), 1) > (len(body) - at) // 8 and n_items:
-            raise self._damaged(
-                f"{name}: {n_items} x {len(fields)} members do not fit in {len(body) - at} bytes"
-            )
+            raise self._damaged(f"{name}: {n_items} x {len(fields)} members do not fit in {len(body) - at} bytes")
         items = []
         for _ in range(n_items):
             values = {}
             for field in fields:
                 kind, data, at = self._element(body, at)
                 if kind != _MATRIX:
-                    raise self._damaged(
-                        f"{name}.{field}: expected a value, got data type {kind}"
-                    )
+                    raise self._damaged(f"{name}.{field}: expected a value, got data type {kind}")
                 label = f"{name}.{field}" if field else name
                 empty = len(data) == 0
-                values[field] = (
-                    np.empty((0, 0))
-                    if empty
-                    else self._matrix(data, self._head(data), label, depth + 1)
-                )
+                values[field] = np.empty((0, 0)) if empty else self._matrix(data, self._head(data), label, depth + 1)
             items.append(values)
         if head.kind == _CELL:
             return [item[""] for item in items]

@@ -31,9 +31,7 @@ def read_medium(path: Any) -> Medium:
             medium = read(path)
             if isinstance(medium, Medium):
                 return medium
-            raise FormatError(
-                f"{path}: expected a medium (C, xi_orig, yi_orig), got {type(medium).__name__}"
-            )
+            raise FormatError(f"{path}: expected a medium (C, xi_orig, yi_orig), got {type(medium).__name__}")
         x, z = (_even_axis(contents, name) for name in ("xi_orig", "yi_orig"))
         speed = contents.array("C")
         speed = speed.T if contents.matlab else speed
@@ -48,14 +46,10 @@ def _even_axis(file: Container, name: str) -> tuple[float, float, int]:
     """First coordinate, spacing and count of an evenly spaced axis [m]."""
     values = file.numbers(name)
     if values.size < 2 or not np.isfinite(values).all():
-        raise FormatError(
-            f"{file.path}: {name}: expected at least two finite coordinates, got {values.size}"
-        )
+        raise FormatError(f"{file.path}: {name}: expected at least two finite coordinates, got {values.size}")
     step = (values[-1] - values[0]) / (values.size - 1)
     if step <= 0 or np.abs(np.diff(values) - step).max() > 0.01 * step:
-        raise FormatError(
-            f"{file.path}: {name}: expected evenly spaced rising coordinates, got others"
-        )
+        raise FormatError(f"{file.path}: {name}: expected evenly spaced rising coordinates, got others")
     return float(values[0]), float(f"{step:.12g}"), int(values.size)
 
 
@@ -78,12 +72,8 @@ def read_scatterers(path: Any) -> NDArray[np.float64]:
                 f"{path}: expected scatterers (sim_params/scatters_data), got a file without; is it simulated?"
             )
         if values.ndim != 2 or 3 not in values.shape or values.dtype.kind not in "iuf":
-            raise FormatError(
-                f"{path}: scatterers: expected (3, n), got {values.shape} {values.dtype}"
-            )
+            raise FormatError(f"{path}: scatterers: expected (3, n), got {values.shape} {values.dtype}")
         positions = np.asarray(values.T if values.shape[0] == 3 else values, np.float64)
         if not np.isfinite(positions).all():
-            raise FormatError(
-                f"{path}: scatterers: expected finite positions, got NaN or infinite ones"
-            )
+            raise FormatError(f"{path}: scatterers: expected finite positions, got NaN or infinite ones")
         return np.ascontiguousarray(positions)

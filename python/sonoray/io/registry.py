@@ -94,9 +94,7 @@ def formats() -> dict[str, Format]:
         package = importlib.import_module(".formats", __package__)
         for module in pkgutil.iter_modules(package.__path__):
             if not module.name.startswith("_"):
-                register(
-                    importlib.import_module(f"{package.__name__}.{module.name}").FORMAT
-                )
+                register(importlib.import_module(f"{package.__name__}.{module.name}").FORMAT)
     return dict(_FORMATS)
 
 
@@ -104,9 +102,7 @@ def open_file(path: Any, stack: ExitStack) -> Opened:
     """Open ``path`` for sniffing and reading; ``stack`` closes it."""
     path = Path(path)
     header = header_of(path)
-    container = (
-        stack.enter_context(Container(path, header)) if Container.fits(header) else None
-    )
+    container = stack.enter_context(Container(path, header)) if Container.fits(header) else None
     return Opened(path, header, container)
 
 
@@ -117,9 +113,7 @@ def identify(file: Opened) -> Format:
         return matches[0]
     if matches:
         names = ", ".join(f.name for f in matches)
-        raise FormatError(
-            f"{file.path}: expected one format, got several that fit: {names}; choose with format="
-        )
+        raise FormatError(f"{file.path}: expected one format, got several that fit: {names}; choose with format=")
     if file.container is not None:
         found = f"variables {', '.join(file.container.members()[:12]) or '(none)'}"
     else:
@@ -171,9 +165,7 @@ def read(path: Any, *, format: str | None = None, **options: Any) -> Any:
         elif format in formats():
             chosen = formats()[format]
         else:
-            raise ArgumentError(
-                f"format: expected one of {', '.join(formats())}, got {format!r}"
-            )
+            raise ArgumentError(f"format: expected one of {', '.join(formats())}, got {format!r}")
         for name in options:
             if name not in chosen.options:
                 raise ArgumentError(

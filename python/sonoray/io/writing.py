@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ def write(path: Any, data: Any, *, compress: bool = True) -> None:
     ArgumentError
         Another kind of data, or an image that does not fit its grid.
     """
+    fill: Callable[[_Target, Any], None]
     if isinstance(data, ChannelData):
         kind, fill = "channel_data", _fill_channel_data
     elif isinstance(data, Medium):
@@ -69,9 +70,7 @@ def write(path: Any, data: Any, *, compress: bool = True) -> None:
         data = (_checked_image(*data), data[1])
         kind, fill = "image", _fill_image
     else:
-        raise ArgumentError(
-            f"data: expected ChannelData, Medium or (image, grid), got {type(data).__name__}"
-        )
+        raise ArgumentError(f"data: expected ChannelData, Medium or (image, grid), got {type(data).__name__}")
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         _text(file, "format", "sonoray")
         _text(file, "version", f"{VERSION[0]}.{VERSION[1]}")
@@ -101,11 +100,7 @@ class _Target:
             kept = max(1, int(_CHUNK_BYTES // (size // chunks[axis])))
             size = size // chunks[axis] * kept
             chunks[axis] = kept
-        options = (
-            {"compression": "gzip", "compression_opts": 4, "shuffle": True}
-            if self.compress
-            else {}
-        )
+        options = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if self.compress else {}
         self.group.create_dataset(name, data=values, chunks=tuple(chunks), **options)
 
 
@@ -135,9 +130,7 @@ def _fill_channel_data(target: _Target, data: ChannelData) -> None:
     _fill_transmits(target.into("transmits"), data.transmits, data.probe.n_elements)
 
 
-def _fill_transmits(
-    target: _Target, transmits: tuple[Transmit, ...], n_elements: int
-) -> None:
+def _fill_transmits(target: _Target, transmits: tuple[Transmit, ...], n_elements: int) -> None:
     """Tables with a row per transmit; rows that do not apply are zero, tables that never apply are left out."""
     target.array("kind", np.array([KINDS.index(t.kind) for t in transmits], np.uint8))
     target.array("origin", np.array([t.origin for t in transmits]))
@@ -151,9 +144,7 @@ def _fill_transmits(
     for name, shape in widths.items():
         values = [getattr(t, name) for t in transmits]
         if any(v is not None for v in values):
-            table = np.zeros(
-                (len(values), *shape), np.int64 if name == "element" else np.float64
-            )
+            table = np.zeros((len(values), *shape), np.int64 if name == "element" else np.float64)
             for i, value in enumerate(values):
                 if value is not None:
                     table[i] = value
@@ -191,21 +182,10 @@ def _fill_image(target: _Target, data: tuple[NDArray[Any], Any]) -> None:
 
 def _checked_image(image: Any, grid: Any) -> NDArray[Any]:
     if not isinstance(grid, (Grid, SectorGrid)):
-        raise ArgumentError(
-            f"grid: expected a Grid or SectorGrid, got {type(grid).__name__}"
-        )
+        raise ArgumentError(f"grid: expected a Grid or SectorGrid, got {type(grid).__name__}")
     values = host_array("image", image)
-    if (
-        values.dtype.kind not in "biufc"
-        or values.dtype.itemsize > 16
-        or values.dtype.itemsize == 2 * (values.dtype.kind == "c")
-    ):
+    if values.dtype.kind not in "biufc" or values.dtype.char in "egG":  # half and long double: no portable form
         raise ArgumentError(f"image: expected numbers, got {values.dtype}")
-    if (
-        values.shape[max(values.ndim - len(grid.shape), 0) :] != grid.shape
-        or 0 in values.shape
-    ):
-        raise ArgumentError(
-            f"image: expected a shape that ends in the grid's {grid.shape}, got {values.shape}"
-        )
+    if values.shape[max(values.ndim - len(grid.shape), 0) :] != grid.shape or 0 in values.shape:
+        raise ArgumentError(f"image: expected a shape that ends in the grid's {grid.shape}, got {values.shape}")
     return values

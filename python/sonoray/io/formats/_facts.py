@@ -43,11 +43,7 @@ def as_samples(samples: NDArray[Any]) -> NDArray[Any]:
     """Samples in a type that `ChannelData` keeps: int16, float32 and complex64 stay, others become floats."""
     if samples.dtype in (np.dtype("i2"), np.dtype("f4"), np.dtype("c8")):
         return samples
-    if (
-        samples.dtype.kind == "i"
-        and samples.dtype.itemsize == 1
-        or samples.dtype == np.dtype("u1")
-    ):
+    if samples.dtype in (np.dtype("i1"), np.dtype("u1")):
         return samples.astype(np.int16)
     with np.errstate(over="ignore", invalid="ignore"):
         return samples.astype(np.complex64 if samples.dtype.kind == "c" else np.float32)
@@ -57,9 +53,7 @@ def regular_times(file: Container, path: str) -> tuple[float, float]:
     """Sampling frequency [Hz] and first instant [s] of an evenly spaced time axis."""
     times = file.numbers(path)
     if times.size < 2 or not np.isfinite(times).all():
-        raise FormatError(
-            f"{file.path}: {path}: expected at least two finite times, got {times.size}"
-        )
+        raise FormatError(f"{file.path}: {path}: expected at least two finite times, got {times.size}")
     step = (times[-1] - times[0]) / (times.size - 1)
     if step <= 0 or np.abs(np.diff(times) - step).max() > 0.01 * step:
         raise FormatError(
@@ -71,13 +65,6 @@ def regular_times(file: Container, path: str) -> tuple[float, float]:
 def one_based(file: Container, path: str, count: int) -> NDArray[np.intp]:
     """MATLAB indices at ``path`` counted from zero, inside [0, ``count``)."""
     values = file.numbers(path)
-    if (
-        not values.size
-        or (values != np.round(values)).any()
-        or values.min() < 1
-        or values.max() > count
-    ):
-        raise FormatError(
-            f"{file.path}: {path}: expected indices from 1 to {count}, got {values[:8]}"
-        )
+    if not values.size or (values != np.round(values)).any() or values.min() < 1 or values.max() > count:
+        raise FormatError(f"{file.path}: {path}: expected indices from 1 to {count}, got {values[:8]}")
     return values.astype(np.intp) - 1

@@ -14,11 +14,7 @@ from ._facts import given, one_based, regular_times
 
 def sniff(file: Opened) -> bool:
     """The structure of the BRAIN toolbox."""
-    return (
-        file.container is not None
-        and file.container.matlab
-        and "exp_data" in file.container.members()
-    )
+    return file.container is not None and file.container.matlab and "exp_data" in file.container.members()
 
 
 def read(
@@ -62,7 +58,7 @@ def read(
             tuple(Transmit.single(int(i)) for i in firing),
             fs,
             center_frequency=fc,
-            start_time=first if begin is None else begin,
+            start_time=np.full(len(firing), first if begin is None else begin),
             sound_speed=c or _sound_speed(contents),
         )
 
@@ -82,19 +78,13 @@ def _sound_speed(file: Container) -> float:
 def _probe(file: Container, fc: float) -> Probe:
     axes = [file.numbers(f"exp_data.array.el_{axis}c") for axis in "xyz"]
     if len({len(a) for a in axes}) != 1:
-        raise FormatError(
-            f"{file.path}: exp_data.array: expected as many x, y and z, got {[len(a) for a in axes]}"
-        )
+        raise FormatError(f"{file.path}: exp_data.array: expected as many x, y and z, got {[len(a) for a in axes]}")
     sizes = {}
     for name, corner, axis in (("width", "el_x1", 0), ("height", "el_y2", 1)):
         path = f"exp_data.array.{corner}"
         edge = file.numbers(path) if file.has(path) else axes[axis]
         # Edges are relative to centres: side 1 along x, side 2 along y.
-        sizes[name] = (
-            2 * float(np.abs(edge - axes[axis]).mean())
-            if len(edge) == len(axes[axis])
-            else 0.0
-        )
+        sizes[name] = 2 * float(np.abs(edge - axes[axis]).mean()) if len(edge) == len(axes[axis]) else 0.0
     positions = np.stack(axes, axis=1)
     kind = "linear" if not positions[:, 1:].any() else "free"
     return Probe(
@@ -110,22 +100,14 @@ def _matrix(file: Container, n: int) -> tuple[NDArray[np.intp], NDArray[np.float
     """Complete transmits, and samples (1, n_tx, n, n_samples) filled by reciprocity."""
     tx, rx = one_based(file, "exp_data.tx", n), one_based(file, "exp_data.rx", n)
     traces = file.array("exp_data.time_data")
-    if (
-        traces.ndim != 2
-        or traces.dtype.kind not in "iuf"
-        or not len(tx) == len(rx) == traces.shape[1]
-    ):
+    if traces.ndim != 2 or traces.dtype.kind not in "iuf" or not len(tx) == len(rx) == traces.shape[1]:
         raise FormatError(
             f"{file.path}: exp_data: expected time_data (time, traces) with a tx and an rx for each, "
             f"got shape {traces.shape}, {len(tx)} tx, {len(rx)} rx"
         )
     if traces.shape[0] != len(file.numbers("exp_data.time")):
-        raise FormatError(
-            f"{file.path}: exp_data: expected a time for each sample, got {traces.shape[0]} samples"
-        )
-    pair = np.concatenate(
-        [tx * n + rx, rx * n + tx]
-    )  # measured traces first, so that they win over mirror images
+        raise FormatError(f"{file.path}: exp_data: expected a time for each sample, got {traces.shape[0]} samples")
+    pair = np.concatenate([tx * n + rx, rx * n + tx])  # measured traces first, so that they win over mirror images
     unique, source = np.unique(pair, return_index=True)
     complete = np.flatnonzero(np.bincount(unique // n, minlength=n) == n)
     if not len(complete):

@@ -40,11 +40,7 @@ class _Param:
             if group in self.paths:
                 for name in file.members(self.paths[group]):
                     self.paths[name.lower()] = f"{self.paths[group]}.{name}"
-        if (
-            "delay" in self.paths
-            and "txdelay" not in self.paths
-            and file.has("param.tx.delay")
-        ):
+        if "delay" in self.paths and "txdelay" not in self.paths and file.has("param.tx.delay"):
             self.paths["txdelay"] = "param.tx.delay"
 
     def number(self, name: str, default: float | None = None) -> float:
@@ -55,9 +51,7 @@ class _Param:
             return None
         values = self.file.array(self.paths[name])
         if values.dtype.kind not in "biuf":
-            raise FormatError(
-                f"{self.file.path}: param.{name}: expected real numbers, got {values.dtype}"
-            )
+            raise FormatError(f"{self.file.path}: param.{name}: expected real numbers, got {values.dtype}")
         return np.atleast_2d(np.asarray(values, np.float64)) if values.size else None
 
 
@@ -98,21 +92,13 @@ def read(
     param = _Param(contents)
     signal = next((n for n in contents.members() if n.lower() in _SIGNALS), None)
     if signal is None:
-        raise FormatError(
-            f"{file.path}: expected a variable RF or IQ, got {', '.join(contents.members())}"
-        )
+        raise FormatError(f"{file.path}: expected a variable RF or IQ, got {', '.join(contents.members())}")
     samples = as_samples(contents.array(signal))
     if not 2 <= samples.ndim <= 4 or 0 in samples.shape:
-        raise FormatError(
-            f"{file.path}: {signal}: expected (samples, elements[, frames]), got shape {samples.shape}"
-        )
+        raise FormatError(f"{file.path}: {signal}: expected (samples, elements[, frames]), got shape {samples.shape}")
     c = overrides["sound_speed"] or param.number("c", 1540.0)
     fc = overrides["center_frequency"] or param.number("fc", param.number("f0", 0.0))
-    t0 = (
-        param.number("t0", 0.0)
-        if overrides["start_time"] is None
-        else overrides["start_time"]
-    )
+    t0 = param.number("t0", 0.0) if overrides["start_time"] is None else overrides["start_time"]
     n_elements = int(samples.shape[1])
     with naming(file.path):
         probe = _probe(param, n_elements, fc)
@@ -149,14 +135,8 @@ def _probe(param: _Param, n: int, fc: float) -> Probe:
     }
     elements = param.array("elements")
     if elements is not None:
-        elements = (
-            elements.T
-            if elements.shape[0] != 2 and elements.shape[1] == 2
-            else elements
-        )
-        second = (
-            1 if "xdcr" in param.paths else 2
-        )  # rows are x, y in the nested layout, x, z in the flat one
+        elements = elements.T if elements.shape[0] != 2 and elements.shape[1] == 2 else elements
+        second = 1 if "xdcr" in param.paths else 2  # rows are x, y in the nested layout, x, z in the flat one
         positions = np.zeros((elements.shape[1], 3))
         positions[:, 0] = elements[0]
         if len(elements) == 2:
@@ -164,14 +144,10 @@ def _probe(param: _Param, n: int, fc: float) -> Probe:
         return Probe(positions, kind="matrix" if second == 1 else "free", **options)
     radius = param.number("radius", np.inf)
     if not pitch:
-        raise FormatError(
-            f"{param.file.path}: param.pitch: expected the pitch in m, got nothing"
-        )
+        raise FormatError(f"{param.file.path}: param.pitch: expected the pitch in m, got nothing")
     if np.isinf(radius):
         return Probe.linear(n, pitch, **options)
-    half = np.arcsin(min(pitch / 2 / radius, 1.0)) * (
-        n - 1
-    )  # the pitch is a chord between neighbours
+    half = np.arcsin(min(pitch / 2 / radius, 1.0)) * (n - 1)  # the pitch is a chord between neighbours
     angle = np.linspace(-half, half, n)
     normals = np.stack([np.sin(angle), np.zeros(n), np.cos(angle)], axis=1)
     return Probe(
@@ -192,15 +168,11 @@ def _delays(param: _Param, n: int) -> NDArray[np.float64]:
     if delays.shape[1] != n and delays.shape[0] == n:
         delays = delays.T
     if delays.shape[1] != n:
-        raise FormatError(
-            f"{param.file.path}: param.TXdelay: expected {n} delays a row, got shape {delays.shape}"
-        )
+        raise FormatError(f"{param.file.path}: param.TXdelay: expected {n} delays a row, got shape {delays.shape}")
     return np.asarray(delays, np.float64)
 
 
-def _transmit(
-    delays: NDArray[np.float64], probe: Probe, c: float
-) -> tuple[Transmit, float]:
+def _transmit(delays: NDArray[np.float64], probe: Probe, c: float) -> tuple[Transmit, float]:
     """The transmit, and how much later than MUST's its time zero is [s]."""
     fires = np.isfinite(delays)
     if fires.sum() == 1:
@@ -219,14 +191,13 @@ def _transmit(
 
 def _arrange(file: Opened, samples: NDArray[Any], n_tx: int) -> NDArray[Any]:
     """From (samples, elements, transmits or frames[, frames]) to (frames, transmits, elements, samples), no copy."""
-    full = samples.reshape(samples.shape + (1,) * (4 - samples.ndim), order="A")
-    if full.shape[2] == n_tx:
+    shape = (*samples.shape, 1, 1)[:4]
+    full = samples.reshape(shape, order="A")
+    if shape[2] == n_tx:
         return full.transpose(3, 2, 1, 0)
-    if n_tx == 1 and full.shape[3] == 1:
+    if n_tx == 1 and shape[3] == 1:
         return full.transpose(2, 3, 1, 0)
-    raise FormatError(
-        f"{file.path}: expected {n_tx} transmits as the third axis, got signal shape {samples.shape}"
-    )
+    raise FormatError(f"{file.path}: expected {n_tx} transmits as the third axis, got signal shape {samples.shape}")
 
 
 FORMAT = Format("must", "MUST / PyMUST .mat: RF or IQ with param", sniff, read)

@@ -20,9 +20,7 @@ VERSION = (1, 0)  # major: older readers would misread; minor: they only miss so
 
 def sniff(file: Opened) -> bool:
     """The attribute that `sonoray.write` leaves."""
-    return (
-        file.container is not None and file.container.attribute("format") == "sonoray"
-    )
+    return file.container is not None and file.container.attribute("format") == "sonoray"
 
 
 def read(file: Opened) -> Any:
@@ -39,9 +37,7 @@ def read(file: Opened) -> Any:
     _check_version(contents)
     kind = contents.attribute("kind")
     if kind not in _READERS:
-        raise FormatError(
-            f"{file.path}: kind: expected one of {', '.join(_READERS)}, got {kind!r}"
-        )
+        raise FormatError(f"{file.path}: kind: expected one of {', '.join(_READERS)}, got {kind!r}")
     with naming(file.path):
         return _READERS[kind](contents)
 
@@ -50,9 +46,7 @@ def _check_version(file: Container) -> None:
     text = str(file.attribute("version"))
     major = text.split(".")[0]
     if not major.isdigit():
-        raise FormatError(
-            f"{file.path}: version: expected {VERSION[0]}.{VERSION[1]}, got {text!r}"
-        )
+        raise FormatError(f"{file.path}: version: expected {VERSION[0]}.{VERSION[1]}, got {text!r}")
     if int(major) > VERSION[0]:
         raise FormatError(
             f"{file.path}: expected version {VERSION[0]}.x or older of sonoray's format, got {text}; "
@@ -73,12 +67,7 @@ def _optional(file: Container, path: str) -> NDArray[Any] | None:
 
 def _exactly(stored: NDArray[Any], built: NDArray[Any]) -> NDArray[Any]:
     """The stored unit vectors: making them unit length once more may change their last bit."""
-    return (
-        freeze(stored)
-        if stored.shape == built.shape
-        and np.allclose(stored, built, rtol=0, atol=1e-14)
-        else built
-    )
+    return freeze(stored) if stored.shape == built.shape and np.allclose(stored, built, rtol=0, atol=1e-14) else built
 
 
 def _probe(file: Container) -> Probe:
@@ -88,10 +77,7 @@ def _probe(file: Container) -> Probe:
         normals,
         kind=_value(file, "kind", "probe"),
         name=_value(file, "name", "probe"),
-        **{
-            n: _value(file, n, "probe")
-            for n in ("width", "height", "center_frequency", "bandwidth")
-        },
+        **{n: _value(file, n, "probe") for n in ("width", "height", "center_frequency", "bandwidth")},
     )
     object.__setattr__(probe, "normals", _exactly(normals, probe.normals))
     return probe
@@ -103,13 +89,7 @@ def _transmits(file: Container) -> tuple[Transmit, ...]:
     tables = {n: _optional(file, f"transmits/{n}") for n in ("direction", "focus", "element", "delays", "apodization",
                                                              "has_apodization", "origin")}  # fmt: skip
     short = [n for n, t in tables.items() if t is not None and len(t) != len(kinds)]
-    if (
-        kinds.dtype.kind not in "iu"
-        or kinds.ndim != 1
-        or short
-        or (kinds >= len(KINDS)).any()
-        or (kinds < 0).any()
-    ):
+    if kinds.dtype.kind not in "iu" or kinds.ndim != 1 or short or (kinds >= len(KINDS)).any() or (kinds < 0).any():
         raise FormatError(
             f"{file.path}: transmits: expected one row per transmit and known kinds, got {short or kinds}"
         )
@@ -117,9 +97,7 @@ def _transmits(file: Container) -> tuple[Transmit, ...]:
     def row(name: str, i: int) -> Any:
         table = tables[name]
         if table is None:
-            raise FormatError(
-                f"{file.path}: transmits/{name}: expected values for transmit {i}, got nothing"
-            )
+            raise FormatError(f"{file.path}: transmits/{name}: expected values for transmit {i}, got nothing")
         return table[i]
 
     result = []
@@ -131,19 +109,13 @@ def _transmits(file: Container) -> tuple[Transmit, ...]:
             "focused": "focus",
             "element": "element",
         }.get(kind, "delays")
-        weighted = tables["has_apodization"] is not None and bool(
-            row("has_apodization", i)
-        )
-        transmit = Transmit(
-            kind,
-            **{needs: int(row(needs, i)) if needs == "element" else row(needs, i)},
-            apodization=row("apodization", i) if weighted else None,
-            origin=row("origin", i),
-        )
+        weighted = tables["has_apodization"] is not None and bool(row("has_apodization", i))
+        main = int(row(needs, i)) if needs == "element" else row(needs, i)
+        weights = row("apodization", i) if weighted else None
+        options: dict[str, Any] = {needs: main, "apodization": weights, "origin": row("origin", i)}
+        transmit = Transmit(kind, **options)
         if transmit.direction is not None:
-            object.__setattr__(
-                transmit, "direction", _exactly(row("direction", i), transmit.direction)
-            )
+            object.__setattr__(transmit, "direction", _exactly(row("direction", i), transmit.direction))
         result.append(transmit)
     return tuple(result)
 
@@ -169,12 +141,8 @@ def _channel_data(file: Container) -> ChannelData:
 
 def _grid(file: Container) -> Any:
     if file.attribute("kind", "grid") == "sector":
-        apex = file.numbers("grid/apex")
-        return SectorGrid(
-            file.array("grid/ranges"),
-            file.array("grid/angles"),
-            tuple(float(a) for a in apex),
-        )
+        apex: Any = tuple(file.numbers("grid/apex").tolist())
+        return SectorGrid(file.array("grid/ranges"), file.array("grid/angles"), apex)
     shape = file.numbers("grid/shape")
     if not np.isfinite(shape).all():
         raise FormatError(f"{file.path}: grid/shape: expected integers, got {shape}")
@@ -196,18 +164,11 @@ def _medium(file: Container) -> Medium:
 
 def _image(file: Container) -> tuple[NDArray[Any], Any]:
     grid, image = _grid(file), file.array("image")
-    if (
-        image.dtype.kind not in "biufc"
-        or image.shape[image.ndim - len(grid.shape) :] != grid.shape
-    ):
-        raise FormatError(
-            f"{file.path}: image: expected numbers of shape (…, {grid.shape}), got {image.shape}"
-        )
+    if image.dtype.kind not in "biufc" or image.shape[image.ndim - len(grid.shape) :] != grid.shape:
+        raise FormatError(f"{file.path}: image: expected numbers of shape (…, {grid.shape}), got {image.shape}")
     return image, grid
 
 
 _READERS = {"channel_data": _channel_data, "medium": _medium, "image": _image}
 
-FORMAT = Format(
-    "sonoray", "sonoray's own HDF5: channel data, medium or image", sniff, read
-)
+FORMAT = Format("sonoray", "sonoray's own HDF5: channel data, medium or image", sniff, read)

@@ -53,17 +53,13 @@ def read(
                                           ("start_time", start_time))}  # fmt: skip
     plane_angles = given_angles(angles)
     contents = file.contents
-    modulation = checked["demodulation_frequency"] or contents.number(
-        f"{ROOT}/modulation_frequency", 0.0
-    )
+    modulation = checked["demodulation_frequency"] or contents.number(f"{ROOT}/modulation_frequency", 0.0)
     samples = _samples(contents, modulation)
     is_iq = samples.dtype.kind == "c"
     if plane_angles is None:
         plane_angles = contents.numbers(f"{ROOT}/angles")
     begin = checked["start_time"]
-    starts = np.atleast_1d(
-        contents.numbers(f"{ROOT}/initial_time") if begin is None else begin
-    )
+    starts = np.atleast_1d(contents.numbers(f"{ROOT}/initial_time") if begin is None else begin)
     starts = np.full(len(plane_angles), starts[0]) if starts.size == 1 else starts
     prf = contents.number(f"{ROOT}/PRF", 0.0)
     with naming(file.path):
@@ -75,36 +71,27 @@ def read(
             demodulation_frequency=modulation if is_iq else 0.0,
             center_frequency=checked["center_frequency"] or modulation,
             start_time=starts,
-            sound_speed=checked["sound_speed"]
-            or contents.number(f"{ROOT}/sound_speed", 1540.0),
+            sound_speed=checked["sound_speed"] or contents.number(f"{ROOT}/sound_speed", 1540.0),
             frame_rate=prf / max(len(plane_angles), 1),
         )
 
 
 def _samples(file: Container, modulation: float) -> Any:
     if not file.has(f"{ROOT}/data/real"):
-        raise FormatError(
-            f"{file.path}: expected {ROOT}/data/real; this challenge file holds a scan or a picture"
-        )
+        raise FormatError(f"{file.path}: expected {ROOT}/data/real; this challenge file holds a scan or a picture")
     real = file.array(f"{ROOT}/data/real")
     imag = file.array(f"{ROOT}/data/imag") if file.has(f"{ROOT}/data/imag") else None
     if real.ndim not in (2, 3, 4) or (imag is not None and imag.shape != real.shape):
         other = "" if imag is None else f" and {imag.shape}"
-        raise FormatError(
-            f"{file.path}: data: expected ([frames,] angles, channels, samples), got {real.shape}{other}"
-        )
-    if real.dtype.kind not in "iuf" or (
-        imag is not None and imag.dtype.kind not in "iuf"
-    ):
+        raise FormatError(f"{file.path}: data: expected ([frames,] angles, channels, samples), got {real.shape}{other}")
+    if real.dtype.kind not in "iuf" or (imag is not None and imag.dtype.kind not in "iuf"):
         raise FormatError(f"{file.path}: data: expected real numbers, got {real.dtype}")
     if imag is None or not modulation or not imag.any():
         if imag is not None and imag.any():
             raise FormatError(
                 f"{file.path}: expected modulation_frequency for complex samples, got 0; pass demodulation_frequency="
             )
-        samples = (
-            real if real.dtype == np.int16 else real.astype(np.float32, copy=False)
-        )
+        samples = real if real.dtype == np.int16 else real.astype(np.float32, copy=False)
     else:
         samples = np.empty(real.shape, np.complex64)
         samples.real, samples.imag = real, imag
@@ -114,9 +101,7 @@ def _samples(file: Container, modulation: float) -> Any:
 def _probe(file: Container) -> Probe:
     positions = np.asarray(file.array(f"{ROOT}/probe_geometry"), np.float64)
     if positions.ndim != 2 or 3 not in positions.shape:
-        raise FormatError(
-            f"{file.path}: probe_geometry: expected (3, n_elements), got {positions.shape}"
-        )
+        raise FormatError(f"{file.path}: probe_geometry: expected (3, n_elements), got {positions.shape}")
     positions = positions.T if positions.shape[0] == 3 else positions
     straight = not positions[:, 1:].any()
     return Probe(positions, kind="linear" if straight else "free")

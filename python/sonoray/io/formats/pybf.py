@@ -17,9 +17,7 @@ from ._facts import as_samples, given, given_angles
 
 def sniff(file: Opened) -> bool:
     """Frames of shots, and a transducer."""
-    return file.container is not None and all(
-        file.container.has(n) for n in ("data/rf_data", "trans_params")
-    )
+    return file.container is not None and all(file.container.has(n) for n in ("data/rf_data", "trans_params"))
 
 
 def read(
@@ -60,11 +58,7 @@ def read(
     samples = _samples(contents, len(plane_angles))
     with naming(file.path):
         probe = _probe(contents, fc)
-        starts = (
-            _start_times(contents, plane_angles, probe, c)
-            if begin is None
-            else np.full(len(plane_angles), begin)
-        )
+        starts = _start_times(contents, plane_angles, probe, c) if begin is None else np.full(len(plane_angles), begin)
         return ChannelData(
             samples,
             probe,
@@ -89,27 +83,17 @@ def _angles(file: Container) -> NDArray[np.float64]:
 
 def _numbered(file: Container, path: str, stem: str) -> list[str]:
     """Members ``stem_1``, ``stem_2``, … in the order of their numbers."""
-    found = {
-        int(m[1]): m[0]
-        for n in file.members(path)
-        if (m := re.fullmatch(rf"{stem}_(\d{{1,9}})", n))
-    }
+    found = {int(m[1]): m[0] for n in file.members(path) if (m := re.fullmatch(rf"{stem}_(\d{{1,9}})", n))}
     if not found:
-        raise FormatError(
-            f"{file.path}: {path}: expected {stem}_1, {stem}_2, …, got nothing of the kind"
-        )
+        raise FormatError(f"{file.path}: {path}: expected {stem}_1, {stem}_2, …, got nothing of the kind")
     return [f"{path}/{found[i]}" for i in sorted(found)]
 
 
 def _samples(file: Container, n_tx: int) -> NDArray[Any]:
-    frames = []
+    frames: list[NDArray[Any]] = []
     for frame in _numbered(file, "data/rf_data", "frame"):
-        shots = [
-            as_samples(file.array(shot)) for shot in _numbered(file, frame, "shot")
-        ]
-        kinds = {(s.shape, s.dtype.str) for s in shots} | {
-            (f.shape[1:], f.dtype.str) for f in frames
-        }
+        shots = [as_samples(file.array(shot)) for shot in _numbered(file, frame, "shot")]
+        kinds = {(s.shape, s.dtype.str) for s in shots} | {(f.shape[1:], f.dtype.str) for f in frames}
         if len(shots) != n_tx or len(kinds) != 1 or shots[0].ndim != 2:
             raise FormatError(
                 f"{file.path}: {frame}: expected {n_tx} shots of one shape (elements, samples), got {sorted(kinds)}"
@@ -121,9 +105,7 @@ def _samples(file: Container, n_tx: int) -> NDArray[Any]:
 def _probe(file: Container, fc: float) -> Probe:
     n_x = int(file.number("trans_params/x_num_of_elements"))
     if file.number("trans_params/y_num_of_elements", 1.0) != 1:
-        raise FormatError(
-            f"{file.path}: trans_params: expected one row of elements, got a matrix array"
-        )
+        raise FormatError(f"{file.path}: trans_params: expected one row of elements, got a matrix array")
     bandwidth = file.number("trans_params/bandwidth", 0.0)
     return Probe.linear(
         n_x,
@@ -131,23 +113,17 @@ def _probe(file: Container, fc: float) -> Probe:
         width=file.number("trans_params/x_width", 0.0),
         height=file.number("trans_params/y_width", 0.0),
         center_frequency=fc,
-        bandwidth=bandwidth * fc
-        if bandwidth <= 2
-        else bandwidth,  # both the fraction and Hz are in use
+        bandwidth=bandwidth * fc if bandwidth <= 2 else bandwidth,  # both the fraction and Hz are in use
     )
 
 
-def _start_times(
-    file: Container, angles: NDArray[np.float64], probe: Probe, c: float
-) -> NDArray[np.float64]:
+def _start_times(file: Container, angles: NDArray[np.float64], probe: Probe, c: float) -> NDArray[np.float64]:
     """Time of the first sample from the front's passage of the origin [s]."""
     if file.has("data/correction_time_shift"):
         return np.full(len(angles), -file.number("data/correction_time_shift"))
     if file.has("hardware_params"):
-        begin = file.number("hardware_params/start_time", 0.0) - file.number(
-            "hardware_params/correction_time", 0.0
-        )
-        return begin - np.abs(probe.positions[:, 0]).max() * np.abs(np.sin(angles)) / c
+        begin = file.number("hardware_params/start_time", 0.0) - file.number("hardware_params/correction_time", 0.0)
+        return np.asarray(begin - np.abs(probe.positions[:, 0]).max() * np.abs(np.sin(angles)) / c)
     return np.full(len(angles), file.number("sim_params/start_time", 0.0))
 
 

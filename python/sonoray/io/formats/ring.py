@@ -86,7 +86,7 @@ def read(
             tuple(Transmit.single(int(i)) for i in elements[picked]),
             fs,
             center_frequency=fc or 0.0,
-            start_time=first if begin is None else begin,
+            start_time=np.full(len(picked), first if begin is None else begin),
             sound_speed=c or contents.number("c_water", 1480.0),
         )
 
@@ -95,19 +95,10 @@ def _probe(file: Container, fc: float) -> Probe:
     xy = np.asarray(file.array("transducerPositionsXY"))
     if file.matlab is False:
         xy = xy.T
-    if (
-        xy.ndim != 2
-        or xy.shape[0] != 2
-        or xy.shape[1] < 1
-        or xy.dtype.kind not in "iuf"
-    ):
-        raise FormatError(
-            f"{file.path}: transducerPositionsXY: expected (2, n_elements), got {xy.shape} {xy.dtype}"
-        )
+    if xy.ndim != 2 or xy.shape[0] != 2 or xy.shape[1] < 1 or xy.dtype.kind not in "iuf":
+        raise FormatError(f"{file.path}: transducerPositionsXY: expected (2, n_elements), got {xy.shape} {xy.dtype}")
     if not np.isfinite(xy).all():
-        raise FormatError(
-            f"{file.path}: transducerPositionsXY: expected finite positions, got NaN or infinite ones"
-        )
+        raise FormatError(f"{file.path}: transducerPositionsXY: expected finite positions, got NaN or infinite ones")
     positions = np.stack([xy[0], np.zeros(xy.shape[1]), xy[1]], axis=1)
     inward = _centre(positions[:, [0, 2]]) - positions[:, [0, 2]]
     normals = np.stack([inward[:, 0], np.zeros(len(inward)), inward[:, 1]], axis=1)
@@ -125,24 +116,16 @@ def _centre(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(mean + solution[:2])
 
 
-def _valid(
-    file: Container, name: str, index: str, n: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _valid(file: Container, name: str, index: str, n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Which transmit rows of the stored array hold data, and which element fired in each."""
     shape = file.shape(name) if file.matlab else file.shape(name)[::-1]
-    shape = (
-        shape + (1,) if len(shape) == 2 else shape
-    )  # MATLAB drops a last axis of length one
+    shape = (*shape, 1) if len(shape) == 2 else shape  # MATLAB drops a last axis of length one
     if len(shape) != 3 or shape[1] != n or 0 in shape:
-        raise FormatError(
-            f"{file.path}: {name}: expected (time, {n} receivers, transmitters), got {shape}"
-        )
+        raise FormatError(f"{file.path}: {name}: expected (time, {n} receivers, transmitters), got {shape}")
     if file.has(index):
         elements = one_based(file, index, n)
         if len(np.unique(elements)) < len(elements):
-            raise FormatError(
-                f"{file.path}: {index}: expected each transmitter once, got one twice"
-            )
+            raise FormatError(f"{file.path}: {index}: expected each transmitter once, got one twice")
     else:
         elements = np.arange(shape[2])
     if shape[2] == len(elements) and shape[2] <= n:
@@ -163,9 +146,7 @@ def _chosen(transmits: Any, n: int) -> NDArray[np.intp]:
             np.intp,
         )
     if not len(chosen):
-        raise ArgumentError(
-            f"transmits: expected at least one of the {n} valid transmits, got none"
-        )
+        raise ArgumentError(f"transmits: expected at least one of the {n} valid transmits, got none")
     return chosen
 
 
@@ -175,23 +156,14 @@ def _traces(file: Container, name: str, rows: NDArray[np.intp]) -> NDArray[Any]:
     if len(shape) == 2:
         values = file.array(name)[..., None] if file.matlab else file.array(name)[None]
     else:
-        everything = (
-            len(rows) == (shape[-1] if file.matlab else shape[0])
-            and (rows == np.arange(len(rows))).all()
-        )
+        everything = len(rows) == (shape[-1] if file.matlab else shape[0]) and (rows == np.arange(len(rows))).all()
         values = file.array(name, None if everything else rows)
     values = values.transpose(2, 1, 0) if file.matlab else values
     if values.dtype.kind not in "iuf":
-        raise FormatError(
-            f"{file.path}: {name}: expected real numbers, got {values.dtype}"
-        )
+        raise FormatError(f"{file.path}: {name}: expected real numbers, got {values.dtype}")
     if values.shape[2] != file.numbers("time").size:
-        raise FormatError(
-            f"{file.path}: time: expected {values.shape[2]} values, got {file.numbers('time').size}"
-        )
+        raise FormatError(f"{file.path}: time: expected {values.shape[2]} values, got {file.numbers('time').size}")
     return values
 
 
-FORMAT = Format(
-    "ring", "ring-array .mat: full_dataset, time, transducerPositionsXY", sniff, read
-)
+FORMAT = Format("ring", "ring-array .mat: full_dataset, time, transducerPositionsXY", sniff, read)
