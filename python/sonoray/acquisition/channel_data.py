@@ -133,7 +133,7 @@ class ChannelData:
 
     def times(self, tx: int = 0) -> NDArray[np.float64]:
         """Time of every sample of transmit ``tx``, (n_samples,) [s]."""
-        return self.start_time[tx] + np.arange(self.n_samples) / self.sampling_frequency
+        return np.asarray(self.start_time[tx] + np.arange(self.n_samples) / self.sampling_frequency)
 
     def with_(self, **changes: Any) -> "ChannelData":
         """Return a copy with some fields replaced, checked again."""
