@@ -34,7 +34,7 @@ def compound_coherent(stack: Any, *, axis: int = 0) -> NDArray[Any]:
        elastography, IEEE Trans. UFFC 56, 489 (2009).
     """
     values = _checked(stack, axis)
-    return values.mean(axis=axis, dtype=values.dtype)
+    return np.asarray(values.mean(axis=axis, dtype=values.dtype))
 
 
 def compound_incoherent(stack: Any, *, axis: int = 0) -> NDArray[np.float32]:
@@ -60,7 +60,7 @@ def compound_incoherent(stack: Any, *, axis: int = 0) -> NDArray[np.float32]:
     values = _checked(stack, axis)
     if values.dtype.kind == "f" and values.min() < 0:
         raise ArgumentError(f"stack: expected I/Q or envelopes from 0 on, got {values.min():g}; take envelope() first")
-    return np.abs(values).mean(axis=axis, dtype=np.float32)
+    return np.asarray(np.abs(values).mean(axis=axis), np.float32)
 
 
 def coherence_factor(stack: Any, *, axis: int = 0) -> NDArray[np.float32]:
@@ -91,7 +91,7 @@ def coherence_factor(stack: Any, *, axis: int = 0) -> NDArray[np.float32]:
     coherent = np.abs(values.sum(axis=axis)) ** 2
     total = values.shape[axis] * (np.abs(values) ** 2).sum(axis=axis)
     result = np.divide(coherent, total, out=np.zeros(coherent.shape, coherent.dtype), where=total > 0)
-    return np.minimum(result, 1).astype("f4")  # rounding may lift it past 1
+    return np.asarray(np.minimum(result, 1), np.float32)  # rounding may lift it past 1
 
 
 def _checked(stack: Any, axis: int) -> NDArray[Any]:

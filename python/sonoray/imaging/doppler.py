@@ -78,7 +78,7 @@ def doppler_velocity(
     frames = _filtered(iq, wall_filter)
     lag_one = np.einsum("n...,n...->...", frames[1:], frames[:-1].conj())
     lag_one = uniform_filter(lag_one, _window(average, lag_one.shape), mode="nearest")
-    return (np.angle(lag_one) * (limit / np.pi)).astype("f4")
+    return np.asarray(np.angle(lag_one) * (limit / np.pi), np.float32)
 
 
 def doppler_power(iq: Any, *, wall_filter: int | None = None, average: Any = 1) -> NDArray[np.float32]:
@@ -100,7 +100,7 @@ def doppler_power(iq: Any, *, wall_filter: int | None = None, average: Any = 1) 
     """
     frames = _filtered(iq, wall_filter)
     power = (frames.real**2 + frames.imag**2).mean(axis=0)
-    return uniform_filter(power, _window(average, power.shape), mode="nearest").astype("f4")
+    return np.asarray(uniform_filter(power, _window(average, power.shape), mode="nearest"), np.float32)
 
 
 def _filtered(iq: Any, wall_filter: int | None) -> NDArray[Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from .._checks import count, finite, scalar
 from ..errors import ArgumentError
@@ -42,6 +41,8 @@ def fwhm(envelope: Any, spacing: float, *, axis: int = -1, peak: Any = None, lev
         Fewer than 4 points along the axis, dB instead of a linear envelope, NaN, or the profile does not fall to the
         level on both sides of the peak.
     """
+    from scipy.interpolate import CubicSpline  # slow to import
+
     profile, position = _profile(envelope, axis, peak)
     h = float(spacing)
     if not (np.isfinite(h) and h > 0):

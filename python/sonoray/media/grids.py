@@ -89,7 +89,7 @@ class Grid:
     @property
     def axes(self) -> tuple[NDArray[np.float64], ...]:
         """Coordinates along each axis [m]."""
-        return tuple(o + h * np.arange(n) for o, h, n in zip(self.origin, self.spacing, self.shape, strict=True))
+        return tuple(np.asarray(o + h * np.arange(n)) for o, h, n in zip(self.origin, self.spacing, self.shape, strict=True))
 
     @property
     def x(self) -> NDArray[np.float64]:
@@ -108,7 +108,7 @@ class Grid:
 
     def points(self) -> NDArray[np.float64]:
         """Cartesian positions, (*shape, 3) float64 [m]; y = 0 in 2-D."""
-        mesh = np.meshgrid(*self.axes, indexing="ij")
+        mesh = list(np.meshgrid(*self.axes, indexing="ij"))
         if self.ndim == 2:
             mesh = [mesh[0], np.zeros(self.shape), mesh[1]]
         return np.stack(mesh, axis=-1)
@@ -178,4 +178,5 @@ class SectorGrid:
     def points(self) -> NDArray[np.float64]:
         """Cartesian positions, (n_angles, n_ranges, 3) float64 [m]."""
         a, r = np.meshgrid(self.angles, self.ranges, indexing="ij")
-        return np.stack([r * np.sin(a), np.zeros_like(r), r * np.cos(a)], axis=-1) + np.asarray(self.apex)
+        points = np.stack([r * np.sin(a), np.zeros_like(r), r * np.cos(a)], axis=-1)
+        return np.asarray(points + np.asarray(self.apex))
