@@ -1,9 +1,7 @@
 """Arrivals: closed forms and circular rays (analytic), dense apertures (twin), reciprocity and bounds (invariant)."""
 
 import importlib.util
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +11,7 @@ from hypothesis import strategies as st
 from sonoray import ArgumentError, Grid, Medium, Probe, SectorGrid, Transmit, full_synthetic_aperture, plane_waves
 from sonoray.beamforming.arrivals import Arrivals, arrivals
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
-from arrivals import GradientSolver, dense_wave, gradient_time  # noqa: E402
-
-sys.path.pop(0)
+from ..reference.arrivals import GradientSolver, dense_wave, gradient_time
 
 C = 1540.0
 PROBE = Probe.linear(64, 0.3e-3, center_frequency=5e6)
@@ -75,7 +70,12 @@ def test_focused_does_not_jump_at_the_focal_plane(c_sequence):
 
 @pytest.mark.parametrize(
     "transmit",
-    [Transmit.plane(0.0), Transmit.plane(-0.25), Transmit.diverging([0, 0, -0.012]), Transmit.diverging([3e-3, 0, -3e-3])],
+    [
+        Transmit.plane(0.0),
+        Transmit.plane(-0.25),
+        Transmit.diverging([0, 0, -0.012]),
+        Transmit.diverging([3e-3, 0, -3e-3]),
+    ],
 )
 def test_huygens_equals_the_closed_form_inside_the_beam(transmit):
     closed = arrivals(transmit, PROBE, GRID, C, weighting="beam")
@@ -215,7 +215,9 @@ def test_finer_tables_err_quadratically_less():
     assert errors[0] > 3 * errors[1] > 9 * errors[2]
 
 
-@pytest.mark.parametrize("transmit", [Transmit.plane(0.15), Transmit.diverging([0, 0, -0.02]), Transmit.focused([0, 0, 0.02])])
+@pytest.mark.parametrize(
+    "transmit", [Transmit.plane(0.15), Transmit.diverging([0, 0, -0.02]), Transmit.focused([0, 0, 0.02])]
+)
 def test_transmits_in_a_gradient_equal_a_dense_aperture(transmit):
     c_sequence = 1540.0
     solver = GradientSolver(MEDIUM_GRID, *GRADIENT)
@@ -245,7 +247,12 @@ def test_a_coarse_medium_is_reported():
 @needs_eikonal
 def test_constant_medium_equals_straight_paths():
     medium = Medium(Grid.from_extent(x=(-0.016, 0.016), z=(0.0, 0.048), spacing=0.4e-3), C)
-    transmits = [*plane_waves([-0.1, 0.2]), Transmit.focused([0, 0, 0.02]), Transmit.single(7), free(Transmit.plane(0.1))]
+    transmits = [
+        *plane_waves([-0.1, 0.2]),
+        Transmit.focused([0, 0, 0.02]),
+        Transmit.single(7),
+        free(Transmit.plane(0.1)),
+    ]
     straight = arrivals(transmits, PROBE, GRID, C)
     bent = arrivals(transmits, PROBE, GRID, medium, sequence_sound_speed=C)
     beam = arrivals(transmits, PROBE, GRID, C, weighting="beam").tx_weight > 0
@@ -312,7 +319,9 @@ def test_refuses_what_the_medium_does_not_cover():
     small = GradientSolver(Grid.from_extent(x=(-0.01, 0.01), z=(0.0, 0.03), spacing=1e-3), 1500.0, 100.0)
     inner = Grid.from_extent(x=(-5e-3, 5e-3), z=(5e-3, 0.02), spacing=1e-3)
     with pytest.raises(ArgumentError, match=r"grid: expected z inside"):
-        arrivals(Transmit.single(0), Probe.linear(8, 3e-4), Grid.from_extent(x=(0, 5e-3), z=(0, 0.04), spacing=1e-3), small)
+        arrivals(
+            Transmit.single(0), Probe.linear(8, 3e-4), Grid.from_extent(x=(0, 5e-3), z=(0, 0.04), spacing=1e-3), small
+        )
     with pytest.raises(ArgumentError, match=r"grid: expected x inside"):
         arrivals(Transmit.single(0), Probe.linear(8, 3e-4), GRID, small)
     with pytest.raises(ArgumentError, match=r"probe: expected x inside"):
