@@ -96,7 +96,7 @@ def transmit_weight(
         if transmit.kind == "plane":
             u = _plane_position(p, firing, lateral)
         else:
-            u = _source_position(p, firing, transmit, axis, lateral, wavelength)
+            u = _source_position(p, firing, transmit, axis=axis, lateral=lateral, wavelength=wavelength)
         weight *= window("tukey", u, taper=edge)
     return weight.astype(np.float32)
 
@@ -136,6 +136,7 @@ def _source_position(
     p: NDArray[np.float64],
     firing: NDArray[np.float64],
     transmit: Transmit,
+    *,
     axis: NDArray[np.float64],
     lateral: NDArray[np.float64],
     wavelength: float,

@@ -181,12 +181,14 @@ def arrivals(
     times = np.empty((len(sequence), len(points)), np.float32)
     pending = []
     for i, t in enumerate(sequence):
-        closed = closed_form(t, probe, points, speed, c_sequence, length) if solver is None else None
+        closed = (
+            closed_form(t, probe, points, c=speed, c_sequence=c_sequence, wavelength=length) if solver is None else None
+        )
         if closed is None:
             pending.append(i)
         else:
             times[i] = closed
-    _fire(sequence, pending, c_sequence, result, points, length, times)
+    _fire(times, sequence, pending, c_sequence=c_sequence, paths=result, points=points, wavelength=length)
     weight = _weights(sequence, probe, points, weighting, length)
     return Arrivals(
         grid,
@@ -261,13 +263,14 @@ def _travel_times(paths: Arrivals, points: NDArray[np.float64], elements: NDArra
 
 
 def _fire(
+    times: NDArray[np.float32],
     sequence: Sequence[Transmit],
     pending: list[int],
+    *,
     c_sequence: float,
     paths: Arrivals,
     points: NDArray[np.float64],
     wavelength: float,
-    times: NDArray[np.float32],
 ) -> None:
     """Fill the rows ``pending`` of ``times`` (n_tx, n_points) by Huygens."""
     if not pending:

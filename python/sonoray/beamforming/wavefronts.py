@@ -10,7 +10,7 @@ from .huygens import smooth_step
 
 
 def closed_form(
-    t: Transmit, probe: Probe, points: NDArray[np.float64], c: float, c_sequence: float, wavelength: float
+    t: Transmit, probe: Probe, points: NDArray[np.float64], *, c: float, c_sequence: float, wavelength: float
 ) -> NDArray[np.float64] | None:
     """Arrival of a transmit on straight paths.
 
