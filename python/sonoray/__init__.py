@@ -8,13 +8,13 @@ from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
 from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
-from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
 from .imaging.detection import depth_gain, envelope, log_compress, to_uint8
 from .imaging.doppler import doppler_power, doppler_velocity, nyquist_velocity
 from .imaging.localization import localization_error, localize_points
 from .imaging.metrics import cnr, contrast, fwhm, gcnr, lag_one_coherence, peak_sidelobe_level, speckle_snr
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
 
@@ -33,7 +33,6 @@ __all__ = [
     "Probe",
     "SectorGrid",
     "Transmit",
-    "datasets",
     "band_pass",
     "cnr",
     "coherence_factor",
@@ -41,6 +40,7 @@ __all__ = [
     "compound_incoherent",
     "contrast",
     "covering_grid",
+    "datasets",
     "demodulate",
     "depth_gain",
     "devices",
@@ -61,11 +61,11 @@ __all__ = [
     "read",
     "read_medium",
     "read_scatterers",
-    "summary",
     "remodulate",
     "resample",
     "scan_convert",
     "speckle_snr",
+    "summary",
     "time_gain_compensation",
     "to_device",
     "to_host",

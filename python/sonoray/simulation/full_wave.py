@@ -215,7 +215,9 @@ class _Lattice:
         if medium.absorption is not None and np.any(medium.absorption):
             raise ArgumentError("medium: expected no absorption (the simulation is lossless), got some")
         if np.abs(probe.positions[:, 1]).max() > 1e-9 or not grid.contains(probe.positions).all():
-            raise ArgumentError(f"probe: expected elements at y = 0 and inside the medium's {grid.extent} m, got others")
+            raise ArgumentError(
+                f"probe: expected elements at y = 0 and inside the medium's {grid.extent} m, got others"
+            )
         slowest = float(np.min(medium.sound_speed))
         coarsest = WAVENUMBER_LIMIT / (2 * np.pi) * slowest / pulse.max_frequency
         if spacing is None:

@@ -101,8 +101,10 @@ class Propagator:
             self._fields = [devito.TimeFunction(name=name, **order) for name in ("p_x", "p_z", "v_x", "v_z")]
             px, pz, vx, vz = self._fields
             # Buoyancy between nodes is the inverse of the mean density, so that a step in density stays second order.
-            mean = [0.5 * (density + np.concatenate([density[1:], density[-1:]])),
-                    0.5 * (density + np.concatenate([density[:, 1:], density[:, -1:]], axis=1))]
+            mean = [
+                0.5 * (density + np.concatenate([density[1:], density[-1:]])),
+                0.5 * (density + np.concatenate([density[:, 1:], density[:, -1:]], axis=1)),
+            ]
             kick = [(step / spacing / m).astype(np.float32) for m in mean]
             squeeze = (step / spacing * density * sound_speed**2).astype(np.float32)
             update = self._update_equations(grid, kick, squeeze, layer, spacing, float(sound_speed.max()))

@@ -94,8 +94,9 @@ def scheme_frequency(angular_frequency: NDArray[np.float64], step: float) -> NDA
     return np.asarray(2 / step * np.arcsin(0.5 * step * angular_frequency))
 
 
-def drive(pulse_spectrum: NDArray[np.float64], f: NDArray[np.float64], delays: NDArray[np.float64], step: float,
-          n_steps: int) -> NDArray[np.float64]:
+def drive(
+    pulse_spectrum: NDArray[np.float64], f: NDArray[np.float64], delays: NDArray[np.float64], step: float, n_steps: int
+) -> NDArray[np.float64]:
     """Element signals on the scheme's clock, so that the exact equation would see the pulse at the given delays.
 
     Parameters
@@ -119,8 +120,9 @@ def drive(pulse_spectrum: NDArray[np.float64], f: NDArray[np.float64], delays: N
     return np.asarray(2 * df * np.real(np.exp(2j * np.pi * np.outer(t, f)) @ shifted))
 
 
-def exact_time(step: float, n_steps: int, times: NDArray[np.float64], max_frequency: float,
-               taper: int) -> NDArray[np.float32]:
+def exact_time(
+    step: float, n_steps: int, times: NDArray[np.float64], max_frequency: float, taper: int
+) -> NDArray[np.float32]:
     """Matrix from records on the scheme's clock to the exact equation's samples at ``times``.
 
     Parameters

@@ -29,7 +29,9 @@ def example_phantom() -> TissuePhantom:
 
 def example_data(phantom: TissuePhantom, progress: Callable[[float], None] | None = None) -> ChannelData:
     """Seven plane waves from -12 to 12 degrees, 64 elements at 0.3 mm, 4 MHz; samples int16 at 20 MHz."""
-    probe = Probe.linear(64, 0.3e-3, width=0.25e-3, center_frequency=_CENTER_FREQUENCY, bandwidth=0.6 * _CENTER_FREQUENCY)
+    probe = Probe.linear(
+        64, 0.3e-3, width=0.25e-3, center_frequency=_CENTER_FREQUENCY, bandwidth=0.6 * _CENTER_FREQUENCY
+    )
     data = simulate_channel_data(
         phantom.scattering_medium,
         probe,
