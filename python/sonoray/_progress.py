@@ -1,7 +1,7 @@
 """Progress of long work on standard error: a bar where tqdm is installed, a line per step where it is not."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 def progress(items: Iterable[T], label: str, *, total: int | None = None, enabled: bool = True) -> Iterator[T]:
     """Yield ``items`` and show how far the loop is, unless ``enabled`` is false or there is only one."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     if not enabled or total == 1:
         yield from items

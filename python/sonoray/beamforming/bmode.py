@@ -70,7 +70,7 @@ def default_grid(
 def _affordable(step: float, sides: list[float]) -> float:
     """Coarsen ``step`` until a grid over ``sides`` has at most a million points."""
     points = float(np.prod([s / step + 1 for s in sides]))
-    return step * max(1.0, points / _MOST_POINTS) ** (1 / len(sides))
+    return float(step * max(1.0, points / _MOST_POINTS) ** (1 / len(sides)))
 
 
 def _enclosed_grid(probe: Probe, step: float, adapt: bool) -> Grid:

@@ -12,10 +12,11 @@ from ..beamforming.bmode import default_grid, reconstruct_bmode
 from ..errors import Error
 from ..imaging.detection import envelope, log_compress
 from ..imaging.doppler import doppler_velocity, nyquist_velocity
-from ..imaging.metrics import fwhm, localization_error, localize_points
+from ..imaging.localization import localize_points
+from ..imaging.metrics import fwhm
 from ..io import read, read_scatterers
 from ..media.grids import Grid
-from ..plotting import figure_of, show_bmode, show_velocity
+from ..plotting import new_axes, show_bmode, show_velocity
 from .aberration import aberration
 from .report import Case, NoDataError
 
@@ -42,13 +43,13 @@ def muscle(offline: bool) -> Case:
     data = read(_file("muscle-invivo-pw", offline))
     grid = default_grid(data, depth=(2e-3, 45e-3), spacing=1e-4)
     image, grid = reconstruct_bmode(data, grid=grid, frames=slice(0, 1))
-    figure, axes = figure_of(1)
-    show_bmode(_db(image[0]), grid, axes[0], title="gastrocnemius, one plane wave, 1540 m/s")
+    axes = new_axes((8, 6))
+    show_bmode(_db(image[0]), grid, ax=axes, title="gastrocnemius, one plane wave, 1540 m/s")
     return Case(
         "Muscle in vivo",
         "Human gastrocnemius, 192 elements, a single unsteered plane wave. The deep aponeurosis is the bright line "
         "at 20 to 24 mm, muscle fascicles run above it.",
-        [figure],
+        [axes.figure],
     )
 
 
@@ -67,9 +68,9 @@ def disk(offline: bool) -> Case:
     slope, offset = np.polyfit(x[inside], velocity[inside], 1)
     residual = velocity[inside] - (slope * x[inside] + offset)
     share = 1 - residual.var() / velocity[inside].var()
-    figure, axes = figure_of(2)
-    show_bmode(level, grid, axes[0], title="B-mode")
-    show_velocity(velocity, grid, axes[1], bmode=level, mask=power > -25, title="axial velocity")
+    pictures = [new_axes(), new_axes()]
+    show_bmode(level, grid, ax=pictures[0], title="B-mode")
+    show_velocity(velocity, grid, ax=pictures[1], bmode=level, visible=power > -25, title="axial velocity")
     table = [
         ["axial velocity on the disk", "value"],
         ["slope (rotation rate)", f"{slope:.1f} 1/s"],
@@ -81,7 +82,7 @@ def disk(offline: bool) -> Case:
         "A tissue-mimicking disk rotates in water: 32 plane waves at 10 kHz, 128 elements, radio frequency sampled "
         "below twice its highest frequency. A rigid rotation has an axial velocity that is linear in x."
     )
-    return Case("Rotating disk", text, [figure], table)
+    return Case("Rotating disk", text, [p.figure for p in pictures], table)
 
 
 def field2(offline: bool) -> Case:
@@ -94,15 +95,15 @@ def field2(offline: bool) -> Case:
     scatterers = read_scatterers(path)
     truth = _isolated(scatterers, grid)
     found = localize_points(level, grid, truth, 0.5e-3)
-    error = localization_error(found, truth)
+    offset = found - truth[:, [0, 2]]
     widths = np.array([_widths(level, grid, p) for p in found])
-    figure, axes = figure_of(1)
-    show_bmode(_db(image[0]), grid, axes[0], title="Field II points, 3 plane waves")
+    axes = new_axes((8, 7))
+    show_bmode(_db(image[0]), grid, ax=axes, title="Field II points, 3 plane waves")
     table = [
         ["isolated points", "median", "largest"],
         ["number", str(len(truth)), ""],
-        ["error in x", *_micrometres(error[:, 0])],
-        ["error in z", *_micrometres(error[:, -1])],
+        ["error in x", *_micrometres(offset[:, 0])],
+        ["error in z", *_micrometres(offset[:, 1])],
         ["FWHM lateral", *_micrometres(widths[:, 0])],
         ["FWHM axial", *_micrometres(widths[:, 1])],
     ]
@@ -110,7 +111,7 @@ def field2(offline: bool) -> Case:
         "Point scatterers simulated with Field II by a third party: 192 elements, three plane waves. Each isolated "
         "point is looked for within 0.5 mm of its true place."
     )
-    return Case("Points against truth", text, [figure], table)
+    return Case("Points against truth", text, [axes.figure], table)
 
 
 def _isolated(scatterers: NDArray[np.float64], grid: Grid, gap: float = 1e-3) -> NDArray[np.float64]:
@@ -121,7 +122,7 @@ def _isolated(scatterers: NDArray[np.float64], grid: Grid, gap: float = 1e-3) ->
     (x0, x1), (z0, z1) = grid.extent
     x, z = scatterers[:, 0], scatterers[:, 2]
     inside = (x > x0 + gap) & (x < x1 - gap) & (z > z0 + gap) & (z < z1 - gap)
-    return scatterers[inside & (nearest > gap)]
+    return np.asarray(scatterers[inside & (nearest > gap)])
 
 
 def _widths(level: NDArray[Any], grid: Grid, point: NDArray[np.float64]) -> tuple[float, float]:
@@ -153,8 +154,8 @@ def aluminium(offline: bool) -> Case:
     above = level.copy()
     above[:, (grid.z < 8e-3) | wall] = 0
     tip = np.unravel_index(int(above.argmax()), above.shape)
-    figure, axes = figure_of(1)
-    show_bmode(_db(image[0], 40), grid, axes[0], title="aluminium, full matrix, 6300 m/s")
+    axes = new_axes((8, 7))
+    show_bmode(_db(image[0], 40), grid, ax=axes, dynamic_range=40, title="aluminium, full matrix, 6300 m/s")
     table = [
         ["reflector", "found", "by geometry"],
         ["back wall depth", f"{depth * 1e3:.1f} mm", "40 mm"],
@@ -164,7 +165,7 @@ def aluminium(offline: bool) -> Case:
         "Half-matrix capture (each pair once, filled by reciprocity) with a 64-element 5 MHz array in contact with an "
         "aluminium block; every element transmits and receives, so every point is focused on both ways."
     )
-    return Case("Full-matrix capture of aluminium", text, [figure], table)
+    return Case("Full-matrix capture of aluminium", text, [axes.figure], table)
 
 
 CASES: dict[str, Callable[[bool], Case]] = {
