@@ -5,6 +5,7 @@ from ._backends import devices
 from .acquisition.channel_data import ChannelData
 from .acquisition.probes import Probe
 from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
+from .beamforming.das import Beamformer, Sampling
 from .errors import ArgumentError, DeviceError, Error, FormatError, MissingExtraError
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
@@ -13,6 +14,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "Beamformer",
     "ChannelData",
     "DeviceError",
     "Error",
@@ -21,6 +23,7 @@ __all__ = [
     "Medium",
     "MissingExtraError",
     "Probe",
+    "Sampling",
     "SectorGrid",
     "Transmit",
     "devices",
