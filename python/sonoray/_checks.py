@@ -18,9 +18,7 @@ def scalar(name: str, value: Any, low: float, high: float, unit: str) -> float:
     if not np.isfinite(number):
         raise ArgumentError(f"{name}: expected a finite number in {unit}, got {number}")
     if not low <= number <= high:
-        raise ArgumentError(
-            f"{name}: expected {low:g} to {high:g} {unit}, got {number:g}; is it really in {unit}?"
-        )
+        raise ArgumentError(f"{name}: expected {low:g} to {high:g} {unit}, got {number:g}; is it really in {unit}?")
     return number
 
 

@@ -74,8 +74,10 @@ class ChannelData:
             raise ArgumentError("demodulation_frequency: expected a frequency in Hz for complex samples, got 0")
         if not self.is_iq and self.demodulation_frequency:
             raise ArgumentError("demodulation_frequency: expected 0 for real samples; demodulate() sets it")
-        start = np.broadcast_to(np.asarray(self.start_time, float), (len(transmits),) if np.ndim(self.start_time) == 0
-                                else np.shape(self.start_time))
+        start = np.broadcast_to(
+            np.asarray(self.start_time, float),
+            (len(transmits),) if np.ndim(self.start_time) == 0 else np.shape(self.start_time),
+        )
         set_(self, "start_time", freeze(array("start_time", start, (len(transmits),), low=-1e-2, high=1e-1, unit="s")))
         set_(self, "sound_speed", scalar("sound_speed", self.sound_speed, 300.0, 12000.0, "m/s"))
         if self.frame_rate:
@@ -133,7 +135,7 @@ class ChannelData:
 
     def times(self, tx: int = 0) -> NDArray[np.float64]:
         """Time of every sample of transmit ``tx``, (n_samples,) [s]."""
-        return self.start_time[tx] + np.arange(self.n_samples) / self.sampling_frequency
+        return float(self.start_time[tx]) + np.arange(self.n_samples) / self.sampling_frequency
 
     def with_(self, **changes: Any) -> "ChannelData":
         """Return a copy with some fields replaced, checked again."""
@@ -144,7 +146,7 @@ class ChannelData:
         frame_index = slice(None) if frames is None else frames
         tx_index = slice(None) if transmits is None else transmits
         kept = np.arange(self.n_tx)[tx_index]
-        samples = self.samples[frame_index] if isinstance(frame_index, slice) else self.samples[np.atleast_1d(frame_index)]
+        samples = self.samples[frame_index if isinstance(frame_index, slice) else np.atleast_1d(frame_index)]
         return replace(
             self,
             samples=samples[:, tx_index] if isinstance(tx_index, slice) else samples[:, kept],

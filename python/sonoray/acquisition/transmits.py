@@ -140,6 +140,7 @@ class Transmit:
             times = np.full(n, np.nan)
             times[self.element] = 0.0
         elif self.kind == "plane":
+            assert self.direction is not None
             times = (probe.positions - self.origin) @ self.direction / sound_speed
         else:
             assert self.focus is not None

@@ -68,8 +68,8 @@ class Grid:
         if steps.shape != (len(ends),):
             raise ArgumentError(f"spacing: expected 1 or {len(ends)} values, got {steps.size}")
         shape = []
-        for axis, (first, last), step in zip("xyz" if y else "xz", ends, steps, strict=True):
-            step = scalar("spacing", step, 1e-7, 0.05, "m")
+        for axis, (first, last), given in zip("xyz" if y else "xz", ends, steps, strict=True):
+            step = scalar("spacing", given, 1e-7, 0.05, "m")
             if not last >= first:
                 raise ArgumentError(f"{axis}: expected (first, last) in rising order, got ({first}, {last})")
             n = round((last - first) / step) + 1
@@ -87,9 +87,11 @@ class Grid:
         return int(np.prod(self.shape))
 
     @property
-    def axes(self) -> tuple[NDArray[np.float64], ...]:
+    def axes(self) -> tuple[NDArray[Any], ...]:
         """Coordinates along each axis [m]."""
-        return tuple(o + h * np.arange(n) for o, h, n in zip(self.origin, self.spacing, self.shape, strict=True))
+        return tuple(
+            np.asarray(o + h * np.arange(n)) for o, h, n in zip(self.origin, self.spacing, self.shape, strict=True)
+        )
 
     @property
     def x(self) -> NDArray[np.float64]:
@@ -108,7 +110,7 @@ class Grid:
 
     def points(self) -> NDArray[np.float64]:
         """Cartesian positions, (*shape, 3) float64 [m]; y = 0 in 2-D."""
-        mesh = np.meshgrid(*self.axes, indexing="ij")
+        mesh = list(np.meshgrid(*self.axes, indexing="ij"))
         if self.ndim == 2:
             mesh = [mesh[0], np.zeros(self.shape), mesh[1]]
         return np.stack(mesh, axis=-1)
@@ -178,4 +180,5 @@ class SectorGrid:
     def points(self) -> NDArray[np.float64]:
         """Cartesian positions, (n_angles, n_ranges, 3) float64 [m]."""
         a, r = np.meshgrid(self.angles, self.ranges, indexing="ij")
-        return np.stack([r * np.sin(a), np.zeros_like(r), r * np.cos(a)], axis=-1) + np.asarray(self.apex)
+        offsets = np.stack([r * np.sin(a), np.zeros_like(r), r * np.cos(a)], axis=-1)
+        return np.asarray(offsets + np.asarray(self.apex), np.float64)
