@@ -7,6 +7,7 @@ from .acquisition.channel_data import ChannelData
 from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
 from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
+from .beamforming.das import Beamformer, Sampling
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
 from .imaging.detection import depth_gain, envelope, log_compress, to_uint8
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "Beamformer",
     "ChannelData",
     "DeviceError",
     "DownloadError",
@@ -31,6 +33,7 @@ __all__ = [
     "Medium",
     "MissingExtraError",
     "Probe",
+    "Sampling",
     "SectorGrid",
     "Transmit",
     "band_pass",
