@@ -215,9 +215,7 @@ def test_analytic_magnitude_is_the_envelope():
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    st.floats(-3, 3), st.integers(40, 300), st.integers(1, 5), st.floats(0, 5e-6), st.integers(0, 2**31 - 1)
-)
+@given(st.floats(-3, 3), st.integers(40, 300), st.integers(1, 5), st.floats(0, 5e-6), st.integers(0, 2**31 - 1))
 def test_every_filter_is_linear(factor, n, decimate, start, seed):
     rng = np.random.default_rng(seed)
     one, other = rng.standard_normal((2, 1, 1, 4, n)).astype("f4")

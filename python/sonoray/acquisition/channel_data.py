@@ -1,6 +1,5 @@
 """Channel data: the samples, and everything needed to interpret them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -149,7 +148,7 @@ class ChannelData:
         samples = self.samples[frame_index if isinstance(frame_index, slice) else np.atleast_1d(frame_index)]
         return replace(
             self,
-            samples=samples[:, tx_index] if isinstance(tx_index, slice) else samples[:, kept],
-            transmits=tuple(self.transmits[i] for i in kept),
-            start_time=self.start_time[kept],
+            samples=self.samples[kept[0]][:, kept[1]],
+            transmits=tuple(self.transmits[i] for i in tx),
+            start_time=self.start_time[tx],
         )
