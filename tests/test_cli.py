@@ -166,7 +166,9 @@ def test_demo_without_data_says_so_and_shows_what_ships(tmp_path, capsys, monkey
     monkeypatch.delenv("SONORAY_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    status, text, _ = answer(capsys, "demo", "--offline", "-o", tmp_path / "report", "--case", "muscle", "--case", "aberration")
+    status, text, _ = answer(
+        capsys, "demo", "--offline", "-o", tmp_path / "report", "--case", "muscle", "--case", "aberration"
+    )
     assert status == 0
     assert "muscle       no data" in text
     page = (tmp_path / "report" / "index.html").read_text()

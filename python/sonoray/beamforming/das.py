@@ -357,9 +357,7 @@ def _slowness_table(values: Any, grid: Any, n_rx: int) -> tuple[NDArray[np.float
     """The table (n_rx, n_x, n_y, n_z) of mean slownesses and where its nodes are."""
     if grid is None:
         raise ArgumentError("rx_grid: expected the grid of rx_slowness, got None")
-    table = array(
-        "rx_slowness", values, (n_rx, *grid.shape), np.float32, low=1 / 12000.0, high=1 / 300.0, unit="s/m"
-    )
+    table = array("rx_slowness", values, (n_rx, *grid.shape), np.float32, low=1 / 12000.0, high=1 / 300.0, unit="s/m")
     shape, origin, spacing = list(grid.shape), list(grid.origin), list(grid.spacing)
     if len(shape) == 2:
         shape.insert(1, 1)

@@ -68,8 +68,9 @@ class Grid:
         if steps.shape != (len(ends),):
             raise ArgumentError(f"spacing: expected 1 or {len(ends)} values, got {steps.size}")
         shape = []
-        for axis, (first, last), given in zip("xyz" if y else "xz", ends, steps, strict=True):
-            step = scalar("spacing", given, 1e-7, 0.05, "m")
+        for axis, (first, last), step in zip("xz" if y is None else "xyz", ends, steps, strict=True):
+            step = scalar("spacing", step, 1e-7, 0.05, "m")
+            first, last = scalar(f"{axis}: first", first, -2.0, 2.0, "m"), scalar(f"{axis}: last", last, -2.0, 2.0, "m")
             if not last >= first:
                 raise ArgumentError(f"{axis}: expected (first, last) in rising order, got ({first}, {last})")
             n = round((last - first) / step) + 1
@@ -87,7 +88,7 @@ class Grid:
         return int(np.prod(self.shape))
 
     @property
-    def axes(self) -> tuple[NDArray[Any], ...]:
+    def axes(self) -> tuple[NDArray[np.float64], ...]:
         """Coordinates along each axis [m]."""
         return tuple(
             np.asarray(o + h * np.arange(n)) for o, h, n in zip(self.origin, self.spacing, self.shape, strict=True)
@@ -188,5 +189,5 @@ class SectorGrid:
     def points(self) -> NDArray[np.float64]:
         """Cartesian positions, (n_angles, n_ranges, 3) float64 [m]."""
         a, r = np.meshgrid(self.angles, self.ranges, indexing="ij")
-        offsets = np.stack([r * np.sin(a), np.zeros_like(r), r * np.cos(a)], axis=-1)
-        return np.asarray(offsets + np.asarray(self.apex), np.float64)
+        points = np.stack([r * np.sin(a), np.zeros_like(r), r * np.cos(a)], axis=-1)
+        return np.asarray(points + np.asarray(self.apex))
