@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .. import datasets
 from ..beamforming.bmode import default_grid, reconstruct_bmode
-from ..errors import Error
+from ..errors import ArgumentError, Error
 from ..imaging.detection import envelope, log_compress
 from ..imaging.doppler import doppler_velocity, nyquist_velocity
 from ..imaging.localization import localize_points
@@ -101,7 +101,7 @@ def field2(offline: bool) -> Case:
     show_bmode(_db(image[0]), grid, ax=axes, title="Field II points, 3 plane waves")
     table = [
         ["isolated points", "median", "largest"],
-        ["number", str(len(truth)), ""],
+        ["number (of which with a clear width)", f"{len(truth)} ({np.isfinite(widths).all(axis=1).sum()})", ""],
         ["error in x", *_micrometres(offset[:, 0])],
         ["error in z", *_micrometres(offset[:, 1])],
         ["FWHM lateral", *_micrometres(widths[:, 0])],
@@ -125,21 +125,25 @@ def _isolated(scatterers: NDArray[np.float64], grid: Grid, gap: float = 1e-3) ->
     return np.asarray(scatterers[inside & (nearest > gap)])
 
 
-def _widths(level: NDArray[Any], grid: Grid, point: NDArray[np.float64]) -> tuple[float, float]:
-    """FWHM along x and z through a point [m], from a patch of 0.8 mm around it."""
+def _widths(level: NDArray[Any], grid: Grid, point: NDArray[np.float64]) -> tuple[float, ...]:
+    """FWHM along x and z through a point [m], from a patch of 0.8 mm around it; NaN where neighbours overlap it."""
     at = [round((p - o) / h) for p, o, h in zip(point[[0, -1]], grid.origin, grid.spacing, strict=True)]
     half = [round(0.8e-3 / h) for h in grid.spacing]
     patch = level[tuple(slice(max(i - n, 0), i + n + 1) for i, n in zip(at, half, strict=True))]
     peak = np.unravel_index(int(patch.argmax()), patch.shape)
-    return (
-        fwhm(patch, grid.spacing[0], axis=0, peak=peak),
-        fwhm(patch, grid.spacing[1], axis=1, peak=peak),
-    )
+    return tuple(_fwhm_or_nan(patch, h, axis, peak) for axis, h in enumerate(grid.spacing))
+
+
+def _fwhm_or_nan(patch: NDArray[Any], spacing: float, axis: int, peak: Any) -> float:
+    try:
+        return fwhm(patch, spacing, axis=axis, peak=peak)
+    except ArgumentError:
+        return float("nan")
 
 
 def _micrometres(values: NDArray[np.float64]) -> tuple[str, str]:
     magnitude = np.abs(values) * 1e6
-    return f"{np.median(magnitude):.0f} µm", f"{magnitude.max():.0f} µm"
+    return f"{np.nanmedian(magnitude):.0f} µm", f"{np.nanmax(magnitude):.0f} µm"
 
 
 def aluminium(offline: bool) -> Case:

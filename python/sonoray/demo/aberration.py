@@ -1,0 +1,3 @@
+"""placeholder"""
+def aberration(offline):
+    raise NotImplementedError
