@@ -92,10 +92,11 @@ def write_dicom(path: Any, image: Any, grid: Grid, *, patient_name: str = "", de
         raise ArgumentError(f"image: expected at most 65535 points along each axis, got {rows.shape[:2]}")
     try:
         from pydicom import Dataset, dcmwrite
+        from pydicom.dataset import FileMetaDataset
         from pydicom.uid import generate_uid
     except ImportError:
         raise MissingExtraError("DICOM needs pydicom: pip install 'sonoray[io]'") from None
-    meta = Dataset()
+    meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = _ULTRASOUND_IMAGE
     meta.MediaStorageSOPInstanceUID = generate_uid()
     meta.TransferSyntaxUID = _EXPLICIT_LITTLE_ENDIAN

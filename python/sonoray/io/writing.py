@@ -100,7 +100,9 @@ class _Target:
             kept = max(1, int(_CHUNK_BYTES // (size // chunks[axis])))
             size = size // chunks[axis] * kept
             chunks[axis] = kept
-        options = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if self.compress else {}
+        options = (
+            {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True} if self.compress else {}
+        )
         self.group.create_dataset(name, data=values, chunks=tuple(chunks), **options)
 
 
