@@ -93,13 +93,13 @@ def write_dicom(path: Any, image: Any, grid: Grid, *, patient_name: str = "", de
     try:
         from pydicom import Dataset, dcmwrite
         from pydicom.dataset import FileMetaDataset
-        from pydicom.uid import generate_uid
+        from pydicom.uid import UID, generate_uid
     except ImportError:
         raise MissingExtraError("DICOM needs pydicom: pip install 'sonoray[io]'") from None
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = _ULTRASOUND_IMAGE
+    meta.MediaStorageSOPClassUID = UID(_ULTRASOUND_IMAGE)
     meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = _EXPLICIT_LITTLE_ENDIAN
+    meta.TransferSyntaxUID = UID(_EXPLICIT_LITTLE_ENDIAN)
     data = Dataset()
     data.file_meta = meta
     data.SOPClassUID, data.SOPInstanceUID = _ULTRASOUND_IMAGE, meta.MediaStorageSOPInstanceUID
