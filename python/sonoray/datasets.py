@@ -91,10 +91,8 @@ def _lookup(name: str) -> tuple[Dataset, tuple[DataFile, ...]]:
     dataset = _registry()[folder]
     files = tuple(f for f in dataset.files if wanted in ("", f.name))
     if not files:
-        names = ", ".join(f.name for f in dataset.files[:8])
-        raise ArgumentError(
-            f"name: expected a file of {folder} ({names}{', …' * (len(dataset.files) > 8)}), got {wanted!r}"
-        )
+        names = ", ".join(f.name for f in dataset.files[:8]) + (", …" if len(dataset.files) > 8 else "")
+        raise ArgumentError(f"name: expected a file of {folder} ({names}), got {wanted!r}")
     return dataset, files
 
 

@@ -126,8 +126,8 @@ class Mat5:
             if head.name:
                 entries[head.name] = _Entry(offset + 8, n_bytes, kind == _COMPRESSED, head.shape)
             offset += 8 + n_bytes
-        if offset != size and offset + 8 > size and size - offset > 7:
-            raise self._damaged("trailing bytes")
+        if offset != size:
+            raise self._damaged(f"the last variable is cut off at byte {size}")
         if not entries:
             raise self._damaged("expected at least one variable, got none")
         return entries
@@ -200,6 +200,8 @@ class Mat5:
         if head.kind == _CHAR:
             kind, data, _ = self._element(body, head.end)
             codes = self._numbers(kind, data)
+            if codes.dtype.kind == "f":
+                raise self._damaged(f"{name}: expected text, got {codes.dtype.name}")
             self._budget.take(name, codes.shape, 8)
             return "".join(map(chr, np.minimum(codes, 0xFFFD).tolist()))
         if head.kind in (_CELL, _STRUCT):
