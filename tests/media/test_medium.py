@@ -23,8 +23,8 @@ def test_volumes():
     assert Medium(Grid((2, 3, 4), 1e-3, (0, 0, 0)), 1500.0).sound_speed.shape == (2, 3, 4)
 
 
-# Published values: N. Bilaniuk and G. S. K. Wong, J. Acoust. Soc. Am. 93, 1609 (1993), 148 points.
-@pytest.mark.parametrize(("temperature", "speed"), [(0, 1402.39), (20, 1482.34), (25, 1496.69), (40, 1528.86)])
+# Another fit to other measurements: N. Bilaniuk and G. S. K. Wong, J. Acoust. Soc. Am. 93, 1609 (1993).
+@pytest.mark.parametrize(("temperature", "speed"), [(0, 1402.4), (20, 1482.3), (25, 1496.7), (40, 1528.9)])
 def test_water(temperature, speed):
     assert water_sound_speed(temperature) == pytest.approx(speed, abs=0.1)
 
