@@ -85,7 +85,7 @@ def show_bmode(
         to_uint8(values, dynamic_range)  # refuses an envelope
     ax = ax or new_axes()
     ax.set_facecolor("black")
-    drawn = _draw(ax, values, flat, cmap="gray", vmin=limits[0], vmax=limits[1])
+    drawn = _draw(ax, values, flat, cmap="gray", vmin=limits[0], vmax=limits[1], interpolation="bilinear")
     if colorbar:
         ax.figure.colorbar(drawn, ax=ax, label="grey level" if values.dtype == np.uint8 else "dB")
     if title:
@@ -100,6 +100,7 @@ def show_velocity(
     bmode: Any = None,
     visible: Any = None,
     limit: float | None = None,
+    dynamic_range: float = 60.0,
     ax: Any = None,
     title: str | None = None,
 ) -> Any:
@@ -116,6 +117,8 @@ def show_velocity(
         Where to draw the velocity, such as ``power > threshold``; default everywhere.
     limit : float, optional [m/s]
         End of the colour scale; default the largest visible speed.
+    dynamic_range : float [dB]
+        Of the background, from black to white.
     ax, title
         As for `show_bmode`.
 
@@ -144,7 +147,7 @@ def show_velocity(
     ax = ax or new_axes()
     ax.set_facecolor("black")
     if bmode is not None:
-        show_bmode(bmode, grid, ax=ax, colorbar=False)
+        show_bmode(bmode, grid, ax=ax, dynamic_range=dynamic_range, colorbar=False)
     drawn = _draw(ax, values, flat, cmap="RdBu_r", vmin=-end, vmax=end)
     ax.figure.colorbar(drawn, ax=ax, label="velocity towards the probe [m/s]")
     if title:
