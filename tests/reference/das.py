@@ -74,7 +74,13 @@ def interpolate(trace, index, kind):
 
 
 def delay_and_sum(
-    arrivals, sampling, samples, f_number=1.5, window="boxcar", compounding="coherent", interpolation="linear",
+    arrivals,
+    sampling,
+    samples,
+    f_number=1.5,
+    window="boxcar",
+    compounding="coherent",
+    interpolation="linear",
     wavelengths=None,
 ):
     """Image (n_frames, *grid.shape), or (n_frames, n_tx, *grid.shape) without compounding, of samples (f, t, e, s)."""
