@@ -94,7 +94,7 @@ SONORAY_HD SONORAY_INLINE F root(F x) {
       const F safe = x > 1e-30f ? x : F{} + 1e-30f;  // zero would give infinity times zero
       const F inverse = reinterpret_cast<F>(_mm256_rsqrt_ps(reinterpret_cast<__m256>(safe)));
       const F r = safe * inverse;
-      return r + (safe - r * r) * (0.5f * inverse);
+      return x > 1e-30f ? r + (safe - r * r) * (0.5f * inverse) : F{};
     }
 #endif
     F r;

@@ -259,7 +259,8 @@ class Beamformer:
         pairs = len(shape) == 5 and shape[4] == 2 and dtype == np.int16
         if not (len(shape) == 4 or pairs) or shape[1:3] != (self._n_tx, self._n_rx) or 0 in shape:
             raise ArgumentError(
-                f"samples: expected shape (n_frames, {self._n_tx} transmits, {self._n_rx} elements, n_samples), got {shape}"
+                f"samples: expected shape (n_frames, {self._n_tx} transmits, {self._n_rx} elements, n_samples), "
+                f"got {shape}"
             )
         if not (pairs or dtype == np.complex64 if self.is_iq else not pairs and dtype in (np.int16, np.float32)):
             wanted = "complex64 or int16 pairs (I/Q)" if self.is_iq else "int16 or float32 (RF)"
