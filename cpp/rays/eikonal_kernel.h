@@ -93,11 +93,11 @@ SONORAY_HD SONORAY_INLINE V godunov(const Upwind<V> (&axis)[3], V bound) {
   return (a0 * b0 + a1 * b1 + a2 * b2 + Math<V>::sqrt(root > zero ? root : zero)) / aa;
 }
 
-/// Whether the wave comes from "up" along this axis, by the central difference; ties count for both sides.
+/// Proportional to the derivative of T along this axis of the sweep, by the central difference; positive where
+/// the wave comes from "up".
 template <class V>
-SONORAY_HD SONORAY_INLINE auto comes_from(V k, V along, V slope, V here, V up, V down, V bound) {
-  const V g = slope + along * here + k * 0.5f * (down - up);
-  return g * Math<V>::abs(g) >= bound * -1e-6f;
+SONORAY_HD SONORAY_INLINE V central(V k, V along, V slope, V here, V up, V down) {
+  return slope + along * here + k * 0.5f * (down - up);
 }
 
 }  // namespace sonoray::eikonal

@@ -65,10 +65,9 @@ struct Found {
 
 /// One tile, nodes [low, high), in the order of sweep q: bit i set runs axis i downwards.
 template <int D, int NV, Kind kind, bool second>
-Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, const int* high) {
+Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, const int* high, float tolerance) {
   constexpr int last = D - 1, lane_count = NV * width;
   constexpr bool point = kind == Kind::point;
-  const float tolerance = second ? 3e-7f : 1e-5f;
   float sign[D], k1[D];
   std::int64_t step[D];
   for (int i = 0; i < D; ++i) {
@@ -132,7 +131,8 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, 
           if constexpr (second) {
             const Vec far = i == last ? up2[k] : load(at - 2 * step[i] * lane_count);
             const Vec down = load(at + step[i] * lane_count);
-            member &= comes_from(kk, along[i][k], slope[i][k], old, near[i], down, bound);
+            const Vec g = central(kk, along[i][k], slope[i][k], old, near[i], down);
+            member &= (q >> i & 1) ? (g > 0.0f) : (g >= 0.0f);  // a tie belongs to one side only
             axis[i] = second_order(kk, along[i][k], slope[i][k], near[i], far, bound);
           } else {
             axis[i] = first_order(kk, along[i][k], slope[i][k], near[i]);
@@ -216,8 +216,11 @@ void iterate(const SweepGrid& g, Lanes& lanes) {
   std::int64_t count = 1;
   for (int i = 0; i < D; ++i) count *= g.tiles[i];
   for (std::int64_t t = 0; t < count; ++t) lanes.pending[t] = static_cast<std::uint8_t>((1 << (1 << D)) - 1);
+  // The first pass only has to find where waves come from. The second one stops at the noise of float.
+  float tolerance = second ? 2.5e-7f : 1e-5f;
   for (int round = 0; round < lanes.max_rounds; ++round) {
     bool busy = false;
+    if (second && tolerance < 3e-6f) tolerance *= 2.0f;
     for (int q = 0; q < (1 << D); ++q) {
       for (std::int64_t k = 0; k < count; ++k) {
         int t[3] = {}, low[3], high[3];
@@ -232,7 +235,7 @@ void iterate(const SweepGrid& g, Lanes& lanes) {
         for (int i = 0; i < D; ++i) tile = tile * g.tiles[i] + t[i];
         if (!(lanes.pending[tile] >> q & 1) || !concerns(lanes.sides[tile], q, D)) continue;
         lanes.pending[tile] &= static_cast<std::uint8_t>(~(1 << q));
-        const Found found = sweep_tile<D, NV, kind, second>(g, lanes, q, low, high);
+        const Found found = sweep_tile<D, NV, kind, second>(g, lanes, q, low, high, tolerance);
         spread(g, lanes, q, t, tile, found, second);
         ++lanes.tile_sweeps;
         busy = true;
