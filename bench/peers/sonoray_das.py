@@ -1,10 +1,10 @@
 """sonoray. ``eikonal``: receive times from a table that the eikonal equation gave, in a uniform medium."""
 
 import numpy as np
-from sonoray.beamforming.das import Beamformer
 
 import sonoray
 from sonoray.beamforming.arrivals import arrivals
+from sonoray.beamforming.das import Beamformer
 
 
 def prepare(job, data, option):

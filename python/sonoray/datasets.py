@@ -96,19 +96,20 @@ def _lookup(name: str) -> tuple[Dataset, tuple[DataFile, ...]]:
     return dataset, files
 
 
-def _cache_folder() -> Path | None:
+def cache_folder() -> Path:
+    """The user's cache of sonoray; it need not exist yet. As pooch has it: XDG_CACHE_HOME, else ~/.cache."""
     try:
         import pooch
     except ImportError:
-        return None
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sonoray"
     return Path(pooch.os_cache("sonoray"))
 
 
 def _folders() -> list[Path]:
     """Where to look, in this order; the cache comes last."""
     named = os.environ.get("SONORAY_DATA")
-    folders = [Path(named) if named else Path("../shared/data"), _cache_folder()]
-    return [f for f in folders if f is not None and f.is_dir()]
+    folders = [Path(named) if named else Path("../shared/data"), cache_folder()]
+    return [f for f in folders if f.is_dir()]
 
 
 def find(name: str) -> Path | None:

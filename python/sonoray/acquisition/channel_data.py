@@ -50,7 +50,7 @@ class ChannelData:
     sampling_frequency: float
     demodulation_frequency: float = 0.0
     center_frequency: float = 0.0
-    start_time: NDArray[np.float64] = 0.0  # type: ignore[assignment]
+    start_time: Any = 0.0  # always (n_tx,) float64 afterwards
     sound_speed: float = 1540.0
     frame_rate: float = 0.0
 

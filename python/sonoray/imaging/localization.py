@@ -103,7 +103,7 @@ def _parabolic_offset(values: NDArray[Any], index: NDArray[Any]) -> NDArray[np.f
         i = int(index[axis])
         if not 0 < i < values.shape[axis] - 1:
             continue
-        line = values[tuple(index[:axis]) + (slice(i - 1, i + 2),) + tuple(index[axis + 1 :])]
+        line = values[(*index[:axis], slice(i - 1, i + 2), *index[axis + 1 :])]
         if line.min() <= 0:
             continue
         a, b, c = np.log(line)

@@ -68,9 +68,11 @@ class Grid:
         if steps.shape != (len(ends),):
             raise ArgumentError(f"spacing: expected 1 or {len(ends)} values, got {steps.size}")
         shape = []
-        for axis, (first, last), step in zip("xz" if y is None else "xyz", ends, steps, strict=True):
-            step = scalar("spacing", step, 1e-7, 0.05, "m")
-            first, last = scalar(f"{axis}: first", first, -2.0, 2.0, "m"), scalar(f"{axis}: last", last, -2.0, 2.0, "m")
+        for axis, end, given in zip("xz" if y is None else "xyz", ends, steps, strict=True):
+            step = scalar("spacing", given, 1e-7, 0.05, "m")
+            first, last = (
+                scalar(f"{axis}: {n}", v, -2.0, 2.0, "m") for n, v in zip(("first", "last"), end, strict=True)
+            )
             if not last >= first:
                 raise ArgumentError(f"{axis}: expected (first, last) in rising order, got ({first}, {last})")
             n = round((last - first) / step) + 1
