@@ -104,11 +104,11 @@ def _cache_folder() -> Path | None:
     return Path(pooch.os_cache("sonoray"))
 
 
-def _folders() -> list[Path]:
-    """Where to look, in this order; the cache comes last."""
+def folders() -> list[Path]:
+    """Folders that are looked at, in this order: the data folder, then the user's cache; those that exist."""
     named = os.environ.get("SONORAY_DATA")
-    folders = [Path(named) if named else Path("../shared/data"), _cache_folder()]
-    return [f for f in folders if f is not None and f.is_dir()]
+    places = [Path(named) if named else Path("../shared/data"), _cache_folder()]
+    return [p for p in places if p is not None and p.is_dir()]
 
 
 def find(name: str) -> Path | None:
@@ -130,7 +130,7 @@ def find(name: str) -> Path | None:
         No such set or file in the registry.
     """
     dataset, files = _lookup(name)
-    for folder in _folders():
+    for folder in folders():
         path = folder / dataset.name / files[0].name
         if path.is_file() and path.stat().st_size == files[0].size:
             return path
