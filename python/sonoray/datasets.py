@@ -96,20 +96,19 @@ def _lookup(name: str) -> tuple[Dataset, tuple[DataFile, ...]]:
     return dataset, files
 
 
-def cache_folder() -> Path:
-    """The user's cache of sonoray; it need not exist yet. As pooch has it: XDG_CACHE_HOME, else ~/.cache."""
+def cache_folder() -> Path | None:
     try:
         import pooch
     except ImportError:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sonoray"
+        return None
     return Path(pooch.os_cache("sonoray"))
 
 
-def _folders() -> list[Path]:
-    """Where to look, in this order; the cache comes last."""
+def folders() -> list[Path]:
+    """Folders that are looked at, in this order: the data folder, then the user's cache; those that exist."""
     named = os.environ.get("SONORAY_DATA")
-    folders = [Path(named) if named else Path("../shared/data"), cache_folder()]
-    return [f for f in folders if f.is_dir()]
+    places = [Path(named) if named else Path("../shared/data"), cache_folder()]
+    return [p for p in places if p is not None and p.is_dir()]
 
 
 def find(name: str) -> Path | None:
@@ -131,7 +130,7 @@ def find(name: str) -> Path | None:
         No such set or file in the registry.
     """
     dataset, files = _lookup(name)
-    for folder in _folders():
+    for folder in folders():
         path = folder / dataset.name / files[0].name
         if path.is_file() and path.stat().st_size == files[0].size:
             return path

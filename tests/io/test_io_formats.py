@@ -94,7 +94,7 @@ def test_must_iq_convex_and_nested_parameters(path):
     assert p[0, 2] == pytest.approx(0, abs=1e-12) and p[2, 2] > 0  # chord at z = 0
     np.testing.assert_allclose(np.linalg.norm(np.diff(p, axis=0), axis=1), PITCH, rtol=1e-9)
     height = np.sqrt(radius**2 - p[0, 0] ** 2)
-    np.testing.assert_allclose(np.linalg.norm(p + [0, 0, height], axis=1), radius, rtol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(p + np.array([0, 0, height]), axis=1), radius, rtol=1e-12)
     assert data.probe.width == pytest.approx(PITCH - 5e-5)
 
 

