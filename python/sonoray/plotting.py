@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
 
 from ._checks import scalar
@@ -289,11 +290,11 @@ def save_png(
     if shape[0] * shape[1] > _MAX_PIXELS:
         raise ArgumentError(f"pixel: expected at most {_MAX_PIXELS:g} pixels, got {shape[0]} by {shape[1]}")
     if tuple(shape) != flat.shape:
-        from scipy.ndimage import map_coordinates
-
         # Pixel centres: both rasters cover the same area.
         axes = [(np.arange(n) + 0.5) * m / n - 0.5 for n, m in zip(shape, flat.shape, strict=True)]
-        sampled = map_coordinates(grey.astype("f4"), np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest")
+        sampled = scipy.ndimage.map_coordinates(
+            grey.astype("f4"), np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest"
+        )
         grey = np.rint(sampled).astype(np.uint8)
     imsave(path, grey.T, cmap="gray", vmin=0, vmax=255, format="png")
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import scipy.fft
+import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
 
 from .._checks import array, count, finite, scalar
@@ -249,8 +249,6 @@ def resample(channel_data: ChannelData, sampling_frequency: float) -> ChannelDat
     ArgumentError
         No such ratio, RF under-sampled before or after (its band would be lost), not in Hz.
     """
-    from scipy.signal import resample_poly
-
     new = scalar("sampling_frequency", sampling_frequency, 1e4, 1e9, "Hz")
     old, n = channel_data.sampling_frequency, channel_data.n_samples
     ratio = Fraction(new / old).limit_denominator(1000)
@@ -268,7 +266,7 @@ def resample(channel_data: ChannelData, sampling_frequency: float) -> ChannelDat
     n_out = -(-n * ratio.numerator // ratio.denominator)
 
     def convert(block: NDArray[Any], tx: int) -> NDArray[Any]:
-        return np.asarray(resample_poly(block, ratio.numerator, ratio.denominator, axis=-1))
+        return np.asarray(scipy.signal.resample_poly(block, ratio.numerator, ratio.denominator, axis=-1))
 
     samples = _each_block(channel_data, convert, n_out)
     return channel_data.with_(samples=samples, sampling_frequency=float(ratio) * old)

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
+import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from .._checks import scalar
 from ..errors import ArgumentError
@@ -53,7 +53,7 @@ def scan_convert(image: Any, sector: SectorGrid, grid: Grid, *, fill: float = np
     frames = values.reshape(-1, *sector.shape)
     result = np.full((len(frames), *grid.shape), outside, values.dtype if whole else working)
     for frame, out in zip(frames, result, strict=True):
-        sampled = map_coordinates(frame.astype(working, copy=False), index, order=1, mode="nearest")
+        sampled = scipy.ndimage.map_coordinates(frame.astype(working, copy=False), index, order=1, mode="nearest")
         out[inside] = np.rint(sampled) if whole else sampled
     return result.reshape(*values.shape[:-2], *grid.shape)
 
