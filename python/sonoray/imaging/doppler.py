@@ -23,6 +23,20 @@ def nyquist_velocity(center_frequency: float, frame_rate: float, sound_speed: fl
     frame_rate : float [Hz]
         Repetition rate of the frames that are compared.
     sound_speed : float [m/s]
+
+    Returns
+    -------
+    float [m/s]
+
+    Raises
+    ------
+    ArgumentError
+        Values in the wrong unit.
+
+    Examples
+    --------
+    >>> round(nyquist_velocity(5e6, 10e3, 1480.0), 3)
+    0.74
     """
     f = scalar("center_frequency", center_frequency, 2e4, 1e8, "Hz")
     rate = scalar("frame_rate", frame_rate, 1e-3, 1e6, "Hz")

@@ -41,6 +41,12 @@ def fwhm(envelope: Any, spacing: float, *, axis: int = -1, peak: Any = None, lev
     ArgumentError
         Fewer than 4 points along the axis, dB instead of a linear envelope, NaN, or the profile does not fall to the
         level on both sides of the peak.
+
+    Examples
+    --------
+    >>> x = np.arange(-20, 21) * 0.1e-3
+    >>> round(1e3 * fwhm(np.exp(-0.5 * (x / 0.5e-3) ** 2), 0.1e-3), 3)
+    1.177
     """
     profile, position = _profile(envelope, axis, peak)
     h = float(spacing)
