@@ -46,6 +46,12 @@ def test_png_of_a_sector_is_black_outside(tmp_path):
     assert picture.shape[0] == pytest.approx((0.12 - 0.06 * np.cos(0.4)) / 5e-4, abs=3)
 
 
+def test_finely_sampled_lines_give_a_picture_of_screen_size(tmp_path):
+    fine = SectorGrid(np.linspace(0.06, 0.12, 4001), np.linspace(-0.4, 0.4, 41), (0, 0, -0.06))
+    plotting.save_png(tmp_path / "f.png", np.zeros(fine.shape, "f4"), fine)
+    assert max(imread(tmp_path / "f.png").shape) <= 2001
+
+
 def test_bmode_axes_are_in_millimetres_with_depth_down():
     ax = plotting.show_bmode(ramp(GRID), GRID, title="ramp")
     np.testing.assert_allclose(ax.get_xlim(), (-6.15, 5.85))

@@ -279,6 +279,23 @@ def test_refusals_name_the_argument(call, named):
         call(echoes())
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 17])
+def test_shortest_traces_pass_through_every_filter(n):
+    data = ChannelData(np.ones((1, 1, 4, n), "f4"), PROBE, Transmit.plane(), FS)
+    iq = sonoray.demodulate(data, decimate=3)
+    for result, length in [
+        (iq, -(-n // 3)),
+        (sonoray.remodulate(iq, FS), 3 * -(-n // 3)),
+        (sonoray.band_pass(data, 2e6, 8e6), n),
+        (sonoray.band_pass(iq, 4e6, 6e6), -(-n // 3)),
+        (sonoray.matched_filter(data, [1.0]), n),
+        (sonoray.resample(data, 60e6), -(-n * 3 // 2)),
+        (sonoray.time_gain_compensation(data, 50.0), n),
+    ]:
+        assert result.samples.shape == (1, 1, 4, length) and np.isfinite(result.samples).all()
+    np.testing.assert_allclose(sonoray.matched_filter(data, [2.0]).samples, 0.5, rtol=1e-6)
+
+
 def test_streams_in_blocks():
     """Beside the result, memory holds one transmit's block, not a float copy of the recording."""
     import tracemalloc
