@@ -19,7 +19,8 @@ def test_points_follow_the_axes_with_depth_fastest(nx, nz, h, x0, z0):
     assert (points[..., 1] == 0).all()
     np.testing.assert_allclose(points[-1, -1], [x0 + (nx - 1) * h, 0, z0 + (nz - 1) * h], atol=1e-14)
     assert grid.contains(points.reshape(-1, 3)).all()
-    assert not grid.contains(points.reshape(-1, 3) + [nx * h, 0, 0]).any()
+    beyond = points.reshape(-1, 3) + np.array([nx * h, 0, 0])
+    assert not grid.contains(beyond).any()
 
 
 def test_volume():
