@@ -89,7 +89,9 @@ class Grid:
     @property
     def axes(self) -> tuple[NDArray[Any], ...]:
         """Coordinates along each axis [m]."""
-        return tuple(o + h * np.arange(n) for o, h, n in zip(self.origin, self.spacing, self.shape, strict=True))
+        return tuple(
+            np.asarray(o + h * np.arange(n)) for o, h, n in zip(self.origin, self.spacing, self.shape, strict=True)
+        )
 
     @property
     def x(self) -> NDArray[np.float64]:
