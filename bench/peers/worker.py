@@ -45,7 +45,7 @@ class Worker:
             env[f"{name}_{'THREADS' if name == 'SONORAY' else 'NUM_THREADS'}"] = str(threads)
         if not any((ROOT / "python" / "sonoray").glob("_cpu*.so")):
             env["PYTHONPATH"] = str(ROOT)  # sonoray is installed, not built in place
-        self._log = tempfile.TemporaryFile("w+")  # a pipe that nobody reads would fill up
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 a pipe that nobody reads would fill up
         self._process = subprocess.Popen(
             [python, "-m", "bench.peers.worker", adapter, json.dumps(asdict(job)), str(threads), option],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=env, cwd=ROOT,
