@@ -58,6 +58,7 @@ def pytest_collection_modifyitems(config, items):
         if "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="slow: run with -m slow"))
 
+
 # A loaded machine must not fail a property-based test for being slow.
 settings.register_profile("sonoray", deadline=None)
 settings.load_profile("sonoray")

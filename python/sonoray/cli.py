@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--depth-mm", type=float, nargs=2, metavar=("FIRST", "LAST"), help="depth range (default: all)")
     form.add_argument("--spacing-mm", type=float, help="distance of image points (default: a third of the wavelength)")
     form.add_argument("--f-number", type=float, default=1.5, help="receive f-number, 0 for none (default: 1.5)")
-    form.add_argument("--window", default="hann", help="receive: boxcar, hann, hamming or tukey (default: hann)")
+    form.add_argument("--window", help="receive: boxcar, hann, hamming or tukey (default: hann)")
     form.add_argument("--compounding", choices=["coherent", "incoherent"], default="coherent")
     form.add_argument("--frame", type=int, default=0, help="which frame goes into a .png or .dcm (default: 0)")
     form.add_argument("--all-frames", action="store_true", help="beamform every frame (kept in .h5)")

@@ -6,6 +6,7 @@ import re
 import threading
 
 import pytest
+
 import sonoray
 from sonoray import datasets
 

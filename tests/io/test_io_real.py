@@ -5,8 +5,9 @@ The sets are in the folder that SONORAY_DATA names, or come with ``sonoray data 
 
 import numpy as np
 import pytest
-import sonoray
 from scipy.signal import butter, hilbert, sosfiltfilt
+
+import sonoray
 
 
 def dataset(name):
