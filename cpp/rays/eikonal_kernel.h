@@ -96,8 +96,8 @@ SONORAY_HD SONORAY_INLINE V godunov(const Upwind<V> (&axis)[3], V bound) {
 /// Proportional to the derivative of T along this axis of the sweep, by the central difference; positive where
 /// the wave comes from "up".
 template <class V>
-SONORAY_HD SONORAY_INLINE V central(V k, V along, V slope, V here, V up, V down) {
-  return slope + along * here + k * 0.5f * (down - up);
+SONORAY_HD SONORAY_INLINE V central(V k, V slope, V up, V down) {
+  return slope + k * 0.5f * (down - up);
 }
 
 }  // namespace sonoray::eikonal
