@@ -8,6 +8,7 @@ from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_wave
 from .errors import ArgumentError, DeviceError, Error, FormatError, MissingExtraError
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
+from .rays.eikonal import EikonalSolver
 
 __version__ = "0.1.0"
 
@@ -15,6 +16,7 @@ __all__ = [
     "ArgumentError",
     "ChannelData",
     "DeviceError",
+    "EikonalSolver",
     "Error",
     "FormatError",
     "Grid",
