@@ -19,3 +19,7 @@ class FormatError(Error, ValueError):
 
 class MissingExtraError(Error, ImportError):
     """An optional package is not installed. Names the extra that brings it."""
+
+
+class DownloadError(Error, OSError):
+    """A data set could not be fetched, or what came is not what was asked for."""

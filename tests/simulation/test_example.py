@@ -1,4 +1,4 @@
-"""The shipped example: as documented, and its points focus where they truly are. Evidence: full-wave data, plain DAS."""
+"""The shipped example: as documented, and its points focus where they truly are. Evidence: full-wave data."""
 
 from importlib.resources import files
 

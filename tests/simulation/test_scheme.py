@@ -1,4 +1,4 @@
-"""Numerics of the full-wave scheme: convergence of its weights, points between nodes, exact time. Evidence: analytic."""
+"""Numerics of the full-wave scheme: convergence of its weights, points between nodes, exact time. Analytic."""
 
 import numpy as np
 import pytest

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from ..acquisition.channel_data import ChannelData
 from ..io import read, write
@@ -65,7 +64,7 @@ def aberration_data(
     """
     folder = Path(cache_dir)
     phantom = abdominal_phantom(map_path)
-    key = hashlib.sha256(np.ascontiguousarray(phantom.medium.sound_speed)).hexdigest()[:12]
+    key = hashlib.sha256(phantom.medium.sound_speed.tobytes()).hexdigest()[:12]
     path = folder / f"abdominal-wall-{_RECIPE}-{key}.h5"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

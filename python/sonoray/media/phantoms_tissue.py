@@ -94,7 +94,9 @@ def tissue_phantom(
     cysts = array("cysts", np.reshape(np.asarray(cysts, float), (-1, 4)), (None, 4), low=-2, high=2, unit="m")
     inside = grid.contains(np.concatenate([points, cysts[:, :3]]))
     if not inside.all():
-        raise ArgumentError(f"points, cysts: expected positions inside {grid.extent} m, got {int((~inside).sum())} outside")
+        raise ArgumentError(
+            f"points, cysts: expected positions inside {grid.extent} m, got {int((~inside).sum())} outside"
+        )
     contrast = scalar("contrast", contrast, 0.0, 0.2, "(relative density)")
     bump = scalar("point_contrast", point_contrast, 0.0, 10.0, "(relative density)")
     width = scalar("point_radius", point_radius, 1e-6, 1e-2, "m")

@@ -215,7 +215,9 @@ class _Lattice:
         if medium.absorption is not None and np.any(medium.absorption):
             raise ArgumentError("medium: expected no absorption (the simulation is lossless), got some")
         if np.abs(probe.positions[:, 1]).max() > 1e-9 or not grid.contains(probe.positions).all():
-            raise ArgumentError(f"probe: expected elements at y = 0 and inside the medium's {grid.extent} m, got others")
+            raise ArgumentError(
+                f"probe: expected elements at y = 0 and inside the medium's {grid.extent} m, got others"
+            )
         slowest = float(np.min(medium.sound_speed))
         coarsest = WAVENUMBER_LIMIT / (2 * np.pi) * slowest / pulse.max_frequency
         if spacing is None:
@@ -224,8 +226,8 @@ class _Lattice:
         h = scalar("spacing", spacing, 1e-7, 0.05, "m")
         if h > coarsest * (1 + 1e-9):
             raise ArgumentError(
-                f"spacing: expected at most {coarsest:.4g} m ({2 * np.pi / WAVENUMBER_LIMIT:.2g} nodes per wavelength at "
-                f"{pulse.max_frequency:.4g} Hz and {slowest:g} m/s), got {h:.4g} m"
+                f"spacing: expected at most {coarsest:.4g} m ({2 * np.pi / WAVENUMBER_LIMIT:.2g} nodes per wavelength "
+                f"at {pulse.max_frequency:.4g} Hz and {slowest:g} m/s), got {h:.4g} m"
             )
         pad = _LAYER + _MARGIN
         # The first element sits on a node, so that a flat array lies on a row of nodes: there the pressure of its own

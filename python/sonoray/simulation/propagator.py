@@ -101,15 +101,18 @@ class Propagator:
             self._fields = [devito.TimeFunction(name=name, **order) for name in ("p_x", "p_z", "v_x", "v_z")]
             px, pz, vx, vz = self._fields
             # Buoyancy between nodes is the inverse of the mean density, so that a step in density stays second order.
-            mean = [0.5 * (density + np.concatenate([density[1:], density[-1:]])),
-                    0.5 * (density + np.concatenate([density[:, 1:], density[:, -1:]], axis=1))]
+            mean = [
+                0.5 * (density + np.concatenate([density[1:], density[-1:]])),
+                0.5 * (density + np.concatenate([density[:, 1:], density[:, -1:]], axis=1)),
+            ]
             kick = [(step / spacing / m).astype(np.float32) for m in mean]
             squeeze = (step / spacing * density * sound_speed**2).astype(np.float32)
             update = self._update_equations(grid, kick, squeeze, layer, spacing, float(sound_speed.max()))
             # One record per stage: Devito wants everything in an operator to last equally long.
             self._records = [self._points(f"record{i}", grid, receivers, n) for i, n in enumerate((n_firing, n_steps))]
             early, late = (points.interpolate(expr=px + pz) for points in self._records)
-            self._drives, inject = [], []
+            inject: list[Any] = []
+            self._drives: list[tuple[Any, Any] | None] = []
             for name, field, nodes, k in (("force_x", vx, forces[0], kick[0]), ("force_z", vz, forces[1], kick[1])):
                 if nodes.size:
                     points = self._points(name, grid, nodes, n_firing)

@@ -1,6 +1,7 @@
 """Numerics of the staggered scheme: derivative weights, points between nodes, and exact time."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -22,7 +23,7 @@ def derivative_weights() -> tuple[float, ...]:
     q = np.linspace(0.05, WAVENUMBER_LIMIT, 600)
     k = np.arange(1, HALF_WIDTH + 1)
     symbol = 2 * np.sin(np.outer(q, k - 0.5)) / q[:, None]
-    weight = np.ones(q.size)
+    weight: NDArray[Any] = np.ones(q.size)
     a = np.zeros(HALF_WIDTH)
     for _ in range(300):
         root = np.sqrt(weight)
@@ -94,8 +95,9 @@ def scheme_frequency(angular_frequency: NDArray[np.float64], step: float) -> NDA
     return np.asarray(2 / step * np.arcsin(0.5 * step * angular_frequency))
 
 
-def drive(pulse_spectrum: NDArray[np.float64], f: NDArray[np.float64], delays: NDArray[np.float64], step: float,
-          n_steps: int) -> NDArray[np.float64]:
+def drive(
+    pulse_spectrum: NDArray[np.float64], f: NDArray[np.float64], delays: NDArray[np.float64], step: float, n_steps: int
+) -> NDArray[np.float64]:
     """Element signals on the scheme's clock, so that the exact equation would see the pulse at the given delays.
 
     Parameters
@@ -119,8 +121,9 @@ def drive(pulse_spectrum: NDArray[np.float64], f: NDArray[np.float64], delays: N
     return np.asarray(2 * df * np.real(np.exp(2j * np.pi * np.outer(t, f)) @ shifted))
 
 
-def exact_time(step: float, n_steps: int, times: NDArray[np.float64], max_frequency: float,
-               taper: int) -> NDArray[np.float32]:
+def exact_time(
+    step: float, n_steps: int, times: NDArray[np.float64], max_frequency: float, taper: int
+) -> NDArray[np.float32]:
     """Matrix from records on the scheme's clock to the exact equation's samples at ``times``.
 
     Parameters
@@ -139,9 +142,9 @@ def exact_time(step: float, n_steps: int, times: NDArray[np.float64], max_freque
     (n, n_steps) float32
     """
     period = 1.25 * n_steps * step
-    w = 2 * np.pi * np.arange(1, int(max_frequency * period) + 1) / period
+    w: NDArray[Any] = 2 * np.pi * np.arange(1, int(max_frequency * period) + 1) / period
     t = step * np.arange(n_steps)
     fade = np.sin(0.5 * np.pi * np.clip((t[-1] - t) / (max(taper, 1) * step), 0, 1)) ** 2
     forward = np.exp(-1j * np.outer(scheme_frequency(w, step), t)) * (fade * step)
-    back = 2 / period * np.exp(1j * np.outer(times, w))
+    back = 2 / period * np.exp(1j * times[:, None] * w)
     return np.real(back @ forward).astype(np.float32)

@@ -1,0 +1,102 @@
+"""What an object that came from a file is, in a few plain values."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ..acquisition.channel_data import ChannelData
+from ..errors import ArgumentError
+from ..media.grids import Grid, SectorGrid
+from ..media.medium import Medium
+
+
+def summary(data: Any) -> dict[str, Any]:
+    """Describe channel data, a medium or an image by values that ``json.dumps`` takes; SI units.
+
+    Parameters
+    ----------
+    data : ChannelData, Medium or tuple (image, grid)
+        What `sonoray.read` returns.
+
+    Returns
+    -------
+    dict
+        "kind" is "channel_data", "medium" or "image"; unknown frequencies and rates are None.
+
+    Examples
+    --------
+    >>> import sonoray
+    >>> summary(sonoray.Medium(sonoray.Grid((2, 3), 1e-3, (0.0, 0.0)), 1500.0))["sound_speed"]
+    [1500.0, 1500.0]
+    """
+    if isinstance(data, ChannelData):
+        return _channel_data(data)
+    if isinstance(data, Medium):
+        ranges = {n: getattr(data, n) for n in ("sound_speed", "density", "absorption")}
+        return {
+            "kind": "medium",
+            "grid": _grid(data.grid),
+            **{n: None if v is None else [float(v.min()), float(v.max())] for n, v in ranges.items()},
+            "dtype": str(data.sound_speed.dtype),
+        }
+    if isinstance(data, tuple) and len(data) == 2 and isinstance(data[1], (Grid, SectorGrid)):
+        image = np.asarray(data[0])
+        magnitude = np.abs(image) if image.dtype.kind == "c" else image
+        return {
+            "kind": "image",
+            "grid": _grid(data[1]),
+            "shape": list(image.shape),
+            "dtype": str(image.dtype),
+            "range": [float(magnitude.min()), float(magnitude.max())],
+        }
+    raise ArgumentError(f"data: expected ChannelData, Medium or (image, grid), got {type(data).__name__}")
+
+
+def _channel_data(data: ChannelData) -> dict[str, Any]:
+    probe = data.probe
+    angles = [float(np.arctan2(t.direction[0], t.direction[2])) for t in data.transmits if t.direction is not None]
+    return {
+        "kind": "channel_data",
+        "signal": "IQ" if data.is_iq else "RF",
+        "dtype": str(data.samples.dtype),
+        "n_frames": data.n_frames,
+        "n_tx": data.n_tx,
+        "n_rx": data.n_rx,
+        "n_samples": data.n_samples,
+        "bytes": int(data.samples.nbytes),
+        "sampling_frequency": data.sampling_frequency,
+        "center_frequency": data.center_frequency or None,
+        "demodulation_frequency": data.demodulation_frequency or None,
+        "sound_speed": data.sound_speed,
+        "start_time": [float(data.start_time.min()), float(data.start_time.max())],
+        "end_time": data.end_time,
+        "max_depth": data.max_depth,
+        "frame_rate": data.frame_rate or None,
+        "duration": data.n_frames / data.frame_rate if data.frame_rate else None,
+        "transmits": dict(Counter(t.kind for t in data.transmits)),
+        "angles": [min(angles), max(angles)] if angles else None,
+        "probe": {
+            "kind": probe.kind,
+            "name": probe.name,
+            "n_elements": probe.n_elements,
+            "pitch": probe.pitch,
+            "aperture": probe.aperture,
+            "width": probe.width,
+            "height": probe.height,
+            "center_frequency": probe.center_frequency or None,
+            "bandwidth": probe.bandwidth or None,
+        },
+    }
+
+
+def _grid(grid: Any) -> dict[str, Any]:
+    if isinstance(grid, SectorGrid):
+        ends = {n: [float(getattr(grid, n)[0]), float(getattr(grid, n)[-1])] for n in ("ranges", "angles")}
+        return {"kind": "sector", "shape": list(grid.shape), **ends, "apex": list(grid.apex)}
+    return {
+        "kind": "cartesian",
+        "shape": list(grid.shape),
+        "spacing": list(grid.spacing),
+        "extent": [list(e) for e in grid.extent],
+    }

@@ -1,0 +1,79 @@
+"""What some files hold beside channel data: the true medium, the scatterers."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FormatError
+from ..media.grids import Grid
+from ..media.medium import Medium
+from ._container import Container, naming
+from .formats.picmus import ROOT
+from .registry import open_file, read
+
+
+def read_medium(path: Any) -> Medium:
+    """Read the medium of a ring-array file (``C``, ``xi_orig``, ``yi_orig``) or of sonoray's own.
+
+    ``C(iy, ix)`` [m/s] in MATLAB's order becomes ``sound_speed[ix, iz]``, y being z here.
+
+    Raises
+    ------
+    FormatError
+        The file holds none.
+    """
+    with ExitStack() as stack:
+        file = open_file(path, stack)
+        contents = file.contents
+        if not set(contents.members()) >= {"C", "xi_orig", "yi_orig"}:
+            medium = read(path)
+            if isinstance(medium, Medium):
+                return medium
+            raise FormatError(f"{path}: expected a medium (C, xi_orig, yi_orig), got {type(medium).__name__}")
+        x, z = (_even_axis(contents, name) for name in ("xi_orig", "yi_orig"))
+        speed = contents.array("C")
+        speed = speed.T if contents.matlab else speed
+        if speed.dtype.kind not in "iuf":
+            raise FormatError(f"{path}: C: expected real numbers, got {speed.dtype}")
+        with naming(file.path):
+            grid = Grid((x[2], z[2]), (x[1], z[1]), (x[0], z[0]))
+            return Medium(grid, speed)
+
+
+def _even_axis(file: Container, name: str) -> tuple[float, float, int]:
+    """First coordinate, spacing and count of an evenly spaced axis [m]."""
+    values = file.numbers(name)
+    if values.size < 2 or not np.isfinite(values).all():
+        raise FormatError(f"{file.path}: {name}: expected at least two finite coordinates, got {values.size}")
+    step = (values[-1] - values[0]) / (values.size - 1)
+    if step <= 0 or np.abs(np.diff(values) - step).max() > 0.01 * step:
+        raise FormatError(f"{file.path}: {name}: expected evenly spaced rising coordinates, got others")
+    return float(values[0]), float(f"{step:.12g}"), int(values.size)
+
+
+def read_scatterers(path: Any) -> NDArray[np.float64]:
+    """Read the positions of the simulated scatterers, (n, 3) float64 [m], of a pybf or PICMUS file.
+
+    Raises
+    ------
+    FormatError
+        The file lists none (a measured set).
+    """
+    with ExitStack() as stack:
+        contents = open_file(path, stack).contents
+        for name in ("sim_params/scatters_data", f"{ROOT}/scatterers_positions"):
+            if contents.has(name):
+                values = np.asarray(contents.array(name))
+                break
+        else:
+            raise FormatError(
+                f"{path}: expected scatterers (sim_params/scatters_data), got a file without; is it simulated?"
+            )
+        if values.ndim != 2 or 3 not in values.shape or values.dtype.kind not in "iuf":
+            raise FormatError(f"{path}: scatterers: expected (3, n), got {values.shape} {values.dtype}")
+        positions = np.asarray(values.T if values.shape[0] == 3 else values, np.float64)
+        if not np.isfinite(positions).all():
+            raise FormatError(f"{path}: scatterers: expected finite positions, got NaN or infinite ones")
+        return np.ascontiguousarray(positions)
