@@ -208,7 +208,7 @@ class Mat5:
             if codes.dtype.kind == "f":
                 raise self._damaged(f"{name}: expected text, got {codes.dtype.name}")
             self._budget.take(name, codes.shape, 8)
-            return "".join(map(chr, np.minimum(codes, 0xFFFD).tolist()))
+            return "".join(map(chr, np.minimum(codes, np.uint32(0xFFFD)).tolist()))
         if head.kind in (_CELL, _STRUCT):
             return self._nested(body, head, name, depth)
         return None  # sparse, functions and objects: nothing that channel data needs
