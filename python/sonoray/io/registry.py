@@ -105,6 +105,69 @@ def opened(path: Any) -> Iterator[Opened]:
     """Open ``path`` for sniffing and reading; whatever a reader trips over inside is a FormatError."""
     path = Path(path)
     header = header_of(path)
+    # Damaged numbers are refused by checks; NumPy need not warn of them besides.
+    with ExitStack() as stack, np.errstate(all="ignore"):
+        container = stack.enter_context(Container(path, header)) if Container.fits(header) else None
+        try:
+            yield Opened(path, header, container)
+        except Error:
+            raise
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            raise FormatError(f"{path}: expected values of its format, got some that make no sense: {error}") from error
+
+
+def identify(file: Opened) -> Format:
+    """The format of an opened file, by its content."""
+    matches = [f for f in formats().values() if f.sniff(file)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = ", ".join(f.name for f in matches)
+        raise FormatError(f"{file.path}: expected one format, got several that fit: {names}; choose with format=")
+    if file.container is not None:
+        found = f"variables {', '.join(file.container.members()[:12]) or '(none)'}"
+    else:
+        found = f"a file that starts with {file.header[:8]!r}"
+    raise FormatError(
+        f"{file.path}: expected one of the formats {', '.join(formats())}, got {found}; "
+        "see sonoray.io.formats() for what each one is, sonoray.io.register to add one"
+    )
+
+
+def read(path: Any, *, format: str | None = None, **options: Any) -> Any:
+    """Read a file of any known format, recognised by its content.
+
+    Parameters
+    ----------
+    path : str or path-like
+    format : str, optional
+        Name of the format (see `sonoray.io.formats`) instead of looking.
+    **options
+        Of the format's reader, above all facts that a file lacks or has wrong: ``sound_speed`` [m/s],
+        ``start_time`` [s], ``center_frequency`` [Hz], …
+
+    Returns
+    -------
+    ChannelData, Medium or (array, grid)
+        What the file holds.
+
+    Raises
+    ------
+    FormatError
+        The file is not what it should be; the message names the file, what was expected and what was found.
+    FileNotFoundError
+    ArgumentError
+        An option that the format does not have, or with a value out of range.
+
+    Examples
+    --------
+    >>> import numpy as np, sonoray, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "water.h5"
+    >>> grid = sonoray.Grid((3, 4), 1e-3, (0.0, 0.0))
+    >>> sonoray.write(path, sonoray.Medium(grid, 1480.0))
+    >>> float(sonoray.read(path).sound_speed.max())
+    1480.0
+    """
     with opened(path) as file:
         chosen = identify(file) if format is None else formats().get(format)
         if chosen is None:
