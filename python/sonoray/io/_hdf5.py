@@ -34,7 +34,7 @@ class Hdf5:
         self._path = path
         self._budget = Budget(path)
         with self._guard("expected an HDF5 file"):
-            self._file = h5py.File(path, "r", locking=False)
+            self._file = h5py.File(path, "r")
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +56,9 @@ class Hdf5:
             raise
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise FormatError(f"{self._path}: {what}: {reason}; the file is truncated or damaged") from None
+            raise FormatError(
+                f"{self._path}: {what}: {reason}; the file is truncated, damaged or being written"
+            ) from None
 
     def members(self, path: str = "") -> tuple[str, ...]:
         """Names inside the group ``path``; empty for a dataset."""

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from .._arrays import host_array
 from ..acquisition.channel_data import ChannelData
-from ..acquisition.transmits import KINDS, Transmit
+from ..acquisition.transmits import Transmit
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
 from ._budget import RATIO
-from .formats.native import VERSION
+from .formats.native import TRANSMIT_KINDS, VERSION
 
 _CHUNK_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 14  # not worth a chunk
@@ -141,7 +141,7 @@ def _fill_channel_data(target: _Target, data: ChannelData) -> None:
 
 def _fill_transmits(target: _Target, transmits: tuple[Transmit, ...], n_elements: int) -> None:
     """Tables with a row per transmit; rows that do not apply are zero, tables that never apply are left out."""
-    target.array("kind", np.array([KINDS.index(t.kind) for t in transmits], np.uint8))
+    target.array("kind", np.array([TRANSMIT_KINDS.index(t.kind) for t in transmits], np.uint8))
     target.array("origin", np.array([t.origin for t in transmits]))
     widths = {
         "direction": (3,),
