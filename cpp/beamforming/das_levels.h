@@ -20,7 +20,10 @@ struct DasTiles {
 inline constexpr int das_margin = 64;
 
 /// Most floats that one staged trace takes.
-constexpr std::int64_t das_stage_stride(std::int64_t n_samples) { return n_samples + 2 * das_margin + 16; }
+SONORAY_INLINE constexpr std::int64_t das_stage_stride(std::int64_t n_samples) { return n_samples + 2 * das_margin + 16; }
+
+/// Distance between entries of the arrays over elements and groups: eight groups are written at once.
+SONORAY_INLINE constexpr std::int64_t das_group_stride(const DasTiles& tiles) { return (tiles.blocks * tiles.columns + 7) / 8 * 8; }
 
 /// A chunk of points for the adjoint and for the frame schedule.
 inline constexpr int das_chunk = 256;

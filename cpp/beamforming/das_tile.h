@@ -30,7 +30,8 @@ class Tile {
 
  public:
   Tile(const DasProblem& p, const DasTiles& tiles, const DasRecord& record, std::int64_t tile, float* scratch)
-      : p_(p), record_(record), work_(scratch, p, tiles, record.n_samples, IQ), capacity_(tiles.elements) {
+      : p_(p), record_(record), work_(scratch, p, tiles, record.n_samples, IQ), capacity_(tiles.elements),
+        stride_g_(das_group_stride(tiles)) {
     row_ = tile / tiles.across * (tiles.blocks * W);
     column_ = tile % tiles.across * tiles.columns;
     n_rows_ = tiles.n_rows;
@@ -109,35 +110,54 @@ class Tile {
       work_.high[slots_] = high_;
       ++slots_;
     }
+    for (int g = 0; g < groups_ && !weighted_; ++g) work_.count[g] = slots_;
     return e;
   }
 
   /// Eight groups at once, so that their ranges are found together.
   SONORAY_INLINE void receive_groups(std::int64_t e, int first, int n) {
     F samples[8];
-    bool seen[8];
+    unsigned seen = 0;
     for (int j = 0; j < 8; ++j) {
-      if (j < n) seen[j] = receive_group(e, first + j, samples[j]);
-      if (j >= n || !seen[j]) samples[j] = F() + 0.0f;
+      samples[j] = F() + 0.0f;
+      if (j < n && receive_group(e, first + j, samples[j])) seen |= 1u << j;
+      if (!weighted_ && j >= n) samples[j] = samples[0];
     }
+    if (!seen) return;
     simd::Float<8> lowest, highest;
     simd::range_of_each(samples, lowest, highest);
-    const simd::Int<8> base = simd::to_int(lowest);  // times are positive: this rounds down
+    const simd::Int<8> base = simd::to_int(lowest), last = simd::to_int(highest) + 1;  // times are positive
     const simd::Float<8> whole = simd::to_float<simd::Float<8>>(base), top = highest - whole;
-    const simd::Int<8> last = simd::to_int(highest) + 1;
+    if (!weighted_) {  // every group has this element as its entry number slots_
+      const std::int64_t k = slots_ * stride_g_ + first;
+      const simd::Int<8> slot = simd::Int<8>{} + slots_;
+      std::memcpy(work_.base + k, &base, sizeof base);
+      std::memcpy(work_.slot + k, &slot, sizeof slot);
+      store(work_.top + k, top);
+      const auto least = simd::load<simd::Float<8>>(work_.group_top + first);
+      store(work_.group_top + first, top > least ? top : least);
+      for (int j = 0; j < n; ++j) store(work_.offset + ((first + j) * capacity_ + slots_) * W, samples[j] - whole[j]);
+      widen(static_cast<std::int32_t>(smallest(lowest)), static_cast<std::int32_t>(largest(highest)) + 1);
+      return;
+    }
     for (int j = 0; j < n; ++j) {
-      if (!seen[j]) continue;
+      if (!(seen >> j & 1u)) continue;
       const int g = first + j;
-      const std::int64_t k = g * capacity_ + work_.count[g]++;
+      const std::int64_t entry = work_.count[g]++, k = entry * stride_g_ + g;
       work_.base[k] = base[j];
       work_.slot[k] = slots_;
       work_.top[k] = top[j];
-      store(work_.offset + k * W, samples[j] - whole[j]);
       work_.group_top[g] = top[j] > work_.group_top[g] ? top[j] : work_.group_top[g];
-      const bool first_seen = high_ < low_;
-      low_ = first_seen || base[j] < low_ ? base[j] : low_;
-      high_ = first_seen || last[j] > high_ ? last[j] : high_;
+      store(work_.offset + (g * capacity_ + entry) * W, samples[j] - whole[j]);
+      widen(base[j], last[j]);
     }
+  }
+
+  /// Takes [low, high] into the range of the element's receive times.
+  SONORAY_INLINE void widen(std::int32_t low, std::int32_t high) {
+    const bool first = high_ < low_;
+    low_ = first || low < low_ ? low : low_;
+    high_ = first || high > high_ ? high : high_;
   }
 
   /// One element and group: receive times in samples; weights go to the next entry. False if it sees no point.
@@ -154,7 +174,7 @@ class Tile {
     }
     const F time = das_kernel::receive_time(p_, e, path.distance, cell);
     samples = time * p_.sampling_frequency;
-    const std::int64_t k = g * capacity_ + work_.count[g];
+    const std::int64_t k = g * capacity_ + (weighted_ ? work_.count[g] : slots_);
     if (IQ) {
       F real, imaginary;
       das_kernel::phasor(time, p_.demodulation_frequency, real, imaginary);
@@ -211,8 +231,17 @@ class Tile {
     stride_ = (rx + tx + 2 * W + 4 + 15) / 16 * 16;  // whole vectors are read, from one tap before the first sample on
     whole_ = stride_ <= das_stage_stride(record_.n_samples);
     if (!whole_) return;
+    if (!weighted_) {
+      for (int s = 0; s < slots_; ++s) {
+        const std::int32_t shift = 1 - work_.low[s] + s * stride_;
+        std::int32_t* place = work_.place + s * stride_g_;
+        const std::int32_t* base = work_.base + s * stride_g_;
+        for (int g = 0; g < groups_; ++g) place[g] = base[g] + shift;
+      }
+      return;
+    }
     for (int g = 0; g < groups_; ++g) {
-      for (std::int64_t k = g * capacity_, last = k + work_.count[g]; k < last; ++k)
+      for (std::int64_t k = g, last = g + work_.count[g] * stride_g_; k < last; k += stride_g_)
         work_.place[k] = work_.base[k] - work_.low[work_.slot[k]] + work_.slot[k] * stride_ + 1;
     }
   }
@@ -255,27 +284,27 @@ class Tile {
 
   /// Sum over elements where two vectors hold all samples that a group needs of a trace, often one does.
   __attribute__((noinline)) void add_near(int i, int g, F& re_sum, F& im_sum) const {
-    const std::int64_t first = g * capacity_;
-    const float *top = work_.top + first, *offset = work_.offset + first * W;
-    const float *real = work_.real + first * W, *imaginary = work_.imaginary + first * W;
-    const std::int32_t* place = work_.place + first;
+    const std::int64_t first = g * capacity_ * W, step = stride_g_;
+    const float *top = work_.top + g, *offset = work_.offset + first;
+    const float *real = work_.real + first, *imaginary = work_.imaginary + first;
+    const std::int32_t* place = work_.place + g;
     const F tx = load<F>(work_.tx + (i * groups_ + g) * W);
     const float tx_top = work_.tx_top[i * groups_ + g];
     const std::int64_t start = work_.tx_base[i * groups_ + g] - work_.tx_low[i], n = work_.count[g];
     const float *stage = work_.stage + start, *stage_imaginary = work_.stage_imaginary + start;
     F re = F() + 0.0f, im = F() + 0.0f;
-    for (std::int64_t k = 0; k < n; ++k) {
+    for (std::int64_t k = 0; k < n; ++k, top += step, place += step) {
       const F index = tx + load<F>(offset + k * W);
       const I whole = simd::to_int(index);
       const F f = index - simd::to_float<F>(whole);
       F a, b = F();
       // Rounding is monotonic: the sum of the largest parts bounds every lane's index.
-      if (tx_top + top[k] < W) {
-        a = sample<1>(stage + place[k], whole, f);
-        if (IQ) b = sample<1>(stage_imaginary + place[k], whole, f);
+      if (tx_top + *top < W) {
+        a = sample<1>(stage + *place, whole, f);
+        if (IQ) b = sample<1>(stage_imaginary + *place, whole, f);
       } else {
-        a = sample<2>(stage + place[k], whole, f);
-        if (IQ) b = sample<2>(stage_imaginary + place[k], whole, f);
+        a = sample<2>(stage + *place, whole, f);
+        if (IQ) b = sample<2>(stage_imaginary + *place, whole, f);
       }
       add(a, b, real + k * W, imaginary + k * W, re, im);
     }
@@ -286,13 +315,13 @@ class Tile {
   /// The same for points far apart: every lane for itself.
   __attribute__((noinline)) void add_spread(int i, int g, F& re, F& im) const {
     const F tx = load<F>(work_.tx + (i * groups_ + g) * W);
-    for (std::int64_t k = g * capacity_, last = k + work_.count[g]; k < last; ++k) {
+    for (std::int64_t k = g * capacity_, j = g, last = k + work_.count[g]; k < last; ++k, j += stride_g_) {
       const F index = tx + load<F>(work_.offset + k * W);
       I whole = simd::to_int(index);
       const F f = index - simd::to_float<F>(whole);
-      const I at = whole + (work_.tx_base[i * groups_ + g] + work_.base[k]);
+      const I at = whole + (work_.tx_base[i * groups_ + g] + work_.base[j]);
       const I inside = (at > -das_margin) & (at < static_cast<std::int32_t>(record_.n_samples) + das_margin - 3);
-      const I where = at + work_.shift[work_.slot[k]];
+      const I where = at + work_.shift[work_.slot[j]];
       whole = (where & inside) + (~inside & 8);  // any place that may be read; its value is dropped
       const F a = sample<0>(work_.stage, whole, f), b = IQ ? sample<0>(work_.stage_imaginary, whole, f) : F();
       add(inside ? a : F() + 0.0f, inside ? b : F() + 0.0f, work_.real + k * W, work_.imaginary + k * W, re, im);
@@ -356,7 +385,7 @@ class Tile {
   const DasProblem& p_;
   const DasRecord& record_;
   Work work_;
-  const std::int64_t capacity_;
+  const std::int64_t capacity_, stride_g_;  // of the arrays over entries
   std::int64_t row_, column_, n_rows_, n_columns_, n_tx_, n_sums_;
   int blocks_, columns_, groups_, transmits_, slots_ = 0;
   bool weighted_, whole_ = true;

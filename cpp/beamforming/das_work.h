@@ -14,8 +14,8 @@ struct Work {
   std::int32_t* node;                  // (G, W) cells of the slowness table
   float *cell_x, *cell_y, *cell_z;     // (G, W)
   float *offset, *real, *imaginary;    // (G, E, W) receive time after base [samples]; weight times phasor
-  std::int32_t *base, *slot, *place;   // (G, E) whole samples; which staged trace; where in the stage
-  float* top;                          // (G, E) largest offset
+  std::int32_t *base, *slot, *place;   // (E, G) whole samples; which staged trace; where in the stage
+  float* top;                          // (E, G) largest offset
   std::int32_t* count;                 // (G) entries of the group
   float* group_top;                    // (G) the largest of their tops
   std::int32_t *element, *low, *high;  // (E) of each staged trace: element, range of its receive times
@@ -34,10 +34,11 @@ struct Work {
     for (float** v : {&x, &y, &z, &cell_x, &cell_y, &cell_z}) take(memory, *v, G * W);
     take(memory, node, G * W);
     for (float** v : {&offset, &real, &imaginary}) take(memory, *v, G * E * W);
-    for (std::int32_t** v : {&base, &slot, &place}) take(memory, *v, G * E);
-    take(memory, top, G * E);
+    const std::int64_t stride = das_group_stride(tiles);
+    for (std::int32_t** v : {&base, &slot, &place}) take(memory, *v, stride * E);
+    take(memory, top, stride * E);
     take(memory, count, G);
-    take(memory, group_top, G);
+    take(memory, group_top, stride);
     for (std::int32_t** v : {&element, &low, &high, &shift}) take(memory, *v, E);
     for (float** v : {&tx, &tx_real, &tx_imaginary}) take(memory, *v, T * G * W);
     for (std::int32_t** v : {&tx_base, &tx_on}) take(memory, *v, T * G);
