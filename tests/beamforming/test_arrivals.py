@@ -117,6 +117,27 @@ def test_huygens_on_a_matrix_array():
     np.testing.assert_allclose(composed, closed, atol=BETWEEN)
 
 
+def test_elements_of_a_bowl_are_not_interpolated():
+    """Neighbours in order are far apart on a Fibonacci lattice; the first element to arrive stands for the wave."""
+    probe = Probe.bowl(128, 0.1)
+    grid = Grid.from_extent(x=(-5e-3, 5e-3), y=(0, 5e-3), z=(-5e-3, 5e-3), spacing=2.5e-3)
+    got = arrivals(Transmit.free(np.zeros(128)), probe, grid, C).tx_time[0].ravel()
+    path = np.linalg.norm(grid.points().reshape(-1, 1, 3) - probe.positions, axis=-1) / C
+    off = np.linalg.norm(grid.points().reshape(-1, 3), axis=1) > 1e-3  # all meet at the centre
+    near = np.minimum(np.abs(got - path.min(1)), np.abs(got - path.max(1)))
+    assert near[off].max() < ROUNDING
+
+
+@pytest.mark.parametrize("kind", [Transmit.plane, Transmit.focused, Transmit.diverging])
+def test_one_firing_element_makes_a_circular_wave(kind):
+    only = np.zeros(64)
+    only[40] = 1
+    argument = 0.1 if kind == Transmit.plane else [1e-3, 0, 0.02 if kind == Transmit.focused else -0.02]
+    t = kind(argument, apodization=only)
+    want = t.firing_times(PROBE, C)[40] + distance(PROBE.positions[40]) / C
+    np.testing.assert_allclose(arrivals(t, PROBE, GRID, C).tx_time[0], want, atol=ROUNDING)
+
+
 def test_plane_refracts_where_the_sequence_assumed_another_speed():
     angle, c_sequence = np.deg2rad(15), 1480.0
     a = arrivals(Transmit.plane(angle), PROBE, GRID, C, sequence_sound_speed=c_sequence)
