@@ -7,6 +7,9 @@ from .acquisition.channel_data import ChannelData
 from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
 from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
+from .assets import load_example, load_example_targets
+from .beamforming.arrivals import Arrivals, arrivals
+from .beamforming.bmode import default_grid, reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
@@ -24,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "Arrivals",
     "Beamformer",
     "ChannelData",
     "DeviceError",
@@ -38,6 +42,7 @@ __all__ = [
     "Sampling",
     "SectorGrid",
     "Transmit",
+    "arrivals",
     "band_pass",
     "cnr",
     "coherence_factor",
@@ -46,6 +51,7 @@ __all__ = [
     "contrast",
     "covering_grid",
     "datasets",
+    "default_grid",
     "demodulate",
     "depth_gain",
     "devices",
@@ -56,6 +62,8 @@ __all__ = [
     "fwhm",
     "gcnr",
     "lag_one_coherence",
+    "load_example",
+    "load_example_targets",
     "localization_error",
     "localize_points",
     "log_compress",
@@ -66,6 +74,7 @@ __all__ = [
     "read",
     "read_medium",
     "read_scatterers",
+    "reconstruct_bmode",
     "remodulate",
     "resample",
     "scan_convert",

@@ -70,7 +70,7 @@ def default_grid(
 def _affordable(step: float, sides: list[float]) -> float:
     """Coarsen ``step`` until a grid over ``sides`` has at most a million points."""
     points = float(np.prod([s / step + 1 for s in sides]))
-    return step * max(1.0, points / _MOST_POINTS) ** (1 / len(sides))
+    return float(step * max(1.0, points / _MOST_POINTS) ** (1 / len(sides)))
 
 
 def _enclosed_grid(probe: Probe, step: float, adapt: bool) -> Grid:
@@ -115,7 +115,7 @@ def reconstruct_bmode(
     sound_speed: float | None = None,
     medium: Medium | None = None,
     f_number: float = 1.5,
-    window: str = "hann",
+    window: str | None = None,
     compounding: str = "coherent",
     frames: slice | None = None,
     device: str = "cpu",
@@ -135,8 +135,8 @@ def reconstruct_bmode(
         A sound-speed map: delays along refracted paths, from the eikonal equation. Excludes ``sound_speed``.
     f_number : float
         Depth over aperture on receive; 0 uses every element everywhere.
-    window : str
-        Receive apodization, see `Beamformer`.
+    window : str, optional
+        Receive apodization, see `Beamformer`. Default: hann over the f-number's aperture, boxcar without one.
     compounding : {"coherent", "incoherent"}
     frames : slice, optional
         Default all.
@@ -168,6 +168,7 @@ def reconstruct_bmode(
     times = arrivals(
         data.transmits, data.probe, grid, speed, sequence_sound_speed=channel_data.sound_speed, device=device
     )
+    window = window or ("hann" if f_number else "boxcar")
     beamformer = Beamformer(times, data, f_number=f_number, window=window, compounding=compounding, device=device)
     block = count("frames per block", min(32, data.n_frames))
     starts = range(0, data.n_frames, block)

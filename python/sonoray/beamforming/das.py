@@ -311,7 +311,7 @@ class Beamformer:
     def _require_same_sampling(self, data: ChannelData) -> None:
         mine, other = self.sampling, Sampling.of(data)
         for name in ("sampling_frequency", "demodulation_frequency", "start_time"):
-            if not np.array_equal(*np.broadcast_arrays(getattr(mine, name), getattr(other, name))):
+            if np.any(getattr(mine, name) != getattr(other, name)):
                 raise ArgumentError(f"samples: expected channel data with the {name} of this beamformer, got another")
         if data.probe != self.arrivals.probe:
             raise ArgumentError("samples: expected channel data of the beamformer's probe, got another probe")

@@ -62,7 +62,8 @@ class Hdf5:
         """Names inside the group ``path``; empty for a dataset."""
         node = self._node(path)
         with self._guard(f"members of {path or '/'}"):
-            return tuple(node) if isinstance(node, h5py.Group) else ()
+            # A name that is not UTF-8 comes as bytes, and no format has such a member.
+            return tuple(n for n in node if isinstance(n, str)) if isinstance(node, h5py.Group) else ()
 
     def has(self, path: str) -> bool:
         """Whether there is something at ``path``."""

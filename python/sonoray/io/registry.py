@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArgumentError, FormatError
+import numpy as np
+
+from ..errors import ArgumentError, Error, FormatError
 from ._container import Container, header_of
 
 
@@ -158,18 +160,22 @@ def read(path: Any, *, format: str | None = None, **options: Any) -> Any:
     >>> float(sonoray.read(path).sound_speed.max())
     1480.0
     """
-    with ExitStack() as stack:
+    # Damaged numbers are refused by checks; NumPy need not warn of them besides.
+    with ExitStack() as stack, np.errstate(all="ignore"):
         file = open_file(path, stack)
-        if format is None:
-            chosen = identify(file)
-        elif format in formats():
-            chosen = formats()[format]
-        else:
+        chosen = identify(file) if format is None else formats().get(format)
+        if chosen is None:
             raise ArgumentError(f"format: expected one of {', '.join(formats())}, got {format!r}")
         for name in options:
             if name not in chosen.options:
-                raise ArgumentError(
-                    f"{name}: expected an option of format {chosen.name!r} ({', '.join(chosen.options) or 'none'}), "
-                    f"got {name!r}"
-                )
-        return chosen.read(file, **options)
+                known = ", ".join(chosen.options) or "none"
+                raise ArgumentError(f"{name}: expected an option of format {chosen.name!r} ({known}), got {name!r}")
+        try:
+            return chosen.read(file, **options)
+        except Error:
+            raise
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            # A reader met values that no format has; whatever it tripped over, the file is to blame.
+            raise FormatError(
+                f"{file.path}: expected format {chosen.name!r}, got values that make no sense in it: {error}"
+            ) from error

@@ -17,6 +17,7 @@ from ..acquisition.transmits import KINDS, Transmit
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
+from ._budget import RATIO
 from .formats.native import VERSION
 
 _CHUNK_BYTES = 1 << 20
@@ -54,7 +55,7 @@ def write(path: Any, data: Any, *, compress: bool = True) -> None:
     data : ChannelData, Medium or tuple (image, grid)
         ``image`` ends in ``grid.shape``; leading axes (frames) are free. ``grid`` is a Grid or SectorGrid.
     compress : bool
-        Deflate with byte shuffling, at about 50 MB/s on writing; False writes plain arrays.
+        Deflate with byte shuffling and a checksum per chunk; False writes plain arrays, faster and larger.
 
     Raises
     ------
@@ -90,18 +91,26 @@ class _Target:
 
     def array(self, name: str, values: Any) -> None:
         values = np.asarray(values)
-        if values.nbytes < _SMALL_BYTES:
+        if not self.compress or values.nbytes < _SMALL_BYTES:
             self.group.create_dataset(name, data=values)
             return
-        chunks, size = list(values.shape), values.nbytes
-        for axis in range(values.ndim):
-            if size <= _CHUNK_BYTES:
-                break
-            kept = max(1, int(_CHUNK_BYTES // (size // chunks[axis])))
-            size = size // chunks[axis] * kept
-            chunks[axis] = kept
-        options = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if self.compress else {}
-        self.group.create_dataset(name, data=values, chunks=tuple(chunks), **options)
+        filters = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+        stored = self.group.create_dataset(name, data=values, chunks=_chunks(values), **filters)
+        # Nearly constant arrays could exceed what the reader lets a file unpack to.
+        if values.nbytes > stored.id.get_storage_size() * RATIO // 2:
+            del self.group[name]
+            self.group.create_dataset(name, data=values)
+
+
+def _chunks(values: NDArray[Any]) -> tuple[int, ...]:
+    """Whole trailing axes, up to `_CHUNK_BYTES`."""
+    chunks, size = list(values.shape), values.nbytes
+    for axis, length in enumerate(values.shape):
+        if size <= _CHUNK_BYTES:
+            break
+        chunks[axis] = max(1, _CHUNK_BYTES * length // size)
+        size = size // length * chunks[axis]
+    return tuple(chunks)
 
 
 def _text(node: Any, name: str, value: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import scalar
 from ...acquisition.channel_data import ChannelData
 from ...acquisition.probes import Probe
 from ...acquisition.transmits import Transmit
@@ -147,6 +148,7 @@ def _probe(param: _Param, n: int, fc: float) -> Probe:
         raise FormatError(f"{param.file.path}: param.pitch: expected the pitch in m, got nothing")
     if np.isinf(radius):
         return Probe.linear(n, pitch, **options)
+    scalar("param.radius", radius, 1e-3, 1.0, "m")
     half = np.arcsin(min(pitch / 2 / radius, 1.0)) * (n - 1)  # the pitch is a chord between neighbours
     angle = np.linspace(-half, half, n)
     normals = np.stack([np.sin(angle), np.zeros(n), np.cos(angle)], axis=1)
@@ -180,11 +182,12 @@ def _transmit(delays: NDArray[np.float64], probe: Probe, c: float) -> tuple[Tran
         return Transmit.single(element), float(delays[element])
     x = probe.positions[:, 0]
     if fires.all() and probe.kind == "linear" and len(x) > 1:
-        slope, shift = np.polyfit(x, delays, 1)
+        slope = float(((x - x.mean()) * delays).sum() / ((x - x.mean()) ** 2).sum())
+        shift = float(delays.mean() - slope * x.mean())
         residual = np.abs(delays - slope * x - shift).max()
         # A nanosecond is 1/200 of a period at 5 MHz: below what delays are quantised to.
         if residual < 1e-9 and abs(slope * c) < 1:
-            return Transmit.plane(float(np.arcsin(slope * c))), float(shift)
+            return Transmit.plane(float(np.arcsin(slope * c))), shift
     weights = None if fires.all() else fires.astype(float)
     return Transmit.free(np.where(fires, delays, 0.0), apodization=weights), 0.0
 

@@ -88,11 +88,11 @@ def _transmits(file: Container) -> tuple[Transmit, ...]:
     kinds = file.array("transmits/kind")
     tables = {n: _optional(file, f"transmits/{n}") for n in ("direction", "focus", "element", "delays", "apodization",
                                                              "has_apodization", "origin")}  # fmt: skip
-    short = [n for n, t in tables.items() if t is not None and len(t) != len(kinds)]
-    if kinds.dtype.kind not in "iu" or kinds.ndim != 1 or short or (kinds >= len(KINDS)).any() or (kinds < 0).any():
-        raise FormatError(
-            f"{file.path}: transmits: expected one row per transmit and known kinds, got {short or kinds}"
-        )
+    if kinds.dtype.kind not in "iu" or kinds.ndim != 1 or (kinds >= len(KINDS)).any() or (kinds < 0).any():
+        raise FormatError(f"{file.path}: transmits/kind: expected numbers below {len(KINDS)}, got {kinds}")
+    for name, table in tables.items():
+        if table is not None and (table.shape[:1] != kinds.shape or table.ndim > 2 or table.dtype.kind not in "iuf"):
+            raise FormatError(f"{file.path}: transmits/{name}: expected {len(kinds)} rows, got {table.shape}")
 
     def row(name: str, i: int) -> Any:
         table = tables[name]
