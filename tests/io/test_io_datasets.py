@@ -8,6 +8,7 @@ import threading
 import warnings
 
 import pytest
+
 import sonoray
 from sonoray import datasets
 

@@ -6,8 +6,9 @@ The sets are in the folder that SONORAY_DATA names, or come with ``sonoray data 
 import numpy as np
 import pytest
 import scipy.io
-import sonoray
 from scipy.signal import butter, hilbert, sosfiltfilt
+
+import sonoray
 
 
 def dataset(name):

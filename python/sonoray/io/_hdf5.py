@@ -55,7 +55,7 @@ class Hdf5:
             yield
         except FormatError:
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise FormatError(
                 f"{self._path}: {what}: {reason}; the file is truncated, damaged or being written"

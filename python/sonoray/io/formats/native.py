@@ -47,7 +47,7 @@ def read(file: Opened) -> Any:
 
 def _check_version(file: Container) -> None:
     text = str(file.attribute("version"))
-    major = text.split(".")[0]
+    major = text.split(".", maxsplit=1)[0]
     if not major.isdigit():
         raise FormatError(f"{file.path}: version: expected {VERSION[0]}.{VERSION[1]}, got {text!r}")
     if int(major) > VERSION[0]:
