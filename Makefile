@@ -1,6 +1,84 @@
-# Development build: modules beside the Python sources, no installation.
+# Two commands for newcomers: `make demo` and `make test`. Each does all its set-up in .venv.
 PYTHON ?= python3
-.PHONY: dev
-dev:
-	cmake -S . -B build/dev -G Ninja -DSONORAY_INPLACE=ON -DSONORAY_TESTS=ON -DPython_EXECUTABLE=$$(command -v $(PYTHON))
-	cmake --build build/dev
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install -q --python $(BIN)/python
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export UV_PYTHON_DOWNLOADS := never
+SOURCES := $(shell find cpp cuda python -type f -not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
+BUILD_TOOLS := 'scikit-build-core>=0.11' 'pybind11>=2.13' 'nanobind>=2.10' 'cmake>=3.24' ninja
+
+.PHONY: help demo test unit lint sanitize format stubs bench dev clean
+
+help:
+	@echo "make demo      install into .venv, beamform real and simulated data, write report/index.html"
+	@echo "make test      install into .venv, lint, C++ tests under sanitizers, Python tests"
+	@echo "make unit | lint | sanitize   the parts of 'make test'"
+	@echo "make bench     timings against the peers that are installed (bench/README.md)"
+	@echo "make format | stubs | dev | clean   for contributors (CONTRIBUTING.md)"
+
+$(VENV)/.tools: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON); set PYTHON=/path/to/python3.11 or newer"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: sonoray needs Python 3.11 or newer, found $$($(PYTHON) --version); set PYTHON=..."; exit 1; }
+	@command -v $${CXX:-c++} >/dev/null || { echo "make: no C++ compiler found; install g++ or set CXX"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	$(UV) $(BUILD_TOOLS)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.tools CMakeLists.txt pyproject.toml $(SOURCES)
+	@echo "building and installing sonoray into $(VENV) ..."
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(UV) --no-build-isolation --reinstall-package sonoray '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(UV) 'pytest>=8' 'hypothesis>=6.100' 'ruff>=0.8' 'mypy>=1.13' 'import-linter>=2.1'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/sonoray demo -o report
+	@echo "open report/index.html"
+
+test: lint sanitize unit
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest tests $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check python tests bench
+	$(BIN)/ruff format --check python tests bench
+	$(BIN)/mypy
+	PYTHONPATH=python $(BIN)/lint-imports
+
+sanitize: $(VENV)/.tools
+	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DCMAKE_BUILD_TYPE=Debug \
+	  -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DSONORAY_PYTHON=OFF -DSONORAY_CUDA=OFF -DSONORAY_TESTS=ON -DSONORAY_SANITIZE=ON \
+	  > build-sanitize.log 2>&1 || { cat build-sanitize.log; exit 1; }
+	$(BIN)/cmake --build build/sanitize >> build-sanitize.log 2>&1 || { cat build-sanitize.log; exit 1; }
+	@rm -f build-sanitize.log
+	$(BIN)/ctest --test-dir build/sanitize --output-on-failure
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+format: $(VENV)/.dev
+	$(UV) clang-format
+	$(BIN)/ruff check --fix python tests bench
+	$(BIN)/ruff format python tests bench
+	$(BIN)/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
+
+stubs: $(VENV)/.dev
+	$(UV) 'pybind11-stubgen>=2.5'
+	cd /tmp && $(CURDIR)/$(BIN)/pybind11-stubgen sonoray._cpu -o $(CURDIR)/python
+	$(BIN)/python -m nanobind.stubgen -q -m sonoray._cuda -o python/sonoray/_cuda.pyi
+	$(BIN)/ruff format python/sonoray/_cpu.pyi python/sonoray/_cuda.pyi
+
+# Modules beside the Python sources, no installation: edit, `make dev`, run with PYTHONPATH=python.
+dev: $(VENV)/.tools
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/dev -G Ninja -DSONORAY_INPLACE=ON -DSONORAY_TESTS=ON \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/dev
+
+clean:
+	rm -rf $(VENV) build report

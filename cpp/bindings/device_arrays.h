@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/exec.h"
+#include "core/strided.h"
 #include "core/view.h"
 
 namespace sonoray::bindings {
@@ -21,10 +22,33 @@ struct Device {
   using Exec = Cuda;
   using Module = nb::module_;
   using ReleaseGil = nb::call_guard<nb::gil_scoped_release>;
+  using WithoutGil = nb::gil_scoped_release;  ///< around the long part of a call, once no array is touched
 
   /// A C-ordered CUDA array of exactly this type; anything else is refused, never converted. `T` may be const.
   template <class T, int N>
   using Array = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cuda>;
+
+  /// An array of any type and strides, for functions that take several.
+  using AnyArray = nb::ndarray<nb::ro, nb::device::cuda>;
+
+  static Strided strided(const AnyArray& array, const char* name) {
+    require(array.ndim() <= 5, std::string(name) + ": expected at most 5 axes, got " + std::to_string(array.ndim()));
+    const nb::dlpack::dtype type = array.dtype();
+    const auto code = static_cast<nb::dlpack::dtype_code>(type.code);
+    Strided s;
+    s.data = array.data();
+    s.kind = code == nb::dlpack::dtype_code::Int       ? 'i'
+             : code == nb::dlpack::dtype_code::Float   ? 'f'
+             : code == nb::dlpack::dtype_code::Complex ? 'c'
+                                                       : '?';
+    s.item_size = type.bits / 8;
+    s.n_axes = static_cast<int>(array.ndim());
+    for (int d = 0; d < s.n_axes; ++d) {
+      s.shape[d] = static_cast<std::int64_t>(array.shape(d));
+      s.stride[d] = array.stride(d) * s.item_size;
+    }
+    return s;
+  }
 
   // noconvert: an implicit contiguous copy would not be ordered with the caller's stream.
   static auto arg(const char* name) { return nb::arg(name).noconvert(); }

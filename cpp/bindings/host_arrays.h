@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/exec.h"
+#include "core/strided.h"
 #include "core/view.h"
 
 namespace sonoray::bindings {
@@ -19,10 +20,28 @@ struct Host {
   using Exec = Cpu;
   using Module = py::module_;
   using ReleaseGil = py::call_guard<py::gil_scoped_release>;
+  using WithoutGil = py::gil_scoped_release;  ///< around the long part of a call, once no array is touched
 
   /// A C-ordered array of exactly this type; anything else is refused, never converted. `T` may be const.
   template <class T, int N>
   using Array = py::array_t<std::remove_const_t<T>, py::array::c_style>;
+
+  /// An array of any type and strides, for functions that take several.
+  using AnyArray = py::array;
+
+  static Strided strided(const py::array& array, const char* name) {
+    require(array.ndim() <= 5, std::string(name) + ": expected at most 5 axes, got " + std::to_string(array.ndim()));
+    Strided s;
+    s.data = array.data();
+    s.kind = array.dtype().byteorder() == '>' ? '>' : array.dtype().kind();
+    s.item_size = static_cast<int>(array.itemsize());
+    s.n_axes = static_cast<int>(array.ndim());
+    for (int d = 0; d < s.n_axes; ++d) {
+      s.shape[d] = array.shape(d);
+      s.stride[d] = array.strides(d);
+    }
+    return s;
+  }
 
   static py::arg arg(const char* name) { return py::arg(name).noconvert(); }
   static py::kw_only kw_only() { return {}; }

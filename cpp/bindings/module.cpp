@@ -1,4 +1,6 @@
+#include "bindings/bind_beamforming.h"
 #include "bindings/bind_core.h"
+#include "bindings/bind_rays.h"
 #include "bindings/host_arrays.h"
 #include "core/dispatch.h"
 #include "core/for_each.h"
@@ -10,6 +12,8 @@ PYBIND11_MODULE(_cpu, m) {
   m.doc() = "Compiled core of sonoray on the host.";
   bindings::translate_errors(m);
   bindings::bind_core<Host>(m);
+  bindings::bind_beamforming<Host>(m);
+  bindings::bind_rays<Host>(m);
   m.def("thread_count", [] { return thread_count(Cpu{}); });
   m.def("cpu_level", [] { return static_cast<int>(cpu_level()); });
   m.def("set_cpu_level", [](int level) { set_cpu_level(static_cast<CpuLevel>(level)); }, Host::arg("level"));

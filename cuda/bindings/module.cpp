@@ -1,5 +1,6 @@
 #include <cstdint>
 
+#include "bindings/bind_beamforming.h"
 #include "bindings/bind_core.h"
 #include "bindings/device_arrays.h"
 #include "bindings/memory.h"
@@ -11,5 +12,6 @@ NB_MODULE(_cuda, m) {
   m.doc() = "Compiled core of sonoray on CUDA devices.";
   bindings::translate_errors(m);
   bindings::bind_core<Device>(m);
+  bindings::bind_beamforming<Device>(m);
   bindings::bind_memory(m);
 }

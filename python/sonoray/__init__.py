@@ -5,37 +5,85 @@ from ._arrays import to_device, to_host
 from ._backends import devices
 from .acquisition.channel_data import ChannelData
 from .acquisition.probes import Probe
+from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
 from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
+from .assets import load_example, load_example_targets
+from .beamforming.arrivals import Arrivals, arrivals
+from .beamforming.bmode import default_grid, reconstruct_bmode
+from .beamforming.das import Beamformer, Sampling
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
+from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
+from .imaging.detection import depth_gain, envelope, log_compress, to_uint8
+from .imaging.doppler import doppler_power, doppler_velocity, nyquist_velocity
+from .imaging.localization import localization_error, localize_points
+from .imaging.metrics import cnr, contrast, fwhm, gcnr, lag_one_coherence, peak_sidelobe_level, speckle_snr
+from .imaging.scan_conversion import covering_grid, scan_convert
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
+from .rays.eikonal import EikonalSolver
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "Arrivals",
+    "Beamformer",
     "ChannelData",
     "DeviceError",
     "DownloadError",
+    "EikonalSolver",
     "Error",
     "FormatError",
     "Grid",
     "Medium",
     "MissingExtraError",
     "Probe",
+    "Sampling",
     "SectorGrid",
     "Transmit",
+    "arrivals",
+    "band_pass",
+    "cnr",
+    "coherence_factor",
+    "compound_coherent",
+    "compound_incoherent",
+    "contrast",
+    "covering_grid",
     "datasets",
+    "default_grid",
+    "demodulate",
+    "depth_gain",
     "devices",
+    "doppler_power",
+    "doppler_velocity",
+    "envelope",
     "full_synthetic_aperture",
+    "fwhm",
+    "gcnr",
+    "lag_one_coherence",
+    "load_example",
+    "load_example_targets",
+    "localization_error",
+    "localize_points",
+    "log_compress",
+    "matched_filter",
+    "nyquist_velocity",
+    "peak_sidelobe_level",
     "plane_waves",
     "read",
     "read_medium",
     "read_scatterers",
+    "reconstruct_bmode",
+    "remodulate",
+    "resample",
+    "scan_convert",
+    "speckle_snr",
     "summary",
+    "time_gain_compensation",
     "to_device",
     "to_host",
+    "to_uint8",
     "water_sound_speed",
     "write",
     "write_dicom",

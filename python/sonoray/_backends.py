@@ -53,7 +53,12 @@ def backend(device: str) -> Any:
 def place(device: str) -> int:
     """Return the ``index`` that compiled calls take: threads (0: all) on the host, the ordinal on CUDA."""
     kind, index = _kind(device)
-    return int(os.environ.get("SONORAY_THREADS", "0")) if kind == "cpu" else index
+    if kind == "cuda":
+        return index
+    threads = os.environ.get("SONORAY_THREADS", "0")
+    if not threads.isdigit():
+        raise ArgumentError(f"SONORAY_THREADS: expected a number of threads, 0 for all, got {threads!r}")
+    return int(threads)
 
 
 def devices() -> list[str]:

@@ -18,9 +18,7 @@ def scalar(name: str, value: Any, low: float, high: float, unit: str) -> float:
     if not np.isfinite(number):
         raise ArgumentError(f"{name}: expected a finite number in {unit}, got {number}")
     if not low <= number <= high:
-        raise ArgumentError(
-            f"{name}: expected {low:g} to {high:g} {unit}, got {number:g}; is it really in {unit}?"
-        )
+        raise ArgumentError(f"{name}: expected {low:g} to {high:g} {unit}, got {number:g}; is it really in {unit}?")
     return number
 
 
@@ -55,6 +53,8 @@ def array(
     No copy is made when the value already is such an array.
     """
     try:
+        if np.iscomplexobj(value) and np.dtype(dtype).kind != "c":
+            raise TypeError  # NumPy would drop the imaginary part
         result = np.ascontiguousarray(value, dtype)
     except (TypeError, ValueError):
         raise ArgumentError(f"{name}: expected an array of {np.dtype(dtype)}, got {type(value).__name__}") from None

@@ -96,19 +96,20 @@ def _lookup(name: str) -> tuple[Dataset, tuple[DataFile, ...]]:
     return dataset, files
 
 
-def _cache_folder() -> Path | None:
+def cache_folder() -> Path:
+    """The user's cache of sonoray; it need not exist yet. As pooch has it: XDG_CACHE_HOME, else ~/.cache."""
     try:
         import pooch
     except ImportError:
-        return None
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sonoray"
     return Path(pooch.os_cache("sonoray"))
 
 
 def folders() -> list[Path]:
     """Folders that are looked at, in this order: the data folder, then the user's cache; those that exist."""
     named = os.environ.get("SONORAY_DATA")
-    places = [Path(named) if named else Path("../shared/data"), _cache_folder()]
-    return [p for p in places if p is not None and p.is_dir()]
+    places = [Path(named) if named else Path("../shared/data"), cache_folder()]
+    return [p for p in places if p.is_dir()]
 
 
 def find(name: str) -> Path | None:

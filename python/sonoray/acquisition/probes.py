@@ -1,6 +1,6 @@
 """Probes: where the elements are, where they look, how large they are."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Probe:
     """
 
     positions: NDArray[np.float64]
-    normals: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
+    normals: NDArray[np.float64] = None  # type: ignore[assignment]
     width: float = 0.0
     height: float = 0.0
     kind: str = "free"
@@ -125,7 +125,9 @@ class Probe:
         r = scalar("radius", radius, 1e-3, 1.0, "m")
         angle = (np.arange(n) - (n - 1) / 2) * step / r
         if np.abs(angle).max() > np.pi:
-            raise ArgumentError(f"pitch: expected elements within one turn of radius {r:g} m, got {np.ptp(angle):g} rad")
+            raise ArgumentError(
+                f"pitch: expected elements within one turn of radius {r:g} m, got {np.ptp(angle):g} rad"
+            )
         normals = np.stack([np.sin(angle), np.zeros(n), np.cos(angle)], axis=1)
         return cls(r * (normals - [0, 0, 1]), normals, **{"kind": "curvilinear", **options})
 

@@ -1,0 +1,115 @@
+"""One contender in a process of its own. Parent side: `Worker`. Child side: ``python -m bench.peers.worker``.
+
+The child prepares its job, then executes it once for every line it reads and answers with its own clocks, so that
+contenders with conflicting dependencies can still be measured in interleaved rounds.
+"""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.job import Job
+
+ROOT = Path(__file__).parents[2]
+_MARK = "@worker "  # peers print, too
+
+
+class UnavailableError(Exception):
+    """The package is not installed, or cannot do the job; says which."""
+
+
+class Worker:
+    """Parent side of one contender.
+
+    Parameters
+    ----------
+    adapter : str
+        Module in `bench.peers`.
+    job : Job
+    threads : int
+        Also the number of processors that the child may use.
+    python : str
+        Interpreter in whose environment the package is installed.
+    """
+
+    def __init__(self, adapter, job, *, threads=1, python=sys.executable, option=""):
+        env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "python")]))
+        for name in ("OMP", "NUMBA", "MKL", "OPENBLAS", "SONORAY"):
+            env[f"{name}_{'THREADS' if name == 'SONORAY' else 'NUM_THREADS'}"] = str(threads)
+        if not any((ROOT / "python" / "sonoray").glob("_cpu*.so")):
+            env["PYTHONPATH"] = str(ROOT)  # sonoray is installed, not built in place
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 a pipe that nobody reads would fill up
+        self._process = subprocess.Popen(
+            [python, "-m", "bench.peers.worker", adapter, json.dumps(asdict(job)), str(threads), option],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=env, cwd=ROOT,
+        )  # fmt: skip
+        self.facts = self._read()
+
+    def _read(self):
+        for line in self._process.stdout:
+            if line.startswith(_MARK):
+                answer = json.loads(line[len(_MARK) :])
+                if "unavailable" in answer:
+                    raise UnavailableError(answer["unavailable"])
+                return answer
+        self._log.seek(0)
+        raise UnavailableError(self._log.read().strip()[-400:] or "the worker ended without an answer")
+
+    def run(self):
+        """Execute once; returns (wall, CPU) seconds of the child."""
+        self._process.stdin.write("run\n")
+        self._process.stdin.flush()
+        answer = self._read()
+        return answer["wall"], answer["cpu"]
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+        self._log.close()
+
+
+def _answer(**content):
+    print(_MARK + json.dumps(content), flush=True)
+
+
+def _memory(name):
+    """VmRSS (now) or VmHWM (highest since the last reset) of this process in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def main():
+    adapter, job, threads, option = sys.argv[1], Job(**json.loads(sys.argv[2])), int(sys.argv[3]), sys.argv[4]
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    try:
+        module = importlib.import_module(f"bench.peers.{adapter}_das")
+        data = job.data()
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak that making the data had
+        before = _memory("VmRSS")
+        start = time.process_time()
+        execute, images, note = module.prepare(job, data, option)
+        setup = time.process_time() - start
+        result = images(execute())
+    except (ImportError, NotImplementedError) as error:
+        _answer(unavailable=f"{adapter}: {error}")
+        return
+    frame = job.n_frames - 1
+    error = job.error(result[frame], data, frame)
+    _answer(setup=setup, error=error, memory=_memory("VmHWM") - before, note=note)
+    for _ in sys.stdin:
+        wall, cpu = time.perf_counter(), time.process_time()
+        execute()
+        _answer(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
+
+
+if __name__ == "__main__":
+    main()

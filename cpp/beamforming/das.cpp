@@ -1,0 +1,98 @@
+// Cuts the image into tiles, gives each thread its working memory, and calls the schedule of the processor's level.
+#include "beamforming/das.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "beamforming/das_check.h"
+#include "beamforming/das_levels.h"
+#include "beamforming/das_work.h"
+#include "core/dispatch.h"
+#include "core/for_each.h"
+
+namespace sonoray {
+namespace {
+
+constexpr int groups_per_tile = 64, columns_per_tile = 32;
+
+DasTiles tiles_of(const DasProblem& p, const DasRecord& record) {
+  DasTiles tiles{};
+  tiles.lanes = p.lanes ? p.lanes : cpu_level() == CpuLevel::v4 ? 16 : 8;
+  tiles.n_rows = p.n_rows;
+  tiles.n_columns = p.n_columns;
+  if (p.n_rows < tiles.lanes / 2) {  // a few lines: neighbours along them fill the vectors better
+    tiles.n_rows = p.n_rows * p.n_columns;
+    tiles.n_columns = 1;
+  }
+  tiles.columns = static_cast<int>(std::min<std::int64_t>(tiles.n_columns, columns_per_tile));
+  const std::int64_t blocks = (tiles.n_rows + tiles.lanes - 1) / tiles.lanes;
+  tiles.blocks = static_cast<int>(std::min<std::int64_t>(blocks, std::max(1, groups_per_tile / tiles.columns)));
+  tiles.across = (tiles.n_columns + tiles.columns - 1) / tiles.columns;
+  tiles.down = (blocks + tiles.blocks - 1) / tiles.blocks;
+  const bool iq = p.demodulation_frequency > 0.0f;
+  tiles.elements = static_cast<int>(std::min<std::int64_t>(p.elements.shape[0], 32));
+  tiles.transmits = static_cast<int>(std::min<std::int64_t>(p.tx_time.shape[0], 64));
+  const std::int64_t sums = p.compounding == Compounding::coherent ? 1 : p.tx_time.shape[0];
+  const std::int64_t frames = (1 << 16) / (sums * groups_per_tile * tiles.lanes * (iq ? 2 : 1));
+  tiles.frames = static_cast<int>(std::clamp<std::int64_t>(frames, 1, std::max<std::int64_t>(record.n_frames, 1)));
+  tiles.scratch = Work(nullptr, p, tiles, record.n_samples, iq).floats;
+  return tiles;
+}
+
+/// 64-byte aligned memory that is not touched before its use.
+class Memory {
+ public:
+  explicit Memory(std::int64_t floats) : data_(new float[floats + 16]) {}
+  float* data() const {
+    const auto address = reinterpret_cast<std::uintptr_t>(data_.get());
+    return data_.get() + (64 - address % 64) % 64 / sizeof(float);
+  }
+
+ private:
+  std::unique_ptr<float[]> data_;
+};
+
+}  // namespace
+
+template <>
+void das(const Cpu& exec, const DasProblem& p, const Strided& samples, float* image) {
+  check_das(p);
+  const DasRecord record = das_record(p, samples);
+  const DasTiles tiles = tiles_of(p, record);
+  const std::int64_t n = tiles.across * tiles.down;
+  const std::int64_t chunks = (record.n_frames + tiles.frames - 1) / tiles.frames;
+  std::atomic<std::int64_t> next{0};
+  // One item per thread, each with its own memory; the tiles do not depend on how many there are.
+  for_each(exec, std::min<std::int64_t>(thread_count(exec), n * chunks), [&](std::int64_t) {
+    const Memory memory(tiles.scratch);
+    for (std::int64_t i; (i = next++) < n * chunks;) {
+      const std::int64_t frame = i / n * tiles.frames;
+      SONORAY_DISPATCH(das_tile, p, tiles, record, i % n, frame, image, memory.data());
+    }
+  });
+}
+
+template <>
+void das_adjoint(const Cpu& exec, const DasProblem& p, const float* image, std::int64_t n_frames,
+                 std::int64_t n_samples, float* samples) {
+  check_das(p);
+  check_das_samples(n_samples);
+  require(p.compounding != Compounding::incoherent, "compounding: incoherent compounding has no adjoint");
+  const std::int64_t n_points = p.points.shape[0], parts = p.demodulation_frequency > 0.0f ? 2 : 1;
+  const std::int64_t images = n_frames * (p.compounding == Compounding::none ? p.tx_time.shape[0] : 1);
+  std::vector<std::int64_t> points;  // those that are not zero everywhere: scatterers are few
+  for (std::int64_t i = 0; i < n_points; ++i) {
+    bool zero = true;
+    for (std::int64_t k = 0; k < images && zero; ++k)
+      for (std::int64_t c = 0; c < parts; ++c) zero &= image[(k * n_points + i) * parts + c] == 0.0f;
+    if (!zero) points.push_back(i);
+  }
+  const auto count = static_cast<std::int64_t>(points.size());
+  for_each(exec, p.elements.shape[0], [&](std::int64_t e) {
+    SONORAY_DISPATCH(das_adjoint_element, p, e, points.data(), count, image, n_frames, n_samples, samples);
+  });
+}
+
+}  // namespace sonoray

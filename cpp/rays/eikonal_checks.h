@@ -1,0 +1,98 @@
+#pragma once
+// Checks and the straight-ray start of the eikonal solver, the same on the host and on CUDA.
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+#include "core/error.h"
+#include "core/exec.h"
+#include "core/view.h"
+#include "rays/eikonal.h"
+
+namespace sonoray::eikonal {
+
+inline double diagonal(const EikonalGrid& g) {
+  double sum = 0;
+  for (int i = 0; i < g.ndim; ++i) sum += g.spacing[i] * g.spacing[i] * g.shape[i] * g.shape[i];
+  return std::sqrt(sum);
+}
+
+inline void check_grid(const EikonalGrid& g, const EikonalParams& params, std::int64_t medium) {
+  require(g.ndim == 2 || g.ndim == 3, "grid: expected 2 or 3 axes, got " + std::to_string(g.ndim));
+  for (int i = 0; i < g.ndim; ++i) {
+    require(g.shape[i] >= 1 && g.shape[i] <= 100000, "grid: expected 1 to 100000 nodes along each axis");
+    require(std::isfinite(g.spacing[i]) && g.spacing[i] > 0 && std::isfinite(g.origin[i]),
+            "grid: expected a finite origin and a finite positive spacing");
+  }
+  require(medium == g.size(), "slowness: expected one value per node");
+  require(params.max_rounds >= 1, "max_rounds: expected at least 1");
+  require(std::isfinite(params.max_slowness) && params.max_slowness > 0, "max_slowness: expected a positive number");
+}
+
+inline void check_sources(const EikonalGrid& g, View<const double, 2> sources) {
+  require(sources.shape[1] == 3, "sources: expected shape (n, 3)");
+  for (std::int64_t k = 0; k < sources.shape[0]; ++k)
+    for (int i = 0; i < g.ndim; ++i) {
+      const double at = (sources(k, g.ndim == 2 && i == 1 ? 2 : i) - g.origin[i]) / g.spacing[i];
+      require(at >= -1e-6 && at <= g.shape[i] - 1 + 1e-6, "sources: expected points inside the grid, number " +
+                                                              std::to_string(k) + " is outside or NaN");
+    }
+}
+
+inline void check_reference(View<const double, 2> reference, const EikonalParams& params) {
+  require(reference.shape[1] == 3, "reference: expected shape (n, 3)");
+  for (std::int64_t k = 0; k < reference.size(); ++k)
+    require(std::fabs(reference.data[k]) <= 1e3 * params.max_slowness, "reference: expected slowness in s/m");
+}
+
+/// Multilinear interpolation of `values` at `at`, in cells from the first node and inside the grid.
+SONORAY_HD inline double sample(const EikonalGrid& g, const float* values, const double* at) {
+  std::int64_t node = 0, step[3];
+  double part[3];
+  std::int64_t stride = g.size();
+  for (int i = 0; i < g.ndim; ++i) {
+    stride /= g.shape[i];
+    std::int64_t k = static_cast<std::int64_t>(at[i]);
+    if (k > g.shape[i] - 2) k = g.shape[i] - 2;
+    if (k < 0) k = 0;
+    part[i] = at[i] - k;
+    step[i] = g.shape[i] > 1 ? stride : 0;
+    node += k * stride;
+  }
+  double sum = 0;
+  for (int corner = 0; corner < (1 << g.ndim); ++corner) {
+    double weight = 1;
+    std::int64_t to = node;
+    for (int i = 0; i < g.ndim; ++i) {
+      weight *= (corner >> i & 1) ? part[i] : 1 - part[i];
+      to += (corner >> i & 1) ? step[i] : 0;
+    }
+    sum += weight * values[to];
+  }
+  return sum;
+}
+
+/// Mean slowness along the straight line from `source` (in cells) to a node; midpoint rule.
+SONORAY_HD inline double straight_mean(const EikonalGrid& g, const float* slowness, const double* source,
+                                       const std::int64_t* node) {
+  constexpr int parts = 16;
+  double sum = 0;
+  for (int k = 0; k < parts; ++k) {
+    double at[3] = {};
+    for (int i = 0; i < g.ndim; ++i) at[i] = source[i] + (k + 0.5) / parts * (node[i] - source[i]);
+    sum += sample(g, slowness, at);
+  }
+  return sum / parts;
+}
+
+/// Makes the last bit odd: the solver keeps such a node as it is.
+SONORAY_HD inline float mark_given(float v) {
+  std::int32_t bits;
+  memcpy(&bits, &v, sizeof bits);
+  bits |= 1;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+}  // namespace sonoray::eikonal

@@ -1,0 +1,103 @@
+#pragma once
+// The formulas of the eikonal solver, shared by the host's SIMD lanes (V is a vector) and CUDA (V is float).
+//
+// The unknown v is what is left of the travel time T after a reference has been taken out, so that v is smooth
+// where T is not:
+//   point source  T = r (s0 + v)        r distance to the source, s0 slowness there; s0 + v is the mean slowness
+//   front         T = T0 + p.x + v      p a constant slowness vector
+// Along axis i, with "up" the neighbour the wave comes from and lengths along the sweep, r^2 dT/dx_i / r reads
+//   a v - b,   a = along + k (1 + w),   b = k (up1 + w (2 up1 - up2)) - slope,   k = scale / h
+// with w = 0 (first order) or 1/2 (second order), and
+//   point source  scale = r^2, along = d_i, slope = d_i s0   front  scale = 1, along = 0, slope = p_i
+// so that |grad T| = s becomes sum_i (a_i v - b_i)^2 = scale s^2, free of square roots of distances.
+// Factoring after S. Fomel, S. Luo, H. Zhao, Fast sweeping method for the factored eikonal equation,
+// J. Comput. Phys. 228, 6440 (2009); upwind choice after H. Zhao, Math. Comp. 74, 603 (2005).
+
+#include <cmath>
+
+#include "core/exec.h"
+
+namespace sonoray::eikonal {
+
+/// Value of nodes that no wave has reached; slowness is scaled so that no mean slowness exceeds 1.
+constexpr float unreached = 1e4f;
+
+/// Square root and absolute value of V; specialised for float here and for vectors where they are used.
+template <class V>
+struct Math;
+
+template <>
+struct Math<float> {
+  SONORAY_HD static SONORAY_INLINE float sqrt(float x) { return sqrtf(x); }
+  SONORAY_HD static SONORAY_INLINE float abs(float x) { return fabsf(x); }
+};
+
+/// Coefficients of one axis: dT/dx is proportional to a v - b.
+template <class V>
+struct Upwind {
+  V a, b;
+};
+
+template <class V>
+SONORAY_HD SONORAY_INLINE Upwind<V> first_order(V k, V along, V slope, V up1) {
+  return {along + k, k * up1 - slope};
+}
+
+/// Second order unless the next neighbour is unreached or the two differ by more than any wave allows
+/// (r |grad u| <= s + u); `bound` is scale s^2.
+template <class V>
+SONORAY_HD SONORAY_INLINE Upwind<V> second_order(V k, V along, V slope, V up1, V up2, V bound) {
+  const V rise = up1 - up2, steep = k * rise;
+  const V w = ((steep * steep < bound * 256.0f) & (slope + steep >= 0.0f)) ? V{} + 0.5f : V{};
+  return {along + k + k * w, k * (up1 + w * (up1 + rise)) - slope};
+}
+
+/// The root v of sum_i max(0, a_i v - b_i)^2 = bound, all a_i > 0: Godunov's choice of the upwind axes in closed
+/// form. Axis j counts from v = b_j / a_j on, so it is out if the other axes alone arrive before that.
+template <class V>
+SONORAY_HD SONORAY_INLINE V godunov(const Upwind<V> (&axis)[2], V bound) {
+  const V zero{};
+  V a0 = axis[0].a, a1 = axis[1].a, b0 = axis[0].b, b1 = axis[1].b;
+  V cross = a0 * b1 - a1 * b0;
+  const V order = cross * Math<V>::abs(cross);
+  const auto out1 = order >= bound * a1 * a1, out0 = -order >= bound * a0 * a0;
+  a0 = out0 ? zero : a0, b0 = out0 ? zero : b0;
+  a1 = out1 ? zero : a1, b1 = out1 ? zero : b1;
+  cross = (out0 | out1) ? zero : cross;
+  const V aa = a0 * a0 + a1 * a1;
+  const V root = aa * bound - cross * cross;
+  return (a0 * b0 + a1 * b1 + Math<V>::sqrt(root > zero ? root : zero)) / aa;
+}
+
+template <class V>
+SONORAY_HD SONORAY_INLINE V godunov(const Upwind<V> (&axis)[3], V bound) {
+  const V zero{};
+  V a0 = axis[0].a, a1 = axis[1].a, a2 = axis[2].a, b0 = axis[0].b, b1 = axis[1].b, b2 = axis[2].b;
+  V c01 = a0 * b1 - a1 * b0, c02 = a0 * b2 - a2 * b0, c12 = a1 * b2 - a2 * b1;
+  V q01 = c01 * c01, q02 = c02 * c02, q12 = c12 * c12;
+  // The last of three axes, if the other two arrive first.
+  auto out2 = (c02 > 0.0f) & (c12 > 0.0f) & (q02 + q12 >= bound * a2 * a2);
+  auto out1 = (c01 > 0.0f) & (c12 <= 0.0f) & (q01 + q12 >= bound * a1 * a1);
+  auto out0 = (c01 <= 0.0f) & (c02 <= 0.0f) & (q01 + q02 >= bound * a0 * a0);
+  const auto only01 = out2, only02 = out1, only12 = out0;
+  // Then the later one of the remaining pair, if the other arrives first.
+  out0 = out0 | (only01 & (c01 < 0.0f) & (q01 >= bound * a0 * a0)) | (only02 & (c02 < 0.0f) & (q02 >= bound * a0 * a0));
+  out1 = out1 | (only01 & (c01 > 0.0f) & (q01 >= bound * a1 * a1)) | (only12 & (c12 < 0.0f) & (q12 >= bound * a1 * a1));
+  out2 = out2 | (only02 & (c02 > 0.0f) & (q02 >= bound * a2 * a2)) | (only12 & (c12 > 0.0f) & (q12 >= bound * a2 * a2));
+  a0 = out0 ? zero : a0, b0 = out0 ? zero : b0;
+  a1 = out1 ? zero : a1, b1 = out1 ? zero : b1;
+  a2 = out2 ? zero : a2, b2 = out2 ? zero : b2;
+  q01 = (out0 | out1) ? zero : q01, q02 = (out0 | out2) ? zero : q02, q12 = (out1 | out2) ? zero : q12;
+  const V aa = a0 * a0 + a1 * a1 + a2 * a2;
+  const V root = aa * bound - (q01 + q02 + q12);
+  return (a0 * b0 + a1 * b1 + a2 * b2 + Math<V>::sqrt(root > zero ? root : zero)) / aa;
+}
+
+/// Proportional to the derivative of T along this axis of the sweep, by the central difference; positive where
+/// the wave comes from "up".
+template <class V>
+SONORAY_HD SONORAY_INLINE V central(V k, V slope, V up, V down) {
+  return slope + k * 0.5f * (down - up);
+}
+
+}  // namespace sonoray::eikonal

@@ -1,0 +1,314 @@
+#include "rays/eikonal_sweep.h"
+
+#include "rays/eikonal_kernel.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace sonoray::eikonal {
+namespace SONORAY_LEVEL {
+
+#if defined(__AVX512F__)
+constexpr int width = 16;
+#elif defined(__AVX__)
+constexpr int width = 8;
+#else
+constexpr int width = 4;
+#endif
+typedef float Vec __attribute__((vector_size(width * sizeof(float))));
+typedef std::int32_t Mask __attribute__((vector_size(width * sizeof(float))));
+
+}  // namespace SONORAY_LEVEL
+
+template <>
+struct Math<SONORAY_LEVEL::Vec> {
+  using V = SONORAY_LEVEL::Vec;
+  static SONORAY_INLINE V sqrt(V x) {
+#if defined(__AVX512F__)
+    return (V)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);
+#elif defined(__AVX__)
+    return (V)_mm256_sqrt_ps((__m256)x);
+#elif defined(__SSE2__)
+    return (V)_mm_sqrt_ps((__m128)x);
+#else
+    for (int i = 0; i < SONORAY_LEVEL::width; ++i) x[i] = __builtin_sqrtf(x[i]);
+    return x;
+#endif
+  }
+  static SONORAY_INLINE V abs(V x) { return (V)((SONORAY_LEVEL::Mask)x & 0x7fffffff); }
+};
+
+namespace SONORAY_LEVEL {
+namespace {
+
+SONORAY_INLINE Vec load(const float* p) {
+  Vec x;
+  __builtin_memcpy(&x, p, sizeof x);
+  return x;
+}
+SONORAY_INLINE void store(float* p, Vec x) { __builtin_memcpy(p, &x, sizeof x); }
+
+SONORAY_INLINE bool any(Mask m) {
+  std::int64_t word[sizeof m / 8], all = 0;
+  __builtin_memcpy(word, &m, sizeof m);
+  for (std::int64_t w : word) all |= w;
+  return all != 0;
+}
+
+/// What a tile's sweep found: a change above the tolerance, and (first pass) axes along which the wave also comes
+/// from the other side; or (second pass) nodes left to other sweeps by so little that changes may bring them back.
+struct Found {
+  bool changed = false;
+  bool turned[3] = {};
+  bool close = false;
+};
+
+/// One tile, nodes [low, high), in the order of sweep q: bit i set runs axis i downwards.
+template <int D, int NV, Kind kind, bool second>
+Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, const int* high, float tolerance) {
+  constexpr int last = D - 1, lane_count = NV * width;
+  constexpr bool point = kind == Kind::point;
+  float sign[D], k1[D];
+  std::int64_t step[D];
+  for (int i = 0; i < D; ++i) {
+    sign[i] = (q >> i & 1) ? -1.0f : 1.0f;
+    step[i] = (q >> i & 1) ? -g.stride[i] : g.stride[i];
+    k1[i] = 1.0f / g.h[i];
+  }
+  Vec slope[D][NV], along[D][NV], origin[NV], s0[NV], largest[NV] = {};
+  Mask turned[D][NV] = {}, close = {};
+  for (int k = 0; k < NV; ++k) {
+    s0[k] = load(lanes.slope[0] + k * width);
+    origin[k] = load(lanes.position[last] + k * width);
+    for (int i = 0; i < D; ++i) {
+      along[i][k] = Vec{};
+      slope[i][k] = load(lanes.slope[i] + k * width) * sign[i];
+    }
+  }
+  const int rows[2] = {high[0] - low[0], D == 3 ? high[1] - low[1] : 1}, length = high[last] - low[last];
+  const int way_z = (q >> last & 1) ? -1 : 1;
+  for (int row = 0; row < rows[0] * rows[1]; ++row) {
+    const int in[2] = {row / rows[1], row % rows[1]};
+    std::int64_t node = 0;
+    Vec across[NV] = {};
+    for (int i = 0; i < last; ++i) {
+      const int at = (q >> i & 1) ? high[i] - 1 - in[i] : low[i] + in[i];
+      node += (at + halo) * g.stride[i];
+      for (int k = 0; point && k < NV; ++k) {
+        const Vec d = at * g.h[i] - load(lanes.position[i] + k * width);
+        along[i][k] = d * sign[i];
+        slope[i][k] = along[i][k] * s0[k];
+        across[k] += d * d;
+      }
+    }
+    const int first_z = (q >> last & 1) ? high[last] - 1 : low[last];
+    node += first_z + halo;
+    Vec up1[NV], up2[NV], dz[NV];
+    for (int k = 0; k < NV; ++k) {
+      up1[k] = load(lanes.v + (node - step[last]) * lane_count + k * width);
+      up2[k] = load(lanes.v + (node - 2 * step[last]) * lane_count + k * width);
+    }
+    for (int z = 0; z < length; ++z, node += step[last]) {
+      const float ss = g.squared_slowness[node];
+      const float here = (first_z + way_z * z) * g.h[last];
+      for (int k = 0; k < NV; ++k) {
+        float* const at = lanes.v + node * lane_count + k * width;
+        const Vec old = load(at);
+        Vec scale = Vec{} + 1.0f;
+        if constexpr (point) {
+          dz[k] = (here - origin[k]) * sign[last];
+          scale = across[k] + dz[k] * dz[k];
+          along[last][k] = dz[k];
+          slope[last][k] = dz[k] * s0[k];
+        }
+        const Vec bound = scale * ss;
+        Upwind<Vec> axis[D];
+        Mask member = Mask{} - 1;
+        Vec near[D];
+        for (int i = 0; i < D; ++i) {
+          near[i] = i == last ? up1[k] : load(at - step[i] * lane_count);
+          const Vec kk = scale * k1[i];
+          if constexpr (second) {
+            const Vec far = i == last ? up2[k] : load(at - 2 * step[i] * lane_count);
+            const Vec down = load(at + step[i] * lane_count);
+            // Relative to the old value: rounding is then that of the correction, not of v.
+            const Vec lean = slope[i][k] + along[i][k] * old;
+            const Vec rate = central(kk, lean, near[i], down), square = rate * Math<Vec>::abs(rate);
+            member &= square >= bound * -1e-8f;
+            close |= (square < 0.0f) & (square > bound * -1e-3f);
+            axis[i] = second_order(kk, along[i][k], lean, near[i] - old, far - old, bound);
+          } else {
+            axis[i] = first_order(kk, along[i][k], slope[i][k], near[i]);
+          }
+        }
+        Vec value = godunov(axis, bound);
+        if constexpr (second) value += old;
+        Mask given;
+        if constexpr (point) {
+          given = scale < lanes.keep;
+        } else {
+          given = -((Mask)old & 1);
+          value = (Vec)((Mask)value & ~1);
+        }
+        const Mask take = second ? (member & ~given) : ((value < old) & ~given);
+        value = take ? value : old;
+        const Vec change = Math<Vec>::abs(value - old);
+        largest[k] = change > largest[k] ? change : largest[k];
+        if constexpr (!second) {
+          for (int i = 0; i < D; ++i)
+            turned[i][k] |= (axis[i].a * value < axis[i].b) & (near[i] < 0.5f * unreached);
+        }
+        store(at, value);
+        up2[k] = up1[k];
+        up1[k] = value;
+      }
+    }
+  }
+  Found found;
+  Mask moved = {};
+  for (int k = 0; k < NV; ++k) moved |= largest[k] > tolerance;
+  found.changed = any(moved);
+  found.close = any(close);
+  for (int i = 0; i < D; ++i) {
+    Mask m = {};
+    for (int k = 0; k < NV; ++k) m |= turned[i][k];
+    found.turned[i] = any(m);
+  }
+  return found;
+}
+
+/// Whether sweep q is one of those that bring waves into a tile with these sides.
+SONORAY_INLINE bool concerns(std::uint8_t sides, int q, int ndim) {
+  for (int i = 0; i < ndim; ++i)
+    if (!(sides >> (2 * i + (q >> i & 1)) & 1)) return false;
+  return true;
+}
+
+/// Notes what a tile's sweep means for itself and its neighbours.
+void spread(const SweepGrid& g, Lanes& lanes, int q, const int* t, std::int64_t tile, const Found& found, bool second) {
+  const std::uint8_t all = static_cast<std::uint8_t>((1 << (1 << g.ndim)) - 1);
+  const std::uint8_t others = static_cast<std::uint8_t>(all & ~(1 << q));
+  const std::int64_t stride[3] = {g.ndim == 3 ? std::int64_t(g.tiles[1]) * g.tiles[2] : g.tiles[1],
+                                  g.ndim == 3 ? g.tiles[2] : 1, 1};
+  if (found.changed) lanes.pending[tile] |= found.close ? all : others;
+  for (int i = 0; i < g.ndim; ++i) {
+    const int back = q >> i & 1;
+    const std::uint8_t other_side = static_cast<std::uint8_t>(1 << (2 * i + 1 - back));
+    for (int way = 0; way < 2; ++way) {  // way 0: where this sweep came from, 1: where it goes to
+      const int to = t[i] + ((way ^ back) ? 1 : -1);
+      if (to < 0 || to >= g.tiles[i]) continue;
+      const std::int64_t near = tile + (to - t[i]) * stride[i];
+      if (found.changed) {
+        lanes.pending[near] |= way ? all : others;
+        if (way && !second)
+          for (int j = 0; j < g.ndim; ++j) lanes.sides[near] |= static_cast<std::uint8_t>(1 << (2 * j + (q >> j & 1)));
+      }
+      if (!way && found.turned[i] && !(lanes.sides[near] & other_side)) {
+        lanes.sides[near] |= other_side;
+        lanes.pending[near] |= others;
+      }
+    }
+    if (found.turned[i] && !(lanes.sides[tile] & other_side)) {
+      lanes.sides[tile] |= other_side;
+      lanes.pending[tile] |= others;
+    }
+  }
+}
+
+/// Sweeps until no tile has anything new to look at.
+template <int D, int NV, Kind kind, bool second>
+void iterate(const SweepGrid& g, Lanes& lanes) {
+  std::int64_t count = 1;
+  for (int i = 0; i < D; ++i) count *= g.tiles[i];
+  for (std::int64_t t = 0; t < count; ++t) lanes.pending[t] = static_cast<std::uint8_t>((1 << (1 << D)) - 1);
+  // The first pass only has to find where waves come from. The second one stops at the noise of float.
+  float tolerance = second ? 2.5e-7f : 1e-5f;
+  for (int round = 0; round < lanes.max_rounds; ++round) {
+    bool busy = false;
+    if (second && tolerance < 3e-7f) tolerance *= 2.0f;
+    for (int q = 0; q < (1 << D); ++q) {
+      for (std::int64_t k = 0; k < count; ++k) {
+        int t[3] = {}, low[3], high[3];
+        std::int64_t rest = k, tile = 0;
+        for (int i = D - 1; i >= 0; --i) {
+          const int j = static_cast<int>(rest % g.tiles[i]);
+          rest /= g.tiles[i];
+          t[i] = (q >> i & 1) ? g.tiles[i] - 1 - j : j;
+          low[i] = t[i] * g.tile[i];
+          high[i] = low[i] + g.tile[i] < g.n[i] ? low[i] + g.tile[i] : g.n[i];
+        }
+        for (int i = 0; i < D; ++i) tile = tile * g.tiles[i] + t[i];
+        if (!(lanes.pending[tile] >> q & 1) || !concerns(lanes.sides[tile], q, D)) continue;
+        lanes.pending[tile] &= static_cast<std::uint8_t>(~(1 << q));
+        const Found found = sweep_tile<D, NV, kind, second>(g, lanes, q, low, high, tolerance);
+        spread(g, lanes, q, t, tile, found, second);
+        ++lanes.tile_sweeps;
+        busy = true;
+      }
+    }
+    if (!busy) break;
+  }
+}
+
+template <int D, int NV>
+void solve(const SweepGrid& g, Lanes& lanes) {
+  if (lanes.kind == Kind::point) {
+    iterate<D, NV, Kind::point, false>(g, lanes);
+    iterate<D, NV, Kind::point, true>(g, lanes);
+  } else {
+    iterate<D, NV, Kind::front, false>(g, lanes);
+    iterate<D, NV, Kind::front, true>(g, lanes);
+  }
+}
+
+}  // namespace
+
+int eikonal_lanes(int vectors) { return vectors * width; }
+
+void eikonal_solve(const SweepGrid& g, Lanes& lanes, int vectors) {
+  lanes.tile_sweeps = 0;
+  if (g.ndim == 2)
+    vectors == 1 ? solve<2, 1>(g, lanes) : solve<2, 2>(g, lanes);
+  else
+    vectors == 1 ? solve<3, 1>(g, lanes) : solve<3, 2>(g, lanes);
+}
+
+void eikonal_finish(const SweepGrid& g, const Lanes& lanes, int vectors, int count, float scale, bool mean,
+                    float* out) {
+  const int last = g.ndim - 1, lane_count = vectors * width, block = 64;
+  const std::int64_t rows = g.ndim == 3 ? std::int64_t(g.n[0]) * g.n[1] : g.n[0], size = rows * g.n[last];
+  alignas(64) float result[block * max_lanes];
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::int64_t in[2] = {g.ndim == 3 ? row / g.n[1] : row, g.ndim == 3 ? row % g.n[1] : 0};
+    for (int z0 = 0; z0 < g.n[last]; z0 += block) {
+      const int n = g.n[last] - z0 < block ? g.n[last] - z0 : block;
+      for (int k = 0; k < vectors; ++k) {
+        const Vec s0 = load(lanes.slope[0] + k * width), origin = load(lanes.position[last] + k * width);
+        Vec across = {}, base = {};
+        std::int64_t node = z0 + halo;
+        for (int i = 0; i < last; ++i) {
+          const Vec d = in[i] * g.h[i] - load(lanes.position[i] + k * width);
+          across += d * d;
+          base += d * load(lanes.slope[i] + k * width);
+          node += (in[i] + halo) * g.stride[i];
+        }
+        const Vec slope = load(lanes.slope[last] + k * width);
+        for (int z = 0; z < n; ++z) {
+          const Vec v = load(lanes.v + (node + z) * lane_count + k * width);
+          const Vec d = (z0 + z) * g.h[last] - origin;
+          Vec value = base + d * slope + v;
+          if (lanes.kind == Kind::point) value = mean ? s0 + v : (s0 + v) * Math<Vec>::sqrt(across + d * d);
+          store(result + z * lane_count + k * width, value * scale);
+        }
+      }
+      for (int lane = 0; lane < count; ++lane) {
+        float* const to = out + lane * size + row * g.n[last] + z0;
+        for (int z = 0; z < n; ++z) to[z] = result[z * lane_count + lane];
+      }
+    }
+  }
+}
+
+}  // namespace SONORAY_LEVEL
+}  // namespace sonoray::eikonal

@@ -1,0 +1,248 @@
+// One thread per point and block of frames. Neighbouring threads are neighbouring points, so their samples share cache
+// lines; receive times, windows and phasors are computed once per point and element and shared by transmits and
+// frames.
+#include "beamforming/das_check.h"
+#include "beamforming/das_kernel.h"
+#include "core/for_each.cuh"
+#include "core/guard.cuh"
+
+namespace sonoray {
+namespace {
+
+using das_kernel::first_tap;
+
+constexpr int block = 128;
+
+/// Interpolated sample of one trace at an index, real and imaginary.
+template <class T, int PARTS>
+struct Trace {
+  const char* data;
+  std::int64_t stride, n;
+
+  __device__ void read(std::int64_t i, float* value) const {
+    if (i < 0 || i >= n) {
+      value[0] = value[PARTS - 1] = 0.0f;
+    } else if constexpr (PARTS == 1) {
+      value[0] = static_cast<float>(*reinterpret_cast<const T*>(data + i * stride));
+    } else if constexpr (sizeof(T) == 4) {
+      const float2 pair = __ldg(reinterpret_cast<const float2*>(data + i * stride));
+      value[0] = pair.x;
+      value[1] = pair.y;
+    } else {
+      const short2 pair = __ldg(reinterpret_cast<const short2*>(data + i * stride));
+      value[0] = pair.x;
+      value[1] = pair.y;
+    }
+  }
+};
+
+/// Where in a trace a point's echo lies: first tap and the taps' weights.
+template <int TAPS>
+struct Taps {
+  std::int64_t first;
+  float weight[TAPS];
+
+  __device__ explicit Taps(float index) {
+    const float whole = floorf(index);
+    das_kernel::tap_weights<TAPS>(index - whole, weight);
+    first = static_cast<std::int64_t>(whole) + first_tap<TAPS>;
+  }
+};
+
+/// What transmit t does to a point: index offset, and weight times phasor.
+template <bool IQ>
+__device__ float transmit_part(const DasProblem& p, std::int64_t t, std::int64_t point, float& real, float& imaginary) {
+  const std::int64_t at = t * p.tx_time.shape[1] + point;
+  const float time = __ldg(p.tx_time.data + at), weight = p.tx_weight.data ? __ldg(p.tx_weight.data + at) : 1.0f;
+  real = weight;
+  imaginary = 0.0f;
+  if (IQ) {
+    das_kernel::phasor(time, p.demodulation_frequency, real, imaginary);
+    real *= weight;
+    imaginary *= weight;
+  }
+  return das_kernel::transmit_samples(p, t, time);
+}
+
+/// What element e does to a point: receive time in samples, and weight times phasor; false where it sees nothing.
+template <bool IQ>
+__device__ bool receive_part(const DasProblem& p, std::int64_t e, const float* at,
+                             const das_kernel::Cell<float>& cell, float& samples, float& real, float& imaginary) {
+  const auto path = das_kernel::receive_path(p, e, at[0], at[1], at[2]);
+  if (path.weight == 0.0f) return false;
+  const float time = das_kernel::receive_time(p, e, path.distance, cell);
+  samples = das_kernel::receive_samples(p, time);
+  real = path.weight;
+  imaginary = 0.0f;
+  if (IQ) {
+    das_kernel::phasor(time, p.demodulation_frequency, real, imaginary);
+    real *= path.weight;
+    imaginary *= path.weight;
+  }
+  return true;
+}
+
+__device__ das_kernel::Cell<float> cell_of(const DasProblem& p, const float* at) {
+  das_kernel::Cell<float> cell{};
+  if (p.rx_slowness.data) cell = das_kernel::find_cell(p, at[0], at[1], at[2]);
+  return cell;
+}
+
+/// blockIdx.y counts blocks of FRAMES frames, blockIdx.z blocks of TRANSMITS transmits whose receive parts are shared.
+template <class T, int PARTS, int TAPS, int FRAMES, int TRANSMITS>
+__global__ void __launch_bounds__(block) das_points(DasProblem p, DasRecord r, float* image) {
+  constexpr bool IQ = PARTS == 2;
+  const std::int64_t n = p.points.shape[0], n_tx = p.tx_time.shape[0];
+  const std::int64_t point = blockIdx.x * std::int64_t(block) + threadIdx.x;
+  if (point >= n) return;
+  const std::int64_t frame = blockIdx.y * std::int64_t(FRAMES);
+  const float* at = p.points.data + 3 * point;
+  const auto cell = cell_of(p, at);
+  const bool separate = p.compounding != Compounding::coherent;
+  float total[FRAMES][PARTS] = {};
+  for (std::int64_t t0 = 0; t0 < n_tx; t0 += TRANSMITS) {
+    float tx[TRANSMITS], tx_real[TRANSMITS], tx_imaginary[TRANSMITS], sum[TRANSMITS][FRAMES][PARTS] = {};
+    for (int j = 0; j < TRANSMITS; ++j) {
+      tx_real[j] = tx_imaginary[j] = tx[j] = 0.0f;
+      if (t0 + j < n_tx) tx[j] = transmit_part<IQ>(p, t0 + j, point, tx_real[j], tx_imaginary[j]);
+    }
+    for (std::int64_t e = 0; e < p.elements.shape[0]; ++e) {
+      float samples, real, imaginary;
+      if (!receive_part<IQ>(p, e, at, cell, samples, real, imaginary)) continue;
+#pragma unroll
+      for (int j = 0; j < TRANSMITS; ++j) {
+        if (t0 + j >= n_tx || (tx_real[j] == 0.0f && tx_imaginary[j] == 0.0f)) continue;
+        const Taps<TAPS> taps(tx[j] + samples);
+        const char* trace = r.data + (t0 + j) * r.tx + e * r.rx;
+#pragma unroll
+        for (int f = 0; f < FRAMES; ++f) {
+          if (frame + f >= r.n_frames) break;
+          const Trace<T, PARTS> source{trace + (frame + f) * r.frame, r.sample, r.n_samples};
+          float value[PARTS] = {};
+#pragma unroll
+          for (int tap = 0; tap < TAPS; ++tap) {
+            float v[PARTS];
+            source.read(taps.first + tap, v);
+            for (int c = 0; c < PARTS; ++c) value[c] += taps.weight[tap] * v[c];
+          }
+          sum[j][f][0] += value[0] * real - (IQ ? value[PARTS - 1] * imaginary : 0.0f);
+          if (IQ) sum[j][f][PARTS - 1] += value[0] * imaginary + value[PARTS - 1] * real;
+        }
+      }
+    }
+    for (int j = 0; j < TRANSMITS && t0 + j < n_tx; ++j) {
+      for (int f = 0; f < FRAMES && frame + f < r.n_frames; ++f) {
+        float value[PARTS];
+        value[0] = sum[j][f][0] * tx_real[j] - (IQ ? sum[j][f][PARTS - 1] * tx_imaginary[j] : 0.0f);
+        if (IQ) value[PARTS - 1] = sum[j][f][0] * tx_imaginary[j] + sum[j][f][PARTS - 1] * tx_real[j];
+        if (p.compounding == Compounding::incoherent) {
+          total[f][0] += IQ ? sqrtf(value[0] * value[0] + value[PARTS - 1] * value[PARTS - 1]) : fabsf(value[0]);
+          continue;
+        }
+        for (int c = 0; c < PARTS; ++c) {
+          if (separate) image[(((frame + f) * n_tx + t0 + j) * n + point) * PARTS + c] = value[c];
+          total[f][c] += value[c];
+        }
+      }
+    }
+  }
+  if (p.compounding == Compounding::none) return;
+  const int parts = p.compounding == Compounding::incoherent ? 1 : PARTS;
+  for (int f = 0; f < FRAMES && frame + f < r.n_frames; ++f)
+    for (int c = 0; c < parts; ++c) image[((frame + f) * n + point) * parts + c] = total[f][c];
+}
+
+template <class T, int PARTS, int TAPS>
+void launch(const Cuda& exec, const DasProblem& p, const DasRecord& r, float* image) {
+  const DeviceGuard guard(exec.device);
+  const auto blocks = static_cast<unsigned>((p.points.shape[0] + block - 1) / block);
+  // Many frames share the taps; few frames share the receive part among transmits instead.
+  constexpr int frames = 8, transmits = 4;
+  if (r.n_frames >= frames) {
+    const dim3 grid(blocks, static_cast<unsigned>((r.n_frames + frames - 1) / frames));
+    das_points<T, PARTS, TAPS, frames, 1><<<grid, block, 0, stream_of(exec)>>>(p, r, image);
+  } else {
+    const dim3 grid(blocks, static_cast<unsigned>(r.n_frames));
+    das_points<T, PARTS, TAPS, 1, transmits><<<grid, block, 0, stream_of(exec)>>>(p, r, image);
+  }
+  check(cudaGetLastError(), "kernel launch");
+}
+
+template <int TAPS>
+void launch_type(const Cuda& exec, const DasProblem& p, const DasRecord& r, float* image) {
+  switch (r.type) {
+    case DasSample::int16: return launch<std::int16_t, 1, TAPS>(exec, p, r, image);
+    case DasSample::float32: return launch<float, 1, TAPS>(exec, p, r, image);
+    case DasSample::int16_pair: return launch<std::int16_t, 2, TAPS>(exec, p, r, image);
+    case DasSample::complex64: return launch<float, 2, TAPS>(exec, p, r, image);
+  }
+}
+
+/// One point and element: its echo in the traces of every transmit and frame.
+template <int PARTS, int TAPS>
+struct Scatter {
+  DasProblem p;
+  const float* image;
+  std::int64_t n_frames, n_samples;
+  float* samples;
+
+  __device__ void operator()(std::int64_t item) const {
+    constexpr bool IQ = PARTS == 2;
+    const std::int64_t n = p.points.shape[0], n_tx = p.tx_time.shape[0], n_rx = p.elements.shape[0];
+    const std::int64_t point = item % n, e = item / n;
+    const std::int64_t images = p.compounding == Compounding::none ? n_tx : 1;
+    const float* at = p.points.data + 3 * point;
+    float rx, rx_real, rx_imaginary;
+    if (!receive_part<IQ>(p, e, at, cell_of(p, at), rx, rx_real, rx_imaginary)) return;
+    for (std::int64_t t = 0; t < n_tx; ++t) {
+      float real, imaginary;
+      const Taps<TAPS> taps(transmit_part<IQ>(p, t, point, real, imaginary) + rx);
+      const float c = real * rx_real - imaginary * rx_imaginary, s = real * rx_imaginary + imaginary * rx_real;
+      for (std::int64_t f = 0; f < n_frames; ++f) {
+        const float* v = image + ((f * images + (images > 1 ? t : 0)) * n + point) * PARTS;
+        const float echo[2] = {v[0] * c + (IQ ? v[PARTS - 1] * s : 0.0f), IQ ? v[PARTS - 1] * c - v[0] * s : 0.0f};
+        if (echo[0] == 0.0f && echo[1] == 0.0f) continue;
+        float* trace = samples + ((f * n_tx + t) * n_rx + e) * n_samples * PARTS;
+        for (int tap = 0; tap < TAPS; ++tap) {
+          const std::int64_t i = taps.first + tap;
+          if (i < 0 || i >= n_samples) continue;
+          for (int part = 0; part < PARTS; ++part) atomicAdd(trace + i * PARTS + part, taps.weight[tap] * echo[part]);
+        }
+      }
+    }
+  }
+};
+
+}  // namespace
+
+template <>
+void das(const Cuda& exec, const DasProblem& p, const Strided& samples, float* image) {
+  check_das(p);
+  const DasRecord r = das_record(p, samples);
+  require(r.n_frames <= 65535, "samples: expected at most 65535 frames on CUDA, got " + std::to_string(r.n_frames));
+  if (r.n_frames == 0) return;
+  if (p.cubic) {
+    launch_type<4>(exec, p, r, image);
+  } else {
+    launch_type<2>(exec, p, r, image);
+  }
+}
+
+template <>
+void das_adjoint(const Cuda& exec, const DasProblem& p, const float* image, std::int64_t n_frames,
+                 std::int64_t n_samples, float* samples) {
+  check_das(p);
+  check_das_samples(n_samples);
+  require(p.compounding != Compounding::incoherent, "compounding: incoherent compounding has no adjoint");
+  const std::int64_t n_rx = p.elements.shape[0], items = p.points.shape[0] * n_rx;
+  const bool iq = p.demodulation_frequency > 0.0f;
+  const DeviceGuard guard(exec.device);
+  const std::int64_t numbers = n_frames * p.tx_time.shape[0] * n_rx * n_samples * (iq ? 2 : 1);
+  check(cudaMemsetAsync(samples, 0, numbers * sizeof(float), stream_of(exec)), "cudaMemsetAsync");
+  if (iq && p.cubic) for_each(exec, items, Scatter<2, 4>{p, image, n_frames, n_samples, samples});
+  if (iq && !p.cubic) for_each(exec, items, Scatter<2, 2>{p, image, n_frames, n_samples, samples});
+  if (!iq && p.cubic) for_each(exec, items, Scatter<1, 4>{p, image, n_frames, n_samples, samples});
+  if (!iq && !p.cubic) for_each(exec, items, Scatter<1, 2>{p, image, n_frames, n_samples, samples});
+}
+
+}  // namespace sonoray
