@@ -5,6 +5,7 @@ The sets are in the folder that SONORAY_DATA names, or come with ``sonoray data 
 
 import numpy as np
 import pytest
+import scipy.io
 from scipy.signal import butter, hilbert, sosfiltfilt
 
 import sonoray
@@ -116,6 +117,29 @@ def test_rotating_disk_is_kept_as_undersampled_rf():
     depth = data.times() * data.sound_speed / 2
     inside = (depth > 10e-3) & (depth < 36e-3)
     assert energy[inside].mean() > 10 * energy[~inside].mean()
+
+
+def test_rotating_disk_gives_the_picture_of_its_authors():
+    data = sonoray.read(dataset("must-rotating-disk"))
+    picture = scipy.io.loadmat(dataset("must-rotating-disk/bmode_PWI_disk.mat"))["I"][::3, ::3, 0]
+    fc, times = data.center_frequency, data.times()
+    low = butter(5, 0.5, output="sos")
+    iq = sosfiltfilt(low, data.samples[0, 0] * np.exp(-2j * np.pi * fc * times), axis=1)
+    columns, rows = np.linspace(-12.5e-3, 12.5e-3, 251)[::3], np.linspace(10e-3, 35e-3, 251)[::3]
+    x, z = (axis.ravel() for axis in np.meshgrid(columns, rows))
+
+    def likeness(late):
+        image = np.zeros(x.size, complex)
+        for element, position in enumerate(data.probe.positions[:, 0]):
+            tau = (z + np.hypot(x - position, z)) / data.sound_speed + late
+            value = np.interp(tau, times, iq[element].real) + 1j * np.interp(tau, times, iq[element].imag)
+            image += np.where(np.abs(x - position) <= z / 3, value * np.exp(2j * np.pi * fc * tau), 0)
+        level = (20 * np.log10(np.abs(image) / np.abs(image).max() + 1e-9)).clip(-30, 0)
+        return np.corrcoef(level, picture.ravel())[0, 1]
+
+    # The speckle itself agrees, and best on the reader's clock: 0.88, and 0.81 three periods early or late.
+    right = likeness(0.0)
+    assert right > 0.86 and right > 0.04 + max(likeness(-6e-7), likeness(6e-7))
 
 
 def test_muscle():

@@ -1,7 +1,7 @@
 """HDF5 files, opened with distrust: only plain data inside the file itself, and no more than it can hold."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -45,7 +45,8 @@ class Hdf5:
         error: BaseException | None,
         t: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with suppress(Exception):  # a damaged file may refuse even that; nothing was written
+            self._file.close()
 
     @contextmanager
     def _guard(self, what: str) -> Iterator[None]:

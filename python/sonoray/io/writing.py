@@ -1,7 +1,7 @@
 """Writing sonoray's own HDF5 files, whole or not at all."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,16 +28,11 @@ _SMALL_BYTES = 1 << 14  # not worth a chunk
 def atomic(path: Any) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place when the block ends well, and vanishes when not."""
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.with_name(f".{target.name[:64]}.{uuid.uuid4().hex}")
     try:
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp makes it private
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
