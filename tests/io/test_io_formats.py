@@ -4,7 +4,10 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
-from io_makers import (
+
+import sonoray
+
+from .io_makers import (
     ANGLES,
     FC,
     FS,
@@ -21,8 +24,6 @@ from io_makers import (
     write_picmus,
     write_pybf,
 )
-
-import sonoray
 
 
 @pytest.fixture

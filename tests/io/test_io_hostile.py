@@ -11,10 +11,11 @@ import pytest
 import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from io_makers import MAKERS, channel_data, must_param, ring_values, write_mat73, write_must, write_picmus
 
 import sonoray
 from sonoray.io._budget import FREE_BYTES
+
+from .io_makers import MAKERS, channel_data, must_param, ring_values, write_mat73, write_must, write_picmus
 
 PROPERTY = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 # A file of a few kilobytes may claim what Budget lets pass for free, and the tests' own objects need a little.
