@@ -6,7 +6,8 @@ import pytest
 import scipy.io
 
 import sonoray
-from tests.io.io_makers import (
+
+from .io_makers import (
     ANGLES,
     FC,
     FS,

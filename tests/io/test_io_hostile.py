@@ -16,6 +16,8 @@ import sonoray
 from sonoray.io._budget import FREE_BYTES
 from tests.io.io_makers import MAKERS, channel_data, must_param, ring_values, write_mat73, write_must, write_picmus
 
+from .io_makers import MAKERS, channel_data, must_param, ring_values, write_mat73, write_must, write_picmus
+
 PROPERTY = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 # A file of a few kilobytes may claim what Budget lets pass for free, and the tests' own objects need a little.
 BOUND = FREE_BYTES + (4 << 20)

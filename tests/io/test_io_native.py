@@ -11,6 +11,8 @@ import sonoray
 from sonoray.io import writing
 from tests.io.io_makers import FC, FS, GRID, N_ELEMENTS, channel_data, signal
 
+from .io_makers import FC, FS, GRID, N_ELEMENTS, channel_data, signal
+
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
