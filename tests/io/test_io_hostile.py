@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 import sonoray
 from sonoray.io._budget import FREE_BYTES
-from tests.io.io_makers import MAKERS, channel_data, must_param, ring_values, write_mat73, write_must, write_picmus
 
 from .io_makers import MAKERS, channel_data, must_param, ring_values, write_mat73, write_must, write_picmus
 

@@ -9,7 +9,6 @@ from hypothesis.extra import numpy as hnp
 
 import sonoray
 from sonoray.io import writing
-from tests.io.io_makers import FC, FS, GRID, N_ELEMENTS, channel_data, signal
 
 from .io_makers import FC, FS, GRID, N_ELEMENTS, channel_data, signal
 

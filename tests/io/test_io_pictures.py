@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import sonoray
-from tests.io.io_makers import GRID, channel_data, signal
 
 from .io_makers import GRID, channel_data, signal
 
