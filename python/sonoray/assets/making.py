@@ -69,7 +69,7 @@ def aberration_data(
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         data = abdominal_data(phantom, progress)
-        # Beside its final place and renamed: an interrupted run leaves nothing that looks finished.
+        # Written beside its final place and renamed: an interrupted run leaves nothing that looks finished.
         partial = path.with_suffix(".partial")
         write_with_targets(partial, data, phantom)
         partial.replace(path)
