@@ -132,3 +132,13 @@ def test_wall_data_are_simulated_once(wall_map, tmp_path, monkeypatch):
         pass
     with pytest.raises(FormatError, match="truth"):
         read_targets(tmp_path / "empty.h5")
+
+
+def test_blur_keeps_the_mean_and_spreads_as_a_gaussian():
+    speed = np.full(GRID.shape, 1540.0)
+    speed[50, 60] = 1400.0
+    blurred = coarsened(Medium(GRID, speed), 1, blur=3e-4)
+    extra = 1 / blurred.sound_speed.astype(float) - 1 / 1540
+    assert extra.sum() == pytest.approx(1 / 1400 - 1 / 1540, rel=1e-2)  # float32 sound speed
+    x = GRID.x[:, None] - GRID.x[50]
+    assert np.sqrt((extra * x**2).sum() / extra.sum()) == pytest.approx(3e-4, rel=2e-2)
