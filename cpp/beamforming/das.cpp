@@ -15,7 +15,7 @@
 namespace sonoray {
 namespace {
 
-constexpr int groups_per_tile = 32;
+constexpr int groups_per_tile = 64, columns_per_tile = 32;
 
 DasTiles tiles_of(const DasProblem& p, const DasRecord& record) {
   DasTiles tiles{};
@@ -26,13 +26,14 @@ DasTiles tiles_of(const DasProblem& p, const DasRecord& record) {
     tiles.n_rows = p.n_rows * p.n_columns;
     tiles.n_columns = 1;
   }
-  tiles.columns = static_cast<int>(std::min<std::int64_t>(tiles.n_columns, groups_per_tile));
+  tiles.columns = static_cast<int>(std::min<std::int64_t>(tiles.n_columns, columns_per_tile));
   const std::int64_t blocks = (tiles.n_rows + tiles.lanes - 1) / tiles.lanes;
   tiles.blocks = static_cast<int>(std::min<std::int64_t>(blocks, std::max(1, groups_per_tile / tiles.columns)));
   tiles.across = (tiles.n_columns + tiles.columns - 1) / tiles.columns;
   tiles.down = (blocks + tiles.blocks - 1) / tiles.blocks;
   const bool iq = p.demodulation_frequency > 0.0f;
-  tiles.elements = static_cast<int>(std::min<std::int64_t>(p.elements.shape[0], iq ? 64 : 128));
+  tiles.elements = static_cast<int>(std::min<std::int64_t>(p.elements.shape[0], 32));
+  tiles.transmits = static_cast<int>(std::min<std::int64_t>(p.tx_time.shape[0], 64));
   const std::int64_t sums = p.compounding == Compounding::coherent ? 1 : p.tx_time.shape[0];
   const std::int64_t frames = (1 << 16) / (sums * groups_per_tile * tiles.lanes * (iq ? 2 : 1));
   tiles.frames = static_cast<int>(std::clamp<std::int64_t>(frames, 1, std::max<std::int64_t>(record.n_frames, 1)));

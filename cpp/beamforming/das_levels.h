@@ -10,7 +10,7 @@ namespace sonoray {
 struct DasTiles {
   std::int64_t n_rows, n_columns;  ///< the points as a table, maybe regrouped
   int lanes, blocks, columns;      ///< a tile has blocks * lanes rows; groups = blocks * columns
-  int elements;                    ///< elements handled at once
+  int transmits, elements;         ///< transmits and elements handled at once
   int frames;                      ///< frames handled at once
   std::int64_t across, down;       ///< tiles along columns and rows
   std::int64_t scratch;            ///< floats of working memory per thread
@@ -18,6 +18,12 @@ struct DasTiles {
 
 /// Samples beyond either end of a record that count as zeros and may be read.
 inline constexpr int das_margin = 64;
+
+/// Most floats that one staged trace takes.
+SONORAY_INLINE constexpr std::int64_t das_stage_stride(std::int64_t n_samples) { return n_samples + 2 * das_margin + 16; }
+
+/// Distance between entries of the arrays over elements and groups: eight groups are written at once.
+SONORAY_INLINE constexpr std::int64_t das_group_stride(const DasTiles& tiles) { return (tiles.blocks * tiles.columns + 7) / 8 * 8; }
 
 /// A chunk of points for the adjoint and for the frame schedule.
 inline constexpr int das_chunk = 256;

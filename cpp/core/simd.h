@@ -19,6 +19,7 @@ template <int W>
 struct Lanes {
   typedef float Float __attribute__((vector_size(4 * W)));
   typedef std::int32_t Int __attribute__((vector_size(4 * W)));
+  typedef float Unaligned __attribute__((vector_size(4 * W), aligned(4)));  // in memory, anywhere
 };
 template <int W>
 using Float = typename Lanes<W>::Float;
@@ -120,16 +121,15 @@ SONORAY_HD SONORAY_INLINE F gather(const float* p, int_of<F> i) {
 
 #if !defined(__CUDACC__)
 
+// Not memcpy: the compiler would take its stores for writes to anything, pointers included.
 template <class F>
 SONORAY_INLINE F load(const float* p) {
-  F r;
-  std::memcpy(&r, p, sizeof(F));
-  return r;
+  return *reinterpret_cast<const typename Lanes<lanes_of<F>>::Unaligned*>(p);
 }
 
 template <class F>
 SONORAY_INLINE void store(float* p, F x) {
-  std::memcpy(p, &x, sizeof(F));
+  *reinterpret_cast<typename Lanes<lanes_of<F>>::Unaligned*>(p) = x;
 }
 
 template <class F>
@@ -142,6 +142,11 @@ SONORAY_INLINE float smallest(F x) {
     return _mm_cvtss_f32(_mm_min_ss(b, _mm_shuffle_ps(b, b, 1)));
   }
 #endif
+  if constexpr (lanes_of<F> == 16) {
+    Float<8> half[2];
+    std::memcpy(half, &x, sizeof half);
+    return smallest(half[0] < half[1] ? half[0] : half[1]);
+  }
   float r = x[0];
   for (int l = 1; l < lanes_of<F>; ++l) r = x[l] < r ? x[l] : r;
   return r;
@@ -150,6 +155,44 @@ SONORAY_INLINE float smallest(F x) {
 template <class F>
 SONORAY_INLINE float largest(F x) {
   return -smallest<F>(-x);
+}
+
+/// Lane j: the smallest lane of v[j], for eight vectors of eight, by pairwise minima and transposition.
+SONORAY_INLINE Float<8> smallest_of_each(const Float<8>* v) {
+  Float<8> m[4], n[2];
+  for (int i = 0; i < 4; ++i) {
+    const Float<8> a = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    const Float<8> b = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    m[i] = a < b ? a : b;
+  }
+  for (int i = 0; i < 2; ++i) {
+    const Float<8> a = __builtin_shufflevector(m[2 * i], m[2 * i + 1], 0, 1, 8, 9, 4, 5, 12, 13);
+    const Float<8> b = __builtin_shufflevector(m[2 * i], m[2 * i + 1], 2, 3, 10, 11, 6, 7, 14, 15);
+    n[i] = a < b ? a : b;
+  }
+  const Float<8> a = __builtin_shufflevector(n[0], n[1], 0, 1, 2, 3, 8, 9, 10, 11);
+  const Float<8> b = __builtin_shufflevector(n[0], n[1], 4, 5, 6, 7, 12, 13, 14, 15);
+  return a < b ? a : b;
+}
+
+/// The smallest and the largest lane of each of eight vectors.
+template <class F>
+SONORAY_INLINE void range_of_each(const F* v, Float<8>& low, Float<8>& high) {
+  Float<8> least[8], most[8];
+  for (int j = 0; j < 8; ++j) {
+    if constexpr (lanes_of<F> == 8) {
+      least[j] = v[j];
+      most[j] = -v[j];
+    } else {
+      Float<8> half[2];
+      static_assert(sizeof half == sizeof v[j], "eight or sixteen lanes");
+      std::memcpy(half, &v[j], sizeof half);
+      least[j] = half[0] < half[1] ? half[0] : half[1];
+      most[j] = half[0] > half[1] ? -half[0] : -half[1];
+    }
+  }
+  low = smallest_of_each(least);
+  high = -smallest_of_each(most);
 }
 
 /// p[i] of every lane, 0 <= i < W. May read p[0] to p[W - 1].

@@ -48,7 +48,7 @@ SONORAY_HD SONORAY_INLINE Upwind<V> first_order(V k, V along, V slope, V up1) {
 template <class V>
 SONORAY_HD SONORAY_INLINE Upwind<V> second_order(V k, V along, V slope, V up1, V up2, V bound) {
   const V rise = up1 - up2, steep = k * rise;
-  const V w = steep * steep < bound * 256.0f ? V{} + 0.5f : V{};
+  const V w = ((steep * steep < bound * 256.0f) & (slope + steep >= 0.0f)) ? V{} + 0.5f : V{};
   return {along + k + k * w, k * (up1 + w * (up1 + rise)) - slope};
 }
 
@@ -96,8 +96,8 @@ SONORAY_HD SONORAY_INLINE V godunov(const Upwind<V> (&axis)[3], V bound) {
 /// Proportional to the derivative of T along this axis of the sweep, by the central difference; positive where
 /// the wave comes from "up".
 template <class V>
-SONORAY_HD SONORAY_INLINE V central(V k, V along, V slope, V here, V up, V down) {
-  return slope + along * here + k * 0.5f * (down - up);
+SONORAY_HD SONORAY_INLINE V central(V k, V slope, V up, V down) {
+  return slope + k * 0.5f * (down - up);
 }
 
 }  // namespace sonoray::eikonal

@@ -57,10 +57,11 @@ SONORAY_INLINE bool any(Mask m) {
 }
 
 /// What a tile's sweep found: a change above the tolerance, and (first pass) axes along which the wave also comes
-/// from the other side.
+/// from the other side; or (second pass) nodes left to other sweeps by so little that changes may bring them back.
 struct Found {
   bool changed = false;
   bool turned[3] = {};
+  bool close = false;
 };
 
 /// One tile, nodes [low, high), in the order of sweep q: bit i set runs axis i downwards.
@@ -76,7 +77,7 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, 
     k1[i] = 1.0f / g.h[i];
   }
   Vec slope[D][NV], along[D][NV], origin[NV], s0[NV], largest[NV] = {};
-  Mask turned[D][NV] = {};
+  Mask turned[D][NV] = {}, close = {};
   for (int k = 0; k < NV; ++k) {
     s0[k] = load(lanes.slope[0] + k * width);
     origin[k] = load(lanes.position[last] + k * width);
@@ -131,14 +132,18 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, 
           if constexpr (second) {
             const Vec far = i == last ? up2[k] : load(at - 2 * step[i] * lane_count);
             const Vec down = load(at + step[i] * lane_count);
-            const Vec g = central(kk, along[i][k], slope[i][k], old, near[i], down);
-            member &= (q >> i & 1) ? (g > 0.0f) : (g >= 0.0f);  // a tie belongs to one side only
-            axis[i] = second_order(kk, along[i][k], slope[i][k], near[i], far, bound);
+            // Relative to the old value: rounding is then that of the correction, not of v.
+            const Vec lean = slope[i][k] + along[i][k] * old;
+            const Vec rate = central(kk, lean, near[i], down), square = rate * Math<Vec>::abs(rate);
+            member &= square >= bound * -1e-8f;
+            close |= (square < 0.0f) & (square > bound * -1e-3f);
+            axis[i] = second_order(kk, along[i][k], lean, near[i] - old, far - old, bound);
           } else {
             axis[i] = first_order(kk, along[i][k], slope[i][k], near[i]);
           }
         }
         Vec value = godunov(axis, bound);
+        if constexpr (second) value += old;
         Mask given;
         if constexpr (point) {
           given = scale < lanes.keep;
@@ -164,6 +169,7 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, 
   Mask moved = {};
   for (int k = 0; k < NV; ++k) moved |= largest[k] > tolerance;
   found.changed = any(moved);
+  found.close = any(close);
   for (int i = 0; i < D; ++i) {
     Mask m = {};
     for (int k = 0; k < NV; ++k) m |= turned[i][k];
@@ -185,7 +191,7 @@ void spread(const SweepGrid& g, Lanes& lanes, int q, const int* t, std::int64_t 
   const std::uint8_t others = static_cast<std::uint8_t>(all & ~(1 << q));
   const std::int64_t stride[3] = {g.ndim == 3 ? std::int64_t(g.tiles[1]) * g.tiles[2] : g.tiles[1],
                                   g.ndim == 3 ? g.tiles[2] : 1, 1};
-  if (found.changed) lanes.pending[tile] |= others;
+  if (found.changed) lanes.pending[tile] |= found.close ? all : others;
   for (int i = 0; i < g.ndim; ++i) {
     const int back = q >> i & 1;
     const std::uint8_t other_side = static_cast<std::uint8_t>(1 << (2 * i + 1 - back));
@@ -220,7 +226,7 @@ void iterate(const SweepGrid& g, Lanes& lanes) {
   float tolerance = second ? 2.5e-7f : 1e-5f;
   for (int round = 0; round < lanes.max_rounds; ++round) {
     bool busy = false;
-    if (second && tolerance < 3e-6f) tolerance *= 2.0f;
+    if (second && tolerance < 3e-7f) tolerance *= 2.0f;
     for (int q = 0; q < (1 << D); ++q) {
       for (std::int64_t k = 0; k < count; ++k) {
         int t[3] = {}, low[3], high[3];

@@ -21,6 +21,7 @@ from .imaging.scan_conversion import covering_grid, scan_convert
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
+from .rays.eikonal import EikonalSolver
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,7 @@ __all__ = [
     "ChannelData",
     "DeviceError",
     "DownloadError",
+    "EikonalSolver",
     "Error",
     "FormatError",
     "Grid",
