@@ -215,12 +215,14 @@ def _read_labels(path: Path) -> NDArray[np.uint8]:
     return np.asarray(labels)
 
 
-def coarsened(medium: Medium, factor: int) -> Medium:
+def coarsened(medium: Medium, factor: int, *, blur: float = 0.0) -> Medium:
     """Every ``factor``-th grid point of a medium, each with the mean slowness around it; float32, no density.
 
-    For the travel times of a medium that was made on the fine grid of a simulation.
+    For the travel times of a medium that was made on the fine grid of a simulation. ``blur`` is the standard deviation
+    of a Gaussian [m] on top: a wave averages over what is smaller than its length, a ray does not.
     """
     n = count("factor", factor, 1, 1000)
+    sigma = scalar("blur", blur, 0.0, 1e-2, "m") / np.array(medium.grid.spacing)
     slowness = 1 / np.asarray(medium.sound_speed, np.float64)
     # A window of one coarse cell; where n is even its two end points count half.
     window = np.full(n + 1 - n % 2, 1 / n)
@@ -228,6 +230,7 @@ def coarsened(medium: Medium, factor: int) -> Medium:
         window[[0, -1]] /= 2
     for axis in range(slowness.ndim):
         slowness = scipy.ndimage.correlate1d(slowness, window, axis, mode="nearest")
+    slowness = scipy.ndimage.gaussian_filter(slowness, sigma, mode="nearest")
     picked = slowness[tuple(slice(None, None, n) for _ in medium.grid.shape)]
     grid = Grid(picked.shape, tuple(n * h for h in medium.grid.spacing), medium.grid.origin)
     return Medium(grid, (1 / picked).astype(np.float32))
