@@ -135,7 +135,7 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, 
             // Relative to the old value: rounding is then that of the correction, not of v.
             const Vec lean = slope[i][k] + along[i][k] * old;
             const Vec rate = central(kk, lean, near[i], down), square = rate * Math<Vec>::abs(rate);
-            member &= square >= bound * -1e-8f;
+            member &= square >= bound * -tie;
             close |= (square < 0.0f) & (square > bound * -1e-3f);
             axis[i] = second_order(kk, along[i][k], lean, near[i] - old, far - old, bound);
           } else {
@@ -144,14 +144,10 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, 
         }
         Vec value = godunov(axis, bound);
         if constexpr (second) value += old;
-        Mask given;
-        if constexpr (point) {
-          given = scale < lanes.keep;
-        } else {
-          given = -((Mask)old & 1);
-          value = (Vec)((Mask)value & ~1);
-        }
-        const Mask take = second ? (member & ~given) : ((value < old) & ~given);
+        const Mask bits = (Mask)value;
+        value = (Vec)((bits + (bits >> 1 & 1)) & ~1);  // not_given(value)
+        const Mask free = ((Mask)old & 1) == 0;
+        const Mask take = second ? (member & free) : ((value < old) & free);
         value = take ? value : old;
         const Vec change = Math<Vec>::abs(value - old);
         largest[k] = change > largest[k] ? change : largest[k];
@@ -222,11 +218,9 @@ void iterate(const SweepGrid& g, Lanes& lanes) {
   std::int64_t count = 1;
   for (int i = 0; i < D; ++i) count *= g.tiles[i];
   for (std::int64_t t = 0; t < count; ++t) lanes.pending[t] = static_cast<std::uint8_t>((1 << (1 << D)) - 1);
-  // The first pass only has to find where waves come from. The second one stops at the noise of float.
-  float tolerance = second ? 2.5e-7f : 1e-5f;
+  float tolerance = second ? second_tolerance : first_tolerance;
   for (int round = 0; round < lanes.max_rounds; ++round) {
     bool busy = false;
-    if (second && tolerance < 3e-7f) tolerance *= 2.0f;
     for (int q = 0; q < (1 << D); ++q) {
       for (std::int64_t k = 0; k < count; ++k) {
         int t[3] = {}, low[3], high[3];
@@ -248,6 +242,7 @@ void iterate(const SweepGrid& g, Lanes& lanes) {
       }
     }
     if (!busy) break;
+    if (second && tolerance < largest_tolerance) tolerance *= 2.0f;
   }
 }
 

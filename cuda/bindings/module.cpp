@@ -1,6 +1,7 @@
 #include <cstdint>
 
 #include "bindings/bind_core.h"
+#include "bindings/bind_rays.h"
 #include "bindings/device_arrays.h"
 #include "bindings/memory.h"
 
@@ -11,5 +12,6 @@ NB_MODULE(_cuda, m) {
   m.doc() = "Compiled core of sonoray on CUDA devices.";
   bindings::translate_errors(m);
   bindings::bind_core<Device>(m);
+  bindings::bind_rays<Device>(m);
   bindings::bind_memory(m);
 }
