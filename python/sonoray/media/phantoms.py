@@ -37,9 +37,7 @@ def constant_gradient(grid: Grid, sound_speed: float, gradient: float) -> Medium
     return Medium(grid, np.array(np.broadcast_to(c + g * grid.z, grid.shape)))
 
 
-def constant_gradient_times(
-    points: Any, sources: Any, sound_speed: float, gradient: float
-) -> NDArray[np.float64]:
+def constant_gradient_times(points: Any, sources: Any, sound_speed: float, gradient: float) -> NDArray[np.float64]:
     """Exact travel times in `constant_gradient`: rays are arcs of circles.
 
     T = arccosh(1 + gradient^2 r^2 / (2 c_source c_point)) / gradient; r / c for a vanishing gradient.
@@ -95,9 +93,7 @@ def layers(grid: Grid, interfaces: Sequence[float], sound_speeds: Sequence[float
     return Medium(grid, np.array(np.broadcast_to(speeds[layer], grid.shape)))
 
 
-def disc(
-    grid: Grid, center: Any, radius: float, *, inside: float, outside: float, edge: float = 0.0
-) -> Medium:
+def disc(grid: Grid, center: Any, radius: float, *, inside: float, outside: float, edge: float = 0.0) -> Medium:
     """A disc (ball in 3-D): a lens for the waves that cross it.
 
     Parameters
