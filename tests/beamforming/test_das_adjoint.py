@@ -177,7 +177,11 @@ def test_refuses_arrays(rng):
     ):
         with pytest.raises(ArgumentError, match=name):
             beamform(bad)
-    for out in (np.empty((1, 49, 30)), np.empty((1, 49, 31), np.float32), np.empty((1, 30, 49), np.float32).swapaxes(1, 2)):
+    for out in (
+        np.empty((1, 49, 30)),
+        np.empty((1, 49, 31), np.float32),
+        np.empty((1, 30, 49), np.float32).swapaxes(1, 2),
+    ):
         with pytest.raises(ArgumentError, match="out"):
             beamform(samples, out=out)
     read_only = np.empty((1, 49, 30), np.float32)
@@ -189,7 +193,9 @@ def test_refuses_arrays(rng):
     with pytest.raises(ArgumentError, match="image"):
         beamform.adjoint(np.zeros((1, 49, 30), np.complex64))
     with pytest.raises(ArgumentError, match="incoherent"):
-        Beamformer(arrivals, sampling_of("float32"), compounding="incoherent").adjoint(np.zeros((1, 49, 30), np.float32))
+        Beamformer(arrivals, sampling_of("float32"), compounding="incoherent").adjoint(
+            np.zeros((1, 49, 30), np.float32)
+        )
     with pytest.raises(ArgumentError, match="I/Q"):
         Beamformer(arrivals, sampling_of("complex64"))(samples)
     with pytest.raises(ArgumentError, match="start_time"):

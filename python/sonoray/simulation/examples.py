@@ -13,7 +13,7 @@ from ..acquisition.channel_data import ChannelData
 from ..acquisition.probes import Probe
 from ..acquisition.transmits import plane_waves
 from ..media.grids import Grid
-from ..media.phantoms_tissue import TEXTBOOK, TissuePhantom, abdominal_wall_medium, layered_wall, tissue_phantom
+from ..media.phantoms_tissue import STRONG_CONTRAST, TissuePhantom, abdominal_wall_medium, layered_wall, tissue_phantom
 from .full_wave import simulate_channel_data
 from .pulses import GaussianPulse
 
@@ -50,7 +50,7 @@ def abdominal_phantom(map_path: Any) -> TissuePhantom:
     """Six points and a cyst in speckle behind the wall of a labelled section (see `abdominal_wall_medium`)."""
     grid = Grid.from_extent(x=(-0.023, 0.023), z=(0.0, 0.05), spacing=6.4e-5)
     points, cysts = abdominal_targets()
-    wall = abdominal_wall_medium(map_path, grid=grid, window_center=0.061, tissues=TEXTBOOK, smoothing=4e-4)
+    wall = abdominal_wall_medium(map_path, grid=grid, window_center=0.061, tissues=STRONG_CONTRAST, smoothing=4e-4)
     # Bright enough that the wall's own reverberation does not hide what the delays do.
     return tissue_phantom(
         wall, points=points, cysts=cysts, contrast=0.015, point_contrast=3.0, point_radius=7e-5, seed=3
