@@ -19,7 +19,6 @@ import statistics
 import time
 
 import numpy as np
-
 from sonoray import EikonalSolver, Grid, Medium
 from sonoray._backends import host_module
 from sonoray.media import phantoms
@@ -99,9 +98,9 @@ def main():
         module.set_cpu_level(top)
         for level, spent in seconds.items():
             rate = out.size / statistics.median(spent) / 1e6
-            row = dict(
-                case=name, level=LEVELS[level], sources=n, threads=options.threads, mnodes_per_cpu_s=round(rate, 1)
-            )
+            row = {
+                "case": name, "level": LEVELS[level], "sources": n, "threads": options.threads, "mnodes_per_cpu_s": round(rate, 1)
+            }
             row["best"] = round(out.size / min(spent) / 1e6, 1)
             if errors[level]:
                 row["rms_ns"], row["max_ns"] = (round(e, 4) for e in errors[level])
