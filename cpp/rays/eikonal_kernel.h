@@ -26,7 +26,7 @@ constexpr float unreached = 1e4f;
 
 /// Changes of v that count. The first pass only has to find where waves come from; the second one starts above the
 /// noise of float and doubles its tolerance each round up to the largest, which ends flicker where fronts meet.
-constexpr float first_tolerance = 1e-5f, second_tolerance = 5e-7f, largest_tolerance = 4e-6f;
+constexpr float first_tolerance = 1e-5f, second_tolerance = 2e-6f, largest_tolerance = 4e-6f;
 
 /// Squared share of |grad T| below which a wave runs across an axis: either sweep along it may update the node.
 constexpr float tie = 1e-8f;
