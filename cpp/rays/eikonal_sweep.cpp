@@ -64,6 +64,8 @@ struct Found {
   bool close = false;
 };
 
+/// The first pass takes the smallest value that any sweep brings; the second one, where waves come from both sides,
+/// what the sweep of the node's own side brings, by the sign of the central difference.
 /// One tile, nodes [low, high), in the order of sweep q: bit i set runs axis i downwards.
 template <int D, int NV, Kind kind, bool second>
 Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, std::uint8_t sides, const int* low, const int* high,
