@@ -100,7 +100,11 @@ def main():
         for level, spent in seconds.items():
             rate = out.size / statistics.median(spent) / 1e6
             row = {
-                "case": name, "level": LEVELS[level], "sources": n, "threads": options.threads, "mnodes_per_cpu_s": round(rate, 1)
+                "case": name,
+                "level": LEVELS[level],
+                "sources": n,
+                "threads": options.threads,
+                "mnodes_per_cpu_s": round(rate, 1),
             }
             row["best"] = round(out.size / min(spent) / 1e6, 1)
             if errors[level]:
