@@ -2,11 +2,12 @@
 
 Work: sources x nodes. Both per process CPU-second (threads add up), median of interleaved rounds.
 
-Floor (one x86 core at 3 GHz with 8 lanes and two FMA pipes, 2-D): a node is updated once in either pass,
-about 45 + 75 vector operations, so 120 / 2 = 60 cycles per 8 nodes: 400 Mnodes/s; the square root and the division
-of each pass (2 x 13 cycles per 8 nodes on Zen 3) overlap with them. Memory: each pass reads and writes 8 bytes per
-node and source, the result is another 4 written: 20 bytes, 1000 Mnodes/s at 20 GB/s.
-What is above the floor: tiles that waves reach from several sides are swept several times.
+Floor (one x86 core at 3 GHz with 8 lanes and two FMA pipes, 2-D): every node is updated at least once, about 75
+vector operations, 38 cycles per 8 nodes: 630 Mnodes/s; the square root and the division (13 cycles per 8 nodes on
+Zen 3) overlap with them. Memory: 8 bytes read and written per update and 4 bytes of result per node and source:
+12 bytes, 1700 Mnodes/s at 20 GB/s. What is above the floor: tiles that waves reach from several sides are swept three
+times and more, and an update waits for the one before it (latency of the root and the division), with only two
+independent chains to overlap.
 
     PYTHONPATH=python python bench/rays/bench_eikonal.py [--sources 128] [--threads 1] [--json]
 """
@@ -19,7 +20,6 @@ import statistics
 import time
 
 import numpy as np
-
 from sonoray import EikonalSolver, Grid, Medium
 from sonoray._backends import host_module
 from sonoray.media import phantoms
@@ -99,9 +99,13 @@ def main():
         module.set_cpu_level(top)
         for level, spent in seconds.items():
             rate = out.size / statistics.median(spent) / 1e6
-            row = dict(
-                case=name, level=LEVELS[level], sources=n, threads=options.threads, mnodes_per_cpu_s=round(rate, 1)
-            )
+            row = {
+                "case": name,
+                "level": LEVELS[level],
+                "sources": n,
+                "threads": options.threads,
+                "mnodes_per_cpu_s": round(rate, 1),
+            }
             row["best"] = round(out.size / min(spent) / 1e6, 1)
             if errors[level]:
                 row["rms_ns"], row["max_ns"] = (round(e, 4) for e in errors[level])

@@ -74,7 +74,7 @@ struct Setup {
 Setup::Setup(const EikonalGrid& g, const EikonalParams& params, View<const float, 1> s)
     : grid(g), slowness(s), length(diagonal(g)), unit(params.max_slowness) {
   sweep.ndim = g.ndim;
-  const int tile2[2] = {8, 64}, tile3[3] = {8, 8, 32};
+  const int tile2[2] = {16, 16}, tile3[3] = {8, 8, 32};
   for (int i = g.ndim - 1; i >= 0; --i) {
     sweep.n[i] = static_cast<int>(g.shape[i]);
     sweep.tile[i] = g.ndim == 2 ? tile2[i] : tile3[i];

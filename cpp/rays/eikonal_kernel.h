@@ -25,8 +25,8 @@ namespace sonoray::eikonal {
 constexpr float unreached = 1e4f;
 
 /// Changes of v that count. The first pass only has to find where waves come from; the second one starts above the
-/// noise of float and doubles its tolerance each round up to the largest, which ends flicker where fronts meet.
-constexpr float first_tolerance = 1e-5f, second_tolerance = 5e-7f, largest_tolerance = 4e-6f;
+/// noise of float and doubles its tolerance up to the largest, which ends flicker where fronts meet.
+constexpr float first_tolerance = 1e-5f, second_tolerance = 2e-6f, largest_tolerance = 4e-6f;
 
 /// Squared share of |grad T| below which a wave runs across an axis: either sweep along it may update the node.
 constexpr float tie = 1e-8f;
@@ -50,13 +50,8 @@ struct Upwind {
   V a, b;
 };
 
-template <class V>
-SONORAY_HD SONORAY_INLINE Upwind<V> first_order(V k, V along, V slope, V up1) {
-  return {along + k, k * up1 - slope};
-}
-
-/// Second order unless the next neighbour is unreached or the two differ by more than any wave allows
-/// (r |grad u| <= s + u); `bound` is scale s^2.
+/// Second order, unless the next neighbour is later than the near one (they lie on either side of a kink), is
+/// unreached, or differs by more than any wave allows (r |grad u| <= s + u); `bound` is scale s^2.
 template <class V>
 SONORAY_HD SONORAY_INLINE Upwind<V> second_order(V k, V along, V slope, V up1, V up2, V bound) {
   const V rise = up1 - up2, steep = k * rise;

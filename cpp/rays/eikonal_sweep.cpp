@@ -64,6 +64,8 @@ struct Found {
   bool close = false;
 };
 
+/// The first pass takes the smallest value that any sweep brings; the second one, where waves come from both sides,
+/// what the sweep of the node's own side brings, by the sign of the central difference.
 /// One tile, nodes [low, high), in the order of sweep q: bit i set runs axis i downwards.
 template <int D, int NV, Kind kind, bool second>
 Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, std::uint8_t sides, const int* low, const int* high,
@@ -144,7 +146,8 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, std::uint8_t sid
             close |= (square < 0.0f) & (square > bound * -near_tie[i]);
             axis[i] = second_order(kk, along[i][k], lean, near[i] - old, far - old, bound);
           } else {
-            axis[i] = first_order(kk, along[i][k], slope[i][k], near[i]);
+            const Vec far = i == last ? up2[k] : load(at - 2 * step[i] * lane_count);
+            axis[i] = second_order(kk, along[i][k], slope[i][k], near[i], far, bound);
           }
         }
         Vec value = godunov(axis, bound);
@@ -217,12 +220,21 @@ void spread(const SweepGrid& g, Lanes& lanes, int q, const int* t, std::int64_t 
   }
 }
 
-/// Sweeps until no tile has anything new to look at.
+/// Whether waves come from both sides along any axis.
+SONORAY_INLINE bool two_sided(std::uint8_t sides, int ndim) {
+  for (int i = 0; i < ndim; ++i)
+    if ((sides >> (2 * i) & 3) == 3) return true;
+  return false;
+}
+
+/// Sweeps until no tile has anything new to look at. Where waves come from one side only, the first pass has met every
+/// node after those before it, and the second one looks only at what has changed since.
 template <int D, int NV, Kind kind, bool second>
 void iterate(const SweepGrid& g, Lanes& lanes) {
   std::int64_t count = 1;
   for (int i = 0; i < D; ++i) count *= g.tiles[i];
-  for (std::int64_t t = 0; t < count; ++t) lanes.pending[t] = static_cast<std::uint8_t>((1 << (1 << D)) - 1);
+  for (std::int64_t t = 0; t < count; ++t)
+    lanes.pending[t] = !second || two_sided(lanes.sides[t], D) ? static_cast<std::uint8_t>((1 << (1 << D)) - 1) : 0;
   float tolerance = second ? second_tolerance : first_tolerance;
   for (int round = 0; round < lanes.max_rounds; ++round) {
     bool busy = false;

@@ -127,7 +127,7 @@ __device__ bool update(const Field& f, const Source& source, float* field, int q
       member = member && rate * fabsf(rate) >= -tie * bound;
       axis[i] = second_order(k, along[i], lean, up1 - old, field[node - 2 * step] - old, bound);
     } else {
-      axis[i] = first_order(k, along[i], slope[i], up1);
+      axis[i] = second_order(k, along[i], slope[i], up1, field[node - 2 * step], bound);
     }
   }
   float value = godunov(axis, bound);

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+import sonoray
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import sonoray
 from sonoray import ArgumentError, DeviceError, EikonalSolver, Grid, Medium
 from sonoray._backends import host_module
 from sonoray.media import phantoms
@@ -84,7 +83,7 @@ def test_homogeneous_medium_is_exact(device):
     source = np.array([[1.234e-3, 0.0, 5.678e-3]])
     times = solve(Medium(grid, 1540.0), source, device)
     exact = np.hypot(grid.x[:, None] - 1.234e-3, grid.z - 5.678e-3) / 1540
-    assert np.abs(times[0] - exact).max() < 0.005 * NS
+    assert np.abs(times[0] - exact).max() < 0.02 * NS
 
 
 def test_twin():

@@ -21,8 +21,9 @@ class EikonalSolver:
 
     The times of a point source are computed as T(p) = r (s0 + v(p)) with r the distance to the source and s0 the
     slowness there, so that the kink of T at the source costs no accuracy [1]_; sources need not be nodes. A first
-    pass of fast sweeping with first-order upwind differences [2]_ finds where waves come from, a second pass with
-    second-order differences gives the result. Only tiles that a wave still changes are swept. On the host each
+    pass of fast sweeping [2]_ with second-order upwind differences keeps the earliest time of each node; where waves
+    cross, a second pass then recomputes each node from the side its wave comes from. Only tiles that a wave still
+    changes are swept. On the host each
     SIMD lane works on its own source, so give many sources at once.
 
     Parameters
@@ -165,11 +166,10 @@ class EikonalSolver:
             slowness = 1.0 / sound_speed if sound_speed else self._facing_slowness(direction)
             reference[k, axes] = direction * slowness
             for axis in np.flatnonzero(np.abs(direction) > 1e-9):
-                side: list[slice] = [slice(None)] * self.grid.ndim
+                side = [slice(None)] * self.grid.ndim
                 side[axis] = slice(0, 1) if direction[axis] > 0 else slice(-1, None)
                 mesh = np.meshgrid(*(a[s] for a, s in zip(self.grid.axes, side, strict=True)), indexing="ij")
-                along = sum(d * (x - o) for d, x, o in zip(direction, mesh, start, strict=True))
-                times[k][tuple(side)] = slowness * along
+                times[k][tuple(side)] = slowness * sum(d * (x - o) for d, x, o in zip(direction, mesh, start, strict=True))
         return self._fronts(times, reference, out, stream)
 
     def front(self, positions: Any, times: Any, *, out: Times = None, stream: Any = None) -> Times:
