@@ -180,7 +180,7 @@ SONORAY_INLINE float largest(F x) {
 }
 
 /// Lane j: the smallest lane of v[j], for eight vectors of eight, by pairwise minima and transposition.
-SONORAY_INLINE Float<8> smallest_of_each(const Float<8>* v) {
+SONORAY_INLINE void smallest_of_each(const Float<8>* v, Float<8>& result) {
   Float<8> m[4], n[2];
   for (int i = 0; i < 4; ++i) {
     const Float<8> a = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
@@ -194,7 +194,7 @@ SONORAY_INLINE Float<8> smallest_of_each(const Float<8>* v) {
   }
   const Float<8> a = __builtin_shufflevector(n[0], n[1], 0, 1, 2, 3, 8, 9, 10, 11);
   const Float<8> b = __builtin_shufflevector(n[0], n[1], 4, 5, 6, 7, 12, 13, 14, 15);
-  return a < b ? a : b;
+  result = a < b ? a : b;
 }
 
 /// The smallest and the largest lane of each of eight vectors.
@@ -213,8 +213,9 @@ SONORAY_INLINE void range_of_each(const F* v, Float<8>& low, Float<8>& high) {
       most[j] = half[0] > half[1] ? -half[0] : -half[1];
     }
   }
-  low = smallest_of_each(least);
-  high = -smallest_of_each(most);
+  smallest_of_each(least, low);
+  smallest_of_each(most, high);
+  high = -high;
 }
 
 /// p[i] of every lane, 0 <= i < W. May read p[0] to p[W - 1].

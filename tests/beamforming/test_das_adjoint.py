@@ -141,6 +141,8 @@ def test_channel_data_and_out(rng):
     with pytest.raises(ArgumentError, match="probe"):
         Beamformer(arrivals, data.with_(probe=Probe.linear(24, 0.2e-3)))
     with pytest.raises(ArgumentError, match="transmits"):
+        beamform(data.select(transmits=slice(0, 2)))
+    with pytest.raises(ArgumentError, match="transmits"):
         Beamformer(arrivals, data.select(transmits=slice(0, 2)))
 
 
@@ -177,7 +179,11 @@ def test_refuses_arrays(rng):
     ):
         with pytest.raises(ArgumentError, match=name):
             beamform(bad)
-    for out in (np.empty((1, 49, 30)), np.empty((1, 49, 31), np.float32), np.empty((1, 30, 49), np.float32).swapaxes(1, 2)):
+    for out in (
+        np.empty((1, 49, 30)),
+        np.empty((1, 49, 31), np.float32),
+        np.empty((1, 30, 49), np.float32).swapaxes(1, 2),
+    ):
         with pytest.raises(ArgumentError, match="out"):
             beamform(samples, out=out)
     read_only = np.empty((1, 49, 30), np.float32)
@@ -189,7 +195,9 @@ def test_refuses_arrays(rng):
     with pytest.raises(ArgumentError, match="image"):
         beamform.adjoint(np.zeros((1, 49, 30), np.complex64))
     with pytest.raises(ArgumentError, match="incoherent"):
-        Beamformer(arrivals, sampling_of("float32"), compounding="incoherent").adjoint(np.zeros((1, 49, 30), np.float32))
+        Beamformer(arrivals, sampling_of("float32"), compounding="incoherent").adjoint(
+            np.zeros((1, 49, 30), np.float32)
+        )
     with pytest.raises(ArgumentError, match="I/Q"):
         Beamformer(arrivals, sampling_of("complex64"))(samples)
     with pytest.raises(ArgumentError, match="start_time"):
