@@ -10,6 +10,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -121,6 +123,18 @@ def ratio(a, b):
     return b.cpu / a.cpu, band, not band[0] <= 1 <= band[1]
 
 
+def bandwidth(megabytes=256, repeats=5):
+    """Bytes read plus written per CPU second by a large copy, the best of ``repeats``."""
+    source = np.ones(megabytes << 17)
+    target = np.empty_like(source)
+    times = []
+    for _ in range(repeats + 1):
+        start = time.process_time()
+        np.copyto(target, source)
+        times.append(time.process_time() - start)
+    return 2 * source.nbytes / min(times[1:])
+
+
 def machine():
     """Facts about this machine and the code, for the JSON."""
     info = Path("/proc/cpuinfo")
@@ -144,20 +158,26 @@ def machine():
 
 
 def table(results, unit="Mpoints"):
-    """Markdown table, one row per result; rates are per CPU second."""
-    rows = [
-        f"| case | contender | {unit} / CPU-s (band) | effective | CPU [ms] | wall [ms] | error | memory [MB] | note |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    """Markdown table, one row per result; rates are per CPU second, memory is what came on top of the data."""
+    columns = (f"{unit} / CPU-s", "band", "effective", "CPU ms", "x floor", "wall ms", "error", "MB", "set-up s")
+    rows = ["| " + " | ".join(("case", "contender", *columns, "note")) + " |", "|---" * (len(columns) + 3) + "|"]
     for r in results:
         low, high = r.rate_band()
-        error, memory = r.facts.get("error"), r.facts.get("memory")
-        rows.append(
-            f"| {r.case} | {r.name} | {r.rate / 1e6:,.0f} ({low / 1e6:,.0f} to {high / 1e6:,.0f}) | "
-            f"{r.effective / r.cpu / 1e6:,.0f} | {1e3 * r.cpu:,.1f} | {1e3 * r.wall:,.1f} | "
-            f"{'' if error is None else f'{error:.0e}'} | {'' if memory is None else f'{memory / 1e6:,.0f}'} | "
-            f"{r.facts.get('note', '')} |"
+        cells = (
+            r.case,
+            r.name,
+            f"{r.rate / 1e6:,.0f}",
+            f"{low / 1e6:,.0f} to {high / 1e6:,.0f}",
+            f"{r.effective / r.cpu / 1e6:,.0f}",
+            f"{1e3 * r.cpu:,.1f}",
+            f"{r.cpu / r.floor:,.0f}" if r.floor else "",
+            f"{1e3 * r.wall:,.1f}",
+            f"{r.facts['error']:.0e}" if "error" in r.facts else "",
+            f"{r.facts['memory'] / 1e6:,.0f}" if "memory" in r.facts else "",
+            f"{r.facts['setup']:.2f}" if "setup" in r.facts else "",
+            r.facts.get("note", ""),
         )
+        rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 

@@ -58,6 +58,13 @@ class Job:
         inside = np.abs(self.x[:, None] - self.elements)[:, None, :] <= reach[None, :, None]
         return int(inside.sum()) * self.n_tx * self.n_frames
 
+    @property
+    def bytes(self):
+        """Least memory traffic: samples read once, the image written once."""
+        size = 4 if self.kind == "rf" else 8
+        samples = self.n_frames * self.n_tx * self.n_elements * self.n_samples
+        return size * (samples + self.n_frames * self.x_range[2] * self.z_range[2])
+
     def data(self):
         """Six scatterers in noise, (n_frames, n_tx, n_elements, n_samples)."""
         rng = np.random.default_rng(0)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import sonoray
 
@@ -56,3 +57,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="slow: run with -m slow"))
+
+
+# A loaded machine must not fail a property-based test for being slow.
+settings.register_profile("sonoray", deadline=None)
+settings.load_profile("sonoray")

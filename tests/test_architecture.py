@@ -14,7 +14,7 @@ HOMES = {  # an optional package -> the only places that may import it
     "matplotlib": ("plotting.py",),
     "onnxruntime": ("learning/runtime.py",),
     "torch": ("learning/training",),
-    "h5py": ("io/",),
+    "h5py": ("io/", "assets/"),
     "pydicom": ("io/",),
     "pooch": ("io/", "datasets.py"),
     "devito": ("simulation/",),

@@ -7,8 +7,7 @@ from bench import harness
 from bench.job import common, ensemble
 from bench.peers.worker import UnavailableError, Worker
 
-PEERS = ("sonoray", "sonoray:eikonal", "pymust:apply", "pymust:build", "vbeam", "ultraspy", "zea", "fastdas")
-_SLOW = 75  # transmits: only those contenders that finish within seconds
+PEERS = ("sonoray", "sonoray:eikonal", "pymust:apply", "vbeam", "ultraspy", "zea", "fastdas")
 
 
 def cases(args):
@@ -28,7 +27,7 @@ def cases(args):
             yield f"mach's protocol, {threads} thread{'s' * (threads > 1)}", ensemble(), threads
 
 
-def contenders(case, job, threads, args):
+def contenders(case, job, threads, args, *, bandwidth):
     """Start a worker for each package; those that are absent or cannot do the job are named and left out."""
     found = []
     for name in args.peers:
@@ -39,9 +38,9 @@ def contenders(case, job, threads, args):
         except UnavailableError as reason:
             print(f"  left out {name}: {reason}", flush=True)
             continue
-        found.append(
-            (worker, harness.Contender(name, case, worker.run, job.nominal, job.effective, facts=worker.facts))
-        )
+        floor = job.bytes / bandwidth
+        contender = harness.Contender(name, case, worker.run, job.nominal, job.effective, floor, worker.facts)
+        found.append((worker, contender))
     return found
 
 
@@ -59,15 +58,16 @@ def main(argv=None):
     )
     args = parser.parse_args(argv)
     results = []
+    bandwidth = harness.bandwidth()
     for case, job, threads in cases(args):
         print(case, flush=True)
-        found = contenders(case, job, threads, args)
+        found = contenders(case, job, threads, args, bandwidth=bandwidth)
         try:
             results += harness.measure([c for _, c in found], args.rounds)
         finally:
             for worker, _ in found:
                 worker.close()
-    print(harness.machine())
+    print({**harness.machine(), "copy GB/s": round(bandwidth / 1e9, 1)})
     print(harness.table(results))
     if args.json:
         harness.save(results, args.json)

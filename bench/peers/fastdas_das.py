@@ -1,4 +1,7 @@
-"""fast-das: C++ in double precision with delays that the caller computed; its Hilbert transform is left out."""
+"""fast-das: C++ in double precision with delays that the caller computed; its Hilbert transform is left out.
+
+Its time axis starts half a sample late (a ramp comes out as delay - 0.5), so delays are given half a sample larger.
+"""
 
 import fastDAS
 import numpy as np
@@ -9,7 +12,7 @@ def prepare(job, data, option):
         raise NotImplementedError("no phase rotation, no f-number; one frame per call")
     das = fastDAS.DAS(target=fastDAS.CalculateIn.CPP)
     x, z = np.meshgrid(job.x, job.z, indexing="ij")
-    transmit = np.stack([x * np.sin(a) + z * np.cos(a) for a in job.angles]) / job.c * job.fs
+    transmit = np.stack([x * np.sin(a) + z * np.cos(a) for a in job.angles]) / job.c * job.fs + 0.5
     receive = np.stack([np.hypot(x - e, z) for e in job.elements]) / job.c * job.fs
     analytic = np.ascontiguousarray(data[0], np.complex128)
 

@@ -40,11 +40,6 @@ def prepare(job, data, option):
             return m @ traces[0]
 
     def images(result):
-        frames = np.asarray(result).T.reshape(job.n_frames, *shape[::-1]).transpose(0, 2, 1)
-        return frames if _fits(job, frames, data) else np.asarray(result).T.reshape(job.n_frames, *shape)
+        return np.asarray(result).T.reshape(job.n_frames, *shape[::-1]).transpose(0, 2, 1)
 
     return execute, images, note
-
-
-def _fits(job, frames, data):
-    return job.error(frames[0], data) < 0.1

@@ -7,7 +7,6 @@ contenders with conflicting dependencies can still be measured in interleaved ro
 import importlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -45,7 +44,7 @@ class Worker:
             env[f"{name}_{'THREADS' if name == 'SONORAY' else 'NUM_THREADS'}"] = str(threads)
         if not any((ROOT / "python" / "sonoray").glob("_cpu*.so")):
             env["PYTHONPATH"] = str(ROOT)  # sonoray is installed, not built in place
-        self._log = tempfile.TemporaryFile("w+")  # a pipe that nobody reads would fill up
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 a pipe that nobody reads would fill up
         self._process = subprocess.Popen(
             [python, "-m", "bench.peers.worker", adapter, json.dumps(asdict(job)), str(threads), option],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=env, cwd=ROOT,
@@ -80,8 +79,12 @@ def _answer(**content):
     print(_MARK + json.dumps(content), flush=True)
 
 
-def _peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _memory(name):
+    """VmRSS (now) or VmHWM (highest since the last reset) of this process in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def main():
@@ -90,7 +93,8 @@ def main():
     try:
         module = importlib.import_module(f"bench.peers.{adapter}_das")
         data = job.data()
-        before = _peak()
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak that making the data had
+        before = _memory("VmRSS")
         start = time.process_time()
         execute, images, note = module.prepare(job, data, option)
         setup = time.process_time() - start
@@ -100,7 +104,7 @@ def main():
         return
     frame = job.n_frames - 1
     error = job.error(result[frame], data, frame)
-    _answer(setup=setup, error=error, memory=_peak() - before, note=note)
+    _answer(setup=setup, error=error, memory=_memory("VmHWM") - before, note=note)
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
         execute()

@@ -57,27 +57,32 @@ SONORAY_INLINE bool any(Mask m) {
 }
 
 /// What a tile's sweep found: a change above the tolerance, and (first pass) axes along which the wave also comes
-/// from the other side.
+/// from the other side; or (second pass) nodes left to other sweeps by so little that changes may bring them back.
 struct Found {
   bool changed = false;
   bool turned[3] = {};
+  bool close = false;
 };
 
 /// One tile, nodes [low, high), in the order of sweep q: bit i set runs axis i downwards.
 template <int D, int NV, Kind kind, bool second>
-Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, const int* high) {
+Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, std::uint8_t sides, const int* low, const int* high,
+                 float tolerance) {
   constexpr int last = D - 1, lane_count = NV * width;
   constexpr bool point = kind == Kind::point;
-  const float tolerance = second ? 3e-7f : 1e-5f;
-  float sign[D], k1[D];
+  float sign[D], k1[D], slack[D], near_tie[D];
   std::int64_t step[D];
   for (int i = 0; i < D; ++i) {
     sign[i] = (q >> i & 1) ? -1.0f : 1.0f;
     step[i] = (q >> i & 1) ? -g.stride[i] : g.stride[i];
     k1[i] = 1.0f / g.h[i];
+    // Where waves come from one side only, every node belongs to its sweep.
+    const bool both = (sides >> (2 * i) & 3) == 3;
+    slack[i] = both ? tie : 1e9f;
+    near_tie[i] = both ? 1e-1f : 0.0f;
   }
   Vec slope[D][NV], along[D][NV], origin[NV], s0[NV], largest[NV] = {};
-  Mask turned[D][NV] = {};
+  Mask turned[D][NV] = {}, close = {};
   for (int k = 0; k < NV; ++k) {
     s0[k] = load(lanes.slope[0] + k * width);
     origin[k] = load(lanes.position[last] + k * width);
@@ -132,21 +137,22 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, 
           if constexpr (second) {
             const Vec far = i == last ? up2[k] : load(at - 2 * step[i] * lane_count);
             const Vec down = load(at + step[i] * lane_count);
-            member &= comes_from(kk, along[i][k], slope[i][k], old, near[i], down, bound);
-            axis[i] = second_order(kk, along[i][k], slope[i][k], near[i], far, bound);
+            // Relative to the old value: rounding is then that of the correction, not of v.
+            const Vec lean = slope[i][k] + along[i][k] * old;
+            const Vec rate = central(kk, lean, near[i], down), square = rate * Math<Vec>::abs(rate);
+            member &= square >= bound * -slack[i];
+            close |= (square < 0.0f) & (square > bound * -near_tie[i]);
+            axis[i] = second_order(kk, along[i][k], lean, near[i] - old, far - old, bound);
           } else {
             axis[i] = first_order(kk, along[i][k], slope[i][k], near[i]);
           }
         }
         Vec value = godunov(axis, bound);
-        Mask given;
-        if constexpr (point) {
-          given = scale < lanes.keep;
-        } else {
-          given = -((Mask)old & 1);
-          value = (Vec)((Mask)value & ~1);
-        }
-        const Mask take = second ? (member & ~given) : ((value < old) & ~given);
+        if constexpr (second) value += old;
+        const Mask bits = (Mask)value;
+        value = (Vec)((bits + (bits >> 1 & 1)) & ~1);  // not_given(value)
+        const Mask free = ((Mask)old & 1) == 0;
+        const Mask take = second ? (member & free) : ((value < old) & free);
         value = take ? value : old;
         const Vec change = Math<Vec>::abs(value - old);
         largest[k] = change > largest[k] ? change : largest[k];
@@ -164,6 +170,7 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, 
   Mask moved = {};
   for (int k = 0; k < NV; ++k) moved |= largest[k] > tolerance;
   found.changed = any(moved);
+  found.close = any(close);
   for (int i = 0; i < D; ++i) {
     Mask m = {};
     for (int k = 0; k < NV; ++k) m |= turned[i][k];
@@ -185,7 +192,7 @@ void spread(const SweepGrid& g, Lanes& lanes, int q, const int* t, std::int64_t 
   const std::uint8_t others = static_cast<std::uint8_t>(all & ~(1 << q));
   const std::int64_t stride[3] = {g.ndim == 3 ? std::int64_t(g.tiles[1]) * g.tiles[2] : g.tiles[1],
                                   g.ndim == 3 ? g.tiles[2] : 1, 1};
-  if (found.changed) lanes.pending[tile] |= others;
+  if (found.changed) lanes.pending[tile] |= found.close ? all : others;
   for (int i = 0; i < g.ndim; ++i) {
     const int back = q >> i & 1;
     const std::uint8_t other_side = static_cast<std::uint8_t>(1 << (2 * i + 1 - back));
@@ -216,6 +223,7 @@ void iterate(const SweepGrid& g, Lanes& lanes) {
   std::int64_t count = 1;
   for (int i = 0; i < D; ++i) count *= g.tiles[i];
   for (std::int64_t t = 0; t < count; ++t) lanes.pending[t] = static_cast<std::uint8_t>((1 << (1 << D)) - 1);
+  float tolerance = second ? second_tolerance : first_tolerance;
   for (int round = 0; round < lanes.max_rounds; ++round) {
     bool busy = false;
     for (int q = 0; q < (1 << D); ++q) {
@@ -232,13 +240,14 @@ void iterate(const SweepGrid& g, Lanes& lanes) {
         for (int i = 0; i < D; ++i) tile = tile * g.tiles[i] + t[i];
         if (!(lanes.pending[tile] >> q & 1) || !concerns(lanes.sides[tile], q, D)) continue;
         lanes.pending[tile] &= static_cast<std::uint8_t>(~(1 << q));
-        const Found found = sweep_tile<D, NV, kind, second>(g, lanes, q, low, high);
+        const Found found = sweep_tile<D, NV, kind, second>(g, lanes, q, lanes.sides[tile], low, high, tolerance);
         spread(g, lanes, q, t, tile, found, second);
         ++lanes.tile_sweeps;
         busy = true;
       }
     }
     if (!busy) break;
+    if (second && tolerance < largest_tolerance) tolerance *= 2.0f;
   }
 }
 

@@ -7,6 +7,9 @@ from .acquisition.channel_data import ChannelData
 from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
 from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
+from .assets import load_example, load_example_targets
+from .beamforming.arrivals import Arrivals, arrivals
+from .beamforming.bmode import default_grid, reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
@@ -18,15 +21,18 @@ from .imaging.scan_conversion import covering_grid, scan_convert
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
+from .rays.eikonal import EikonalSolver
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "Arrivals",
     "Beamformer",
     "ChannelData",
     "DeviceError",
     "DownloadError",
+    "EikonalSolver",
     "Error",
     "FormatError",
     "Grid",
@@ -36,6 +42,7 @@ __all__ = [
     "Sampling",
     "SectorGrid",
     "Transmit",
+    "arrivals",
     "band_pass",
     "cnr",
     "coherence_factor",
@@ -44,6 +51,7 @@ __all__ = [
     "contrast",
     "covering_grid",
     "datasets",
+    "default_grid",
     "demodulate",
     "depth_gain",
     "devices",
@@ -54,6 +62,8 @@ __all__ = [
     "fwhm",
     "gcnr",
     "lag_one_coherence",
+    "load_example",
+    "load_example_targets",
     "localization_error",
     "localize_points",
     "log_compress",
@@ -64,6 +74,7 @@ __all__ = [
     "read",
     "read_medium",
     "read_scatterers",
+    "reconstruct_bmode",
     "remodulate",
     "resample",
     "scan_convert",

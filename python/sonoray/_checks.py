@@ -53,6 +53,8 @@ def array(
     No copy is made when the value already is such an array.
     """
     try:
+        if np.iscomplexobj(value) and np.dtype(dtype).kind != "c":
+            raise TypeError  # NumPy would drop the imaginary part
         result = np.ascontiguousarray(value, dtype)
     except (TypeError, ValueError):
         raise ArgumentError(f"{name}: expected an array of {np.dtype(dtype)}, got {type(value).__name__}") from None

@@ -13,7 +13,7 @@ import numpy as np
 import sonoray
 from sonoray import datasets
 from sonoray.beamforming.bmode import default_grid, reconstruct_bmode
-from sonoray.io import read, summary, write_dicom, write_image
+from sonoray.io import read, summary, write, write_dicom, write_png
 
 OUTPUTS = (".png", ".h5", ".dcm")
 
@@ -37,9 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--depth-mm", type=float, nargs=2, metavar=("FIRST", "LAST"), help="depth range (default: all)")
     form.add_argument("--spacing-mm", type=float, help="distance of image points (default: a third of the wavelength)")
     form.add_argument("--f-number", type=float, default=1.5, help="receive f-number, 0 for none (default: 1.5)")
-    form.add_argument(
-        "--window", default="hann", help="receive apodization: boxcar, hann, hamming, tukey (default: hann)"
-    )
+    form.add_argument("--window", help="receive: boxcar, hann, hamming or tukey (default: hann)")
     form.add_argument("--compounding", choices=["coherent", "incoherent"], default="coherent")
     form.add_argument("--frame", type=int, default=0, help="which frame goes into a .png or .dcm (default: 0)")
     form.add_argument("--all-frames", action="store_true", help="beamform every frame (kept in .h5)")
@@ -139,7 +137,7 @@ def _beamform(args: argparse.Namespace) -> None:
 
 def _write(args: argparse.Namespace, image: Any, grid: Any) -> None:
     if args.output.suffix == ".h5":
-        write_image(args.output, image, grid)
+        write(args.output, (image, grid))
         return
     shown = args.frame if args.all_frames else 0
     db = sonoray.log_compress(sonoray.envelope(image[shown]), dynamic_range=args.dynamic_range)
@@ -149,13 +147,10 @@ def _write(args: argparse.Namespace, image: Any, grid: Any) -> None:
             (grid.shape[0], grid.shape[2]), (grid.spacing[0], grid.spacing[2]), (grid.origin[0], grid.origin[2])
         )
     if isinstance(grid, sonoray.SectorGrid):
-        db, grid = sonoray.scan_convert(db, grid, fill=-args.dynamic_range)
-    if args.output.suffix == ".dcm":
-        write_dicom(args.output, sonoray.to_uint8(db, args.dynamic_range), grid)
-    else:
-        from sonoray.plotting import save_png
-
-        save_png(args.output, db, grid, dynamic_range=args.dynamic_range)
+        flat = sonoray.covering_grid(grid)
+        db, grid = sonoray.scan_convert(db, grid, flat, fill=-args.dynamic_range), flat
+    picture = write_dicom if args.output.suffix == ".dcm" else write_png
+    picture(args.output, sonoray.to_uint8(db, args.dynamic_range), grid)
 
 
 def _data(args: argparse.Namespace) -> None:

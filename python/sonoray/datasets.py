@@ -91,26 +91,25 @@ def _lookup(name: str) -> tuple[Dataset, tuple[DataFile, ...]]:
     dataset = _registry()[folder]
     files = tuple(f for f in dataset.files if wanted in ("", f.name))
     if not files:
-        names = ", ".join(f.name for f in dataset.files[:8])
-        raise ArgumentError(
-            f"name: expected a file of {folder} ({names}{', …' * (len(dataset.files) > 8)}), got {wanted!r}"
-        )
+        names = ", ".join(f.name for f in dataset.files[:8]) + (", …" if len(dataset.files) > 8 else "")
+        raise ArgumentError(f"name: expected a file of {folder} ({names}), got {wanted!r}")
     return dataset, files
 
 
-def _cache_folder() -> Path | None:
+def cache_folder() -> Path:
+    """The user's cache of sonoray; it need not exist yet. As pooch has it: XDG_CACHE_HOME, else ~/.cache."""
     try:
         import pooch
     except ImportError:
-        return None
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sonoray"
     return Path(pooch.os_cache("sonoray"))
 
 
-def _folders() -> list[Path]:
-    """Where to look, in this order; the cache comes last."""
+def folders() -> list[Path]:
+    """Folders that are looked at, in this order: the data folder, then the user's cache; those that exist."""
     named = os.environ.get("SONORAY_DATA")
-    folders = [Path(named) if named else Path("../shared/data"), _cache_folder()]
-    return [f for f in folders if f is not None and f.is_dir()]
+    places = [Path(named) if named else Path("../shared/data"), cache_folder()]
+    return [p for p in places if p.is_dir()]
 
 
 def find(name: str) -> Path | None:
@@ -132,7 +131,7 @@ def find(name: str) -> Path | None:
         No such set or file in the registry.
     """
     dataset, files = _lookup(name)
-    for folder in _folders():
+    for folder in folders():
         path = folder / dataset.name / files[0].name
         if path.is_file() and path.stat().st_size == files[0].size:
             return path

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
 
 from ._checks import scalar
@@ -21,6 +22,7 @@ from .media.medium import Medium
 
 _MM = 1e3
 _MAX_PIXELS = 50_000_000
+_MAX_SIDE = 2000  # points across a sector, unless asked for more
 
 
 def new_axes(figsize: tuple[float, float] = (6.0, 5.0)) -> Any:
@@ -83,11 +85,11 @@ def show_bmode(
     limits = (0, 255) if values.dtype == np.uint8 else (-scalar("dynamic_range", dynamic_range, 1, 300, "dB"), 0)
     if values.dtype != np.uint8:
         to_uint8(values, dynamic_range)  # refuses an envelope
-    ax = ax or new_axes()
+    ax = ax or _fitting_axes(flat)
     ax.set_facecolor("black")
-    drawn = _draw(ax, values, flat, cmap="gray", vmin=limits[0], vmax=limits[1])
+    drawn = _draw(ax, values, flat, cmap="gray", vmin=limits[0], vmax=limits[1], interpolation="bilinear")
     if colorbar:
-        ax.figure.colorbar(drawn, ax=ax, label="grey level" if values.dtype == np.uint8 else "dB")
+        _colorbar(ax, drawn, "grey level" if values.dtype == np.uint8 else "dB")
     if title:
         ax.set_title(title)
     return ax
@@ -100,6 +102,7 @@ def show_velocity(
     bmode: Any = None,
     visible: Any = None,
     limit: float | None = None,
+    dynamic_range: float = 60.0,
     ax: Any = None,
     title: str | None = None,
 ) -> Any:
@@ -116,6 +119,8 @@ def show_velocity(
         Where to draw the velocity, such as ``power > threshold``; default everywhere.
     limit : float, optional [m/s]
         End of the colour scale; default the largest visible speed.
+    dynamic_range : float [dB]
+        Of the background, from black to white.
     ax, title
         As for `show_bmode`.
 
@@ -141,12 +146,12 @@ def show_velocity(
         largest = float(np.nanmax(np.abs(values), initial=0.0))
         limit = largest if largest > 0 else 1.0
     end = scalar("limit", limit, 1e-6, 1e4, "m/s")
-    ax = ax or new_axes()
+    ax = ax or _fitting_axes(flat)
     ax.set_facecolor("black")
     if bmode is not None:
-        show_bmode(bmode, grid, ax=ax, colorbar=False)
+        show_bmode(bmode, grid, ax=ax, dynamic_range=dynamic_range, colorbar=False)
     drawn = _draw(ax, values, flat, cmap="RdBu_r", vmin=-end, vmax=end)
-    ax.figure.colorbar(drawn, ax=ax, label="velocity towards the probe [m/s]")
+    _colorbar(ax, drawn, "velocity towards the probe [m/s]")
     if title:
         ax.set_title(title)
     return ax
@@ -197,9 +202,9 @@ def show_medium(
     low, high = (float(values.min()), float(values.max())) if limits is None else limits
     if low == high:  # a homogeneous medium still wants a scale
         low, high = low - 1, high + 1
-    ax = ax or new_axes()
+    ax = ax or _fitting_axes(flat)
     drawn = _draw(ax, values, flat, cmap="viridis", vmin=low, vmax=high)
-    ax.figure.colorbar(drawn, ax=ax, label=labels[field])
+    _colorbar(ax, drawn, labels[field])
     if title:
         ax.set_title(title)
     return ax
@@ -266,7 +271,7 @@ def save_png(
     dynamic_range : float [dB]
         From black to white, for images in dB.
     pixel : float, optional [m]
-        Side of the square pixels; default the finest spacing of the grid.
+        Side of the square pixels; default the finest spacing of the grid, for a sector at most 2000 across.
 
     Raises
     ------
@@ -286,11 +291,11 @@ def save_png(
     if shape[0] * shape[1] > _MAX_PIXELS:
         raise ArgumentError(f"pixel: expected at most {_MAX_PIXELS:g} pixels, got {shape[0]} by {shape[1]}")
     if tuple(shape) != flat.shape:
-        from scipy.ndimage import map_coordinates
-
         # Pixel centres: both rasters cover the same area.
         axes = [(np.arange(n) + 0.5) * m / n - 0.5 for n, m in zip(shape, flat.shape, strict=True)]
-        sampled = map_coordinates(grey.astype("f4"), np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest")
+        sampled = scipy.ndimage.map_coordinates(
+            grey.astype("f4"), np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest"
+        )
         grey = np.rint(sampled).astype(np.uint8)
     imsave(path, grey.T, cmap="gray", vmin=0, vmax=255, format="png")
 
@@ -304,6 +309,9 @@ def _on_flat_grid(image: Any, grid: Grid | SectorGrid, spacing: float | None = N
         raise ArgumentError(f"image: expected real values of shape {grid.shape}, got {values.dtype} {values.shape}")
     if isinstance(grid, Grid):
         return values, grid
+    if spacing is None:  # as fine as the ranges, but no finer than a screen
+        step = float(np.ptp(grid.ranges)) / max(len(grid.ranges) - 1, 1)
+        spacing = max(step, 2 * float(grid.ranges[-1]) / _MAX_SIDE)
     flat = covering_grid(grid, spacing)
     return scan_convert(values, grid, flat), flat
 
@@ -316,6 +324,18 @@ def _draw(ax: Any, values: NDArray[Any], grid: Grid, **options: Any) -> Any:
     drawn = ax.imshow(values.T, extent=edges, aspect="equal", origin="upper", **options)
     _label(ax)
     return drawn
+
+
+def _fitting_axes(grid: Grid) -> Any:
+    """New axes whose figure has about the grid's proportions, with room for labels and a colour bar."""
+    width, height = (n * h for n, h in zip(grid.shape, grid.spacing, strict=True))
+    scale = min(6.0 / width, 6.0 / height)
+    return new_axes((max(width * scale, 1.5) + 1.6, max(height * scale, 1.5) + 0.9))
+
+
+def _colorbar(ax: Any, drawn: Any, label: str) -> None:
+    # Inset, so that it is as tall as the image.
+    ax.figure.colorbar(drawn, cax=ax.inset_axes((1.02, 0.0, 0.15 / ax.figure.get_figwidth(), 1.0)), label=label)
 
 
 def _label(ax: Any) -> None:

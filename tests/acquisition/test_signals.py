@@ -215,9 +215,7 @@ def test_analytic_magnitude_is_the_envelope():
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    st.floats(-3, 3), st.integers(40, 300), st.integers(1, 5), st.floats(0, 5e-6), st.integers(0, 2**31 - 1)
-)
+@given(st.floats(-3, 3), st.integers(40, 300), st.integers(1, 5), st.floats(0, 5e-6), st.integers(0, 2**31 - 1))
 def test_every_filter_is_linear(factor, n, decimate, start, seed):
     rng = np.random.default_rng(seed)
     one, other = rng.standard_normal((2, 1, 1, 4, n)).astype("f4")
@@ -279,6 +277,23 @@ def test_every_filter_is_linear(factor, n, decimate, start, seed):
 def test_refusals_name_the_argument(call, named):
     with pytest.raises(ArgumentError, match=named):
         call(echoes())
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 17])
+def test_shortest_traces_pass_through_every_filter(n):
+    data = ChannelData(np.ones((1, 1, 4, n), "f4"), PROBE, Transmit.plane(), FS)
+    iq = sonoray.demodulate(data, decimate=3)
+    for result, length in [
+        (iq, -(-n // 3)),
+        (sonoray.remodulate(iq, FS), 3 * -(-n // 3)),
+        (sonoray.band_pass(data, 2e6, 8e6), n),
+        (sonoray.band_pass(iq, 4e6, 6e6), -(-n // 3)),
+        (sonoray.matched_filter(data, [1.0]), n),
+        (sonoray.resample(data, 60e6), -(-n * 3 // 2)),
+        (sonoray.time_gain_compensation(data, 50.0), n),
+    ]:
+        assert result.samples.shape == (1, 1, 4, length) and np.isfinite(result.samples).all()
+    np.testing.assert_allclose(sonoray.matched_filter(data, [2.0]).samples, 0.5, rtol=1e-6)
 
 
 def test_streams_in_blocks():

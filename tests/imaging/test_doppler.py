@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sonoray
@@ -22,6 +22,7 @@ def moving(velocity, n=12, shape=(6, 7), clutter=0.0, seed=0):
     return frames.astype("c8")
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.floats(-0.99, 0.99))
 def test_velocity_below_nyquist_is_exact_and_positive_towards_the_probe(fraction):
     estimate = sonoray.doppler_velocity(moving(fraction * LIMIT), F, RATE, C)

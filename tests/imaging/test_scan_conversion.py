@@ -79,6 +79,7 @@ def test_covering_grid_holds_the_sector_and_little_more(first, last):
         (lambda i, g: sonoray.scan_convert(i, g, g), "sector"),
         (lambda i, g: sonoray.scan_convert(i, SECTOR, SECTOR), "grid"),
         (lambda i, g: sonoray.scan_convert(i, SECTOR, Grid((2, 2, 2), 1e-3, (0, 0, 0))), "grid.*2 axes"),
+        (lambda i, g: sonoray.scan_convert(i.astype("u1"), SECTOR, g, fill=300), "fill.*uint8"),
         (lambda i, g: sonoray.scan_convert(i[:1], SectorGrid(SECTOR.ranges, [0.0]), g), "at least 2"),
         (lambda i, g: sonoray.covering_grid(SECTOR, 1e-6), "1e8 points|1e\\+08"),
         (lambda i, g: sonoray.covering_grid(SECTOR, 0.5), "spacing.* m"),

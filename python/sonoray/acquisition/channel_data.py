@@ -1,6 +1,5 @@
 """Channel data: the samples, and everything needed to interpret them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,7 +50,7 @@ class ChannelData:
     sampling_frequency: float
     demodulation_frequency: float = 0.0
     center_frequency: float = 0.0
-    start_time: NDArray[np.float64] = 0.0  # type: ignore[assignment]
+    start_time: Any = 0.0  # always (n_tx,) float64 afterwards
     sound_speed: float = 1540.0
     frame_rate: float = 0.0
 
@@ -74,10 +73,7 @@ class ChannelData:
             raise ArgumentError("demodulation_frequency: expected a frequency in Hz for complex samples, got 0")
         if not self.is_iq and self.demodulation_frequency:
             raise ArgumentError("demodulation_frequency: expected 0 for real samples; demodulate() sets it")
-        start = np.broadcast_to(
-            np.asarray(self.start_time, float),
-            (len(transmits),) if np.ndim(self.start_time) == 0 else np.shape(self.start_time),
-        )
+        start = self.start_time if np.ndim(self.start_time) else np.full(len(transmits), self.start_time)
         set_(self, "start_time", freeze(array("start_time", start, (len(transmits),), low=-1e-2, high=1e-1, unit="s")))
         set_(self, "sound_speed", scalar("sound_speed", self.sound_speed, 300.0, 12000.0, "m/s"))
         if self.frame_rate:
@@ -135,21 +131,28 @@ class ChannelData:
 
     def times(self, tx: int = 0) -> NDArray[np.float64]:
         """Time of every sample of transmit ``tx``, (n_samples,) [s]."""
-        return float(self.start_time[tx]) + np.arange(self.n_samples) / self.sampling_frequency
+        return np.asarray(self.start_time[tx] + np.arange(self.n_samples) / self.sampling_frequency)
 
     def with_(self, **changes: Any) -> "ChannelData":
         """Return a copy with some fields replaced, checked again."""
         return replace(self, **changes)
 
-    def select(self, *, frames: Any = None, transmits: Sequence[int] | slice | None = None) -> "ChannelData":
-        """Return the part with these frames and transmits (indices or slices); slices are views."""
-        frame_index = slice(None) if frames is None else frames
-        tx_index = slice(None) if transmits is None else transmits
-        kept = np.arange(self.n_tx)[tx_index]
-        samples = self.samples[frame_index if isinstance(frame_index, slice) else np.atleast_1d(frame_index)]
+    def select(self, *, frames: Any = None, transmits: Any = None) -> "ChannelData":
+        """Return the part with these frames and transmits (index, indices or slice); slices are views."""
+        kept = [slice(None) if index is None else index for index in (frames, transmits)]
+        for axis, name in enumerate(("frames", "transmits")):
+            try:
+                chosen = np.atleast_1d(np.arange(self.samples.shape[axis])[kept[axis]])
+            except IndexError:
+                size = self.samples.shape[axis]
+                raise ArgumentError(f"{name}: expected indices below {size} or a slice, got {kept[axis]!r}") from None
+            if not chosen.size:
+                raise ArgumentError(f"{name}: expected at least one, got {kept[axis]!r}")
+            kept[axis] = kept[axis] if isinstance(kept[axis], slice) else chosen
+        tx = np.arange(self.n_tx)[kept[1]]
         return replace(
             self,
-            samples=samples[:, tx_index] if isinstance(tx_index, slice) else samples[:, kept],
-            transmits=tuple(self.transmits[i] for i in kept),
-            start_time=self.start_time[kept],
+            samples=self.samples[kept[0]][:, kept[1]],
+            transmits=tuple(self.transmits[i] for i in tx),
+            start_time=self.start_time[tx],
         )

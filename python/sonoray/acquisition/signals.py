@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import scipy.fft
+import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
 
 from .._checks import array, count, finite, scalar
@@ -68,20 +68,7 @@ def demodulate(
         raise ArgumentError("channel_data: expected RF, got I/Q; it is demodulated already")
     fs, step = channel_data.sampling_frequency, count("decimate", decimate, 1, 1000)
     f = _known_frequency("frequency", frequency, channel_data)
-    image = abs(2 * f - fs * round(2 * f / fs))
-    if image < 0.02 * fs:
-        raise ArgumentError(
-            f"frequency: expected one whose double is not a multiple of the sampling frequency {fs:g} Hz, got {f:g}; "
-            "the signal and its image would coincide"
-        )
-    limit = min(image, fs / step)
-    if bandwidth is None:
-        cutoff = min(image / 2, 0.35 * fs / step)
-    else:
-        cutoff = scalar("bandwidth", bandwidth, 1e3, 1e8, "Hz") / 2
-        if 2 * cutoff > limit:
-            why = "the image of the spectrum" if limit == image else f"the Nyquist frequency after decimation by {step}"
-            raise ArgumentError(f"bandwidth: expected at most {limit:g} Hz, got {2 * cutoff:g}; it reaches {why}")
+    cutoff = _cutoff(f, fs, step, bandwidth)
     order = count("order", order, 1, 20)
     n = channel_data.n_samples
     n_fft, response = _low_pass(n, fs, cutoff, order, step)
@@ -249,8 +236,6 @@ def resample(channel_data: ChannelData, sampling_frequency: float) -> ChannelDat
     ArgumentError
         No such ratio, RF under-sampled before or after (its band would be lost), not in Hz.
     """
-    from scipy.signal import resample_poly
-
     new = scalar("sampling_frequency", sampling_frequency, 1e4, 1e9, "Hz")
     old, n = channel_data.sampling_frequency, channel_data.n_samples
     ratio = Fraction(new / old).limit_denominator(1000)
@@ -268,7 +253,7 @@ def resample(channel_data: ChannelData, sampling_frequency: float) -> ChannelDat
     n_out = -(-n * ratio.numerator // ratio.denominator)
 
     def convert(block: NDArray[Any], tx: int) -> NDArray[Any]:
-        return np.asarray(resample_poly(block, ratio.numerator, ratio.denominator, axis=-1))
+        return np.asarray(scipy.signal.resample_poly(block, ratio.numerator, ratio.denominator, axis=-1))
 
     samples = _each_block(channel_data, convert, n_out)
     return channel_data.with_(samples=samples, sampling_frequency=float(ratio) * old)
@@ -364,6 +349,24 @@ def analytic(rf: Any, *, axis: int = -1) -> NDArray[np.complex64]:
         weights[n // 2] = 1
     spectrum *= np.expand_dims(weights, tuple(i for i in range(values.ndim) if i != axis % values.ndim))
     return np.asarray(scipy.fft.ifft(spectrum, axis=axis, overwrite_x=True), np.complex64)
+
+
+def _cutoff(f: float, fs: float, step: int, bandwidth: float | None) -> float:
+    """Half the pass band of a demodulation, clear of the image of the spectrum and of the new Nyquist frequency."""
+    image = abs(2 * f - fs * round(2 * f / fs))
+    if image < 0.02 * fs:
+        raise ArgumentError(
+            f"frequency: expected one whose double is not a multiple of the sampling frequency {fs:g} Hz, got {f:g}; "
+            "the signal and its image would coincide"
+        )
+    limit = min(image, fs / step)
+    if bandwidth is None:
+        return min(image / 2, 0.35 * fs / step)
+    width = scalar("bandwidth", bandwidth, 1e3, 1e8, "Hz")
+    if width > limit:
+        why = "the image of the spectrum" if limit == image else f"the Nyquist frequency after decimation by {step}"
+        raise ArgumentError(f"bandwidth: expected at most {limit:g} Hz, got {width:g}; it reaches {why}")
+    return width / 2
 
 
 def _center_frequency(channel_data: ChannelData) -> float:

@@ -125,9 +125,10 @@ class Transmit:
         Raises
         ------
         ArgumentError
-            The transmit does not fit the probe.
+            The transmit does not fit the probe, or the sound speed is not in m/s.
         """
         n = probe.n_elements
+        sound_speed = scalar("sound_speed", sound_speed, 300.0, 12000.0, "m/s")
         if self.kind == "delays":
             assert self.delays is not None
             if len(self.delays) != n:

@@ -70,7 +70,7 @@ def default_grid(
 def _affordable(step: float, sides: list[float]) -> float:
     """Coarsen ``step`` until a grid over ``sides`` has at most a million points."""
     points = float(np.prod([s / step + 1 for s in sides]))
-    return step * max(1.0, points / _MOST_POINTS) ** (1 / len(sides))
+    return float(step * max(1.0, points / _MOST_POINTS) ** (1 / len(sides)))
 
 
 def _enclosed_grid(probe: Probe, step: float, adapt: bool) -> Grid:
@@ -98,12 +98,14 @@ def _sector(probe: Probe, first: float, last: float, step: float) -> SectorGrid:
 def _inside(grid: Grid, medium: Medium) -> Grid:
     """Crop a default grid to the medium's extent."""
     inner = []
-    for (low, high), (m_low, m_high) in zip(grid.extent, medium.grid.extent, strict=True):
-        inner.append((max(low, m_low), min(high, m_high)))
-        if not inner[-1][1] > inner[-1][0]:
+    for (low, high), (m_low, m_high), step in zip(grid.extent, medium.grid.extent, grid.spacing, strict=True):
+        first = max(low, m_low)
+        steps = np.floor((min(high, m_high) - first) / step + 1e-6)
+        if steps < 1:
             raise ArgumentError(
                 f"medium: expected it to cover part of the image {grid.extent} m, got extent {medium.grid.extent} m"
             )
+        inner.append((first, first + steps * step))
     names = ("x", "z") if grid.ndim == 2 else ("x", "y", "z")
     return Grid.from_extent(spacing=grid.spacing, **dict(zip(names, inner, strict=True)))
 
@@ -115,7 +117,7 @@ def reconstruct_bmode(
     sound_speed: float | None = None,
     medium: Medium | None = None,
     f_number: float = 1.5,
-    window: str = "hann",
+    window: str | None = None,
     compounding: str = "coherent",
     frames: slice | None = None,
     device: str = "cpu",
@@ -135,8 +137,8 @@ def reconstruct_bmode(
         A sound-speed map: delays along refracted paths, from the eikonal equation. Excludes ``sound_speed``.
     f_number : float
         Depth over aperture on receive; 0 uses every element everywhere.
-    window : str
-        Receive apodization, see `Beamformer`.
+    window : str, optional
+        Receive apodization, see `Beamformer`. Default: hann over the f-number's aperture, boxcar without one.
     compounding : {"coherent", "incoherent"}
     frames : slice, optional
         Default all.
@@ -168,6 +170,7 @@ def reconstruct_bmode(
     times = arrivals(
         data.transmits, data.probe, grid, speed, sequence_sound_speed=channel_data.sound_speed, device=device
     )
+    window = window or ("hann" if f_number else "boxcar")
     beamformer = Beamformer(times, data, f_number=f_number, window=window, compounding=compounding, device=device)
     block = count("frames per block", min(32, data.n_frames))
     starts = range(0, data.n_frames, block)

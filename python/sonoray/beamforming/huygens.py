@@ -2,13 +2,15 @@
 
 The wave of element e is at a point p at phi_p(e) = firing_time(e) + T(e, p). The elements' waves add up where phi_p is
 stationary along the aperture: at its minimum in front of a focus (and everywhere if nothing focuses), at its maximum
-behind it. Elements sample phi_p; the extremum between them is found on a polynomial through neighbouring elements.
+behind it. Elements sample phi_p; on curves and matrices of elements the extremum between them is found on polynomials
+through neighbours. On other surfaces (bowls) the nearest element stands for it, late by up to pitch^2 / (4 |p - e| c).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 _GAP = 2.0  # in median spacings: beyond it two elements are not parts of one continuous source
 _FLAT_RANGE = 6.0  # in quarter periods: inside the depth of a focus and its waist phi varies by less
@@ -37,11 +39,13 @@ class Aperture:
 
     def __init__(self, positions: NDArray[np.float64]) -> None:
         self.n = len(positions)
-        groups = _grid_lines(positions)
-        self.is_surface = groups is not None
-        lines = groups if groups is not None else [[np.arange(self.n)]]
+        rows_and_columns = _grid_lines(positions)
+        if rows_and_columns is not None:
+            lines = rows_and_columns
+        else:
+            lines = [[np.arange(self.n)]] if _is_curve(positions) else []
         self._lines = [_line(positions, members) for members in lines]
-        self._curvature = _curvature_weights(positions, self.is_surface)
+        self._curvature = _curvature_weights(positions, surface=len(lines) != 1)
 
     def sagitta(self, phase: NDArray[np.float64]) -> NDArray[np.float64]:
         """Time by which phi is above its least-squares tangent at the ends of the aperture, (n_points,) [s].
@@ -119,6 +123,15 @@ def _grid_lines(positions: NDArray[np.float64]) -> list[list[NDArray[np.intp]]] 
     return result
 
 
+def _is_curve(positions: NDArray[np.float64]) -> bool:
+    """Whether elements follow each other in space as they do in order (they do not on a bowl)."""
+    if len(positions) < 3:
+        return True
+    nearest = cKDTree(positions).query(positions, k=2)[0][:, 1]
+    following = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+    return bool(np.median(following) < 1.5 * np.median(nearest))
+
+
 def _line(positions: NDArray[np.float64], members: list[NDArray[np.intp]]) -> _Line:
     n = len(positions)
     nodes = np.repeat(np.arange(n)[:, None], _NODES, axis=1)
@@ -172,11 +185,11 @@ def _correction(
     # Between three points of a parabola the minimum lies at most 1/8 of its rise below, half a pitch beyond an end
     # 1/2; rough (coded) delays must not overshoot.
     rise = np.take_along_axis(values, line.near[at], axis=1).max(axis=1)
-    stationary = (t > low) & (t < high)
+    stationary = ((t > low) & (t < high)) | (low == high)  # where nothing can be told between elements
     return np.clip(found, -0.5 * np.maximum(rise, 0.0), 0.0), stationary
 
 
-def _curvature_weights(positions: NDArray[np.float64], surface: bool) -> NDArray[np.float64]:
+def _curvature_weights(positions: NDArray[np.float64], *, surface: bool) -> NDArray[np.float64]:
     """Weights q with q . phi = quadratic part of phi at the end of the aperture, by least squares."""
     n = len(positions)
     if n < 3:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import to_host
 from .._checks import scalar
 from ..acquisition.probes import Probe
 from ..errors import ArgumentError
@@ -61,7 +62,7 @@ def receive_tables(
     # A few elements tell which spacing will do; the full pass checks it for all of them.
     n = probe.n_elements
     some = np.unique(np.linspace(0, n - 1, min(n, 5)).round().astype(int))
-    probed = solver.mean_slowness(probe.positions[some])
+    probed = to_host(solver.mean_slowness(probe.positions[some]))
     for stride in (16, 8, 4, 2, 1):
         grid = _table_grid(points, medium_grid, tuple(stride * h for h in medium_grid.spacing))
         error = max(_error(s, probe.positions[i], grid, medium_grid) for i, s in zip(some, probed, strict=True))
@@ -153,7 +154,7 @@ def _error(slowness: NDArray[Any], element: NDArray[np.float64], grid: Grid, med
 
 def _batches(solver: Any, probe: Probe) -> Iterator[tuple[int, NDArray[Any]]]:
     for first in range(0, probe.n_elements, _BATCH):
-        yield first, solver.mean_slowness(probe.positions[first : first + _BATCH])
+        yield first, to_host(solver.mean_slowness(probe.positions[first : first + _BATCH]))
 
 
 def _sampled(solver: Any, probe: Probe, grid: Grid, tolerance: float | None) -> tuple[NDArray[np.float32], float]:

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from .. import datasets
 from ..beamforming.bmode import default_grid, reconstruct_bmode
-from ..errors import Error
+from ..errors import ArgumentError, Error
 from ..imaging.detection import envelope, log_compress
 from ..imaging.doppler import doppler_velocity, nyquist_velocity
-from ..imaging.metrics import fwhm, localization_error, localize_points
+from ..imaging.localization import localize_points
+from ..imaging.metrics import fwhm
 from ..io import read, read_scatterers
 from ..media.grids import Grid
-from ..plotting import figure_of, show_bmode, show_velocity
+from ..plotting import new_axes, show_bmode, show_velocity
 from .aberration import aberration
 from .report import Case, NoDataError
 
@@ -42,13 +43,13 @@ def muscle(offline: bool) -> Case:
     data = read(_file("muscle-invivo-pw", offline))
     grid = default_grid(data, depth=(2e-3, 45e-3), spacing=1e-4)
     image, grid = reconstruct_bmode(data, grid=grid, frames=slice(0, 1))
-    figure, axes = figure_of(1)
-    show_bmode(_db(image[0]), grid, axes[0], title="gastrocnemius, one plane wave, 1540 m/s")
+    axes = new_axes((8, 6))
+    show_bmode(_db(image[0]), grid, ax=axes, title="gastrocnemius, one plane wave, 1540 m/s")
     return Case(
         "Muscle in vivo",
         "Human gastrocnemius, 192 elements, a single unsteered plane wave. The deep aponeurosis is the bright line "
         "at 20 to 24 mm, muscle fascicles run above it.",
-        [figure],
+        [axes.figure],
     )
 
 
@@ -67,9 +68,9 @@ def disk(offline: bool) -> Case:
     slope, offset = np.polyfit(x[inside], velocity[inside], 1)
     residual = velocity[inside] - (slope * x[inside] + offset)
     share = 1 - residual.var() / velocity[inside].var()
-    figure, axes = figure_of(2)
-    show_bmode(level, grid, axes[0], title="B-mode")
-    show_velocity(velocity, grid, axes[1], bmode=level, mask=power > -25, title="axial velocity")
+    pictures = [new_axes(), new_axes()]
+    show_bmode(level, grid, ax=pictures[0], title="B-mode")
+    show_velocity(velocity, grid, ax=pictures[1], bmode=level, visible=power > -25, title="axial velocity")
     table = [
         ["axial velocity on the disk", "value"],
         ["slope (rotation rate)", f"{slope:.1f} 1/s"],
@@ -81,7 +82,7 @@ def disk(offline: bool) -> Case:
         "A tissue-mimicking disk rotates in water: 32 plane waves at 10 kHz, 128 elements, radio frequency sampled "
         "below twice its highest frequency. A rigid rotation has an axial velocity that is linear in x."
     )
-    return Case("Rotating disk", text, [figure], table)
+    return Case("Rotating disk", text, [p.figure for p in pictures], table)
 
 
 def field2(offline: bool) -> Case:
@@ -94,15 +95,15 @@ def field2(offline: bool) -> Case:
     scatterers = read_scatterers(path)
     truth = _isolated(scatterers, grid)
     found = localize_points(level, grid, truth, 0.5e-3)
-    error = localization_error(found, truth)
+    offset = found - truth[:, [0, 2]]
     widths = np.array([_widths(level, grid, p) for p in found])
-    figure, axes = figure_of(1)
-    show_bmode(_db(image[0]), grid, axes[0], title="Field II points, 3 plane waves")
+    axes = new_axes((8, 7))
+    show_bmode(_db(image[0]), grid, ax=axes, title="Field II points, 3 plane waves")
     table = [
         ["isolated points", "median", "largest"],
-        ["number", str(len(truth)), ""],
-        ["error in x", *_micrometres(error[:, 0])],
-        ["error in z", *_micrometres(error[:, -1])],
+        ["number (of which with a clear width)", f"{len(truth)} ({np.isfinite(widths).all(axis=1).sum()})", ""],
+        ["error in x", *_micrometres(offset[:, 0])],
+        ["error in z", *_micrometres(offset[:, 1])],
         ["FWHM lateral", *_micrometres(widths[:, 0])],
         ["FWHM axial", *_micrometres(widths[:, 1])],
     ]
@@ -110,7 +111,7 @@ def field2(offline: bool) -> Case:
         "Point scatterers simulated with Field II by a third party: 192 elements, three plane waves. Each isolated "
         "point is looked for within 0.5 mm of its true place."
     )
-    return Case("Points against truth", text, [figure], table)
+    return Case("Points against truth", text, [axes.figure], table)
 
 
 def _isolated(scatterers: NDArray[np.float64], grid: Grid, gap: float = 1e-3) -> NDArray[np.float64]:
@@ -121,24 +122,28 @@ def _isolated(scatterers: NDArray[np.float64], grid: Grid, gap: float = 1e-3) ->
     (x0, x1), (z0, z1) = grid.extent
     x, z = scatterers[:, 0], scatterers[:, 2]
     inside = (x > x0 + gap) & (x < x1 - gap) & (z > z0 + gap) & (z < z1 - gap)
-    return scatterers[inside & (nearest > gap)]
+    return np.asarray(scatterers[inside & (nearest > gap)])
 
 
-def _widths(level: NDArray[Any], grid: Grid, point: NDArray[np.float64]) -> tuple[float, float]:
-    """FWHM along x and z through a point [m], from a patch of 0.8 mm around it."""
+def _widths(level: NDArray[Any], grid: Grid, point: NDArray[np.float64]) -> tuple[float, ...]:
+    """FWHM along x and z through a point [m], from a patch of 0.8 mm around it; NaN where neighbours overlap it."""
     at = [round((p - o) / h) for p, o, h in zip(point[[0, -1]], grid.origin, grid.spacing, strict=True)]
     half = [round(0.8e-3 / h) for h in grid.spacing]
     patch = level[tuple(slice(max(i - n, 0), i + n + 1) for i, n in zip(at, half, strict=True))]
     peak = np.unravel_index(int(patch.argmax()), patch.shape)
-    return (
-        fwhm(patch, grid.spacing[0], axis=0, peak=peak),
-        fwhm(patch, grid.spacing[1], axis=1, peak=peak),
-    )
+    return tuple(_fwhm_or_nan(patch, h, axis, peak) for axis, h in enumerate(grid.spacing))
+
+
+def _fwhm_or_nan(patch: NDArray[Any], spacing: float, axis: int, peak: Any) -> float:
+    try:
+        return fwhm(patch, spacing, axis=axis, peak=peak)
+    except ArgumentError:
+        return float("nan")
 
 
 def _micrometres(values: NDArray[np.float64]) -> tuple[str, str]:
     magnitude = np.abs(values) * 1e6
-    return f"{np.median(magnitude):.0f} µm", f"{magnitude.max():.0f} µm"
+    return f"{np.nanmedian(magnitude):.0f} µm", f"{np.nanmax(magnitude):.0f} µm"
 
 
 def aluminium(offline: bool) -> Case:
@@ -153,8 +158,8 @@ def aluminium(offline: bool) -> Case:
     above = level.copy()
     above[:, (grid.z < 8e-3) | wall] = 0
     tip = np.unravel_index(int(above.argmax()), above.shape)
-    figure, axes = figure_of(1)
-    show_bmode(_db(image[0], 40), grid, axes[0], title="aluminium, full matrix, 6300 m/s")
+    axes = new_axes((8, 7))
+    show_bmode(_db(image[0], 40), grid, ax=axes, dynamic_range=40, title="aluminium, full matrix, 6300 m/s")
     table = [
         ["reflector", "found", "by geometry"],
         ["back wall depth", f"{depth * 1e3:.1f} mm", "40 mm"],
@@ -164,7 +169,7 @@ def aluminium(offline: bool) -> Case:
         "Half-matrix capture (each pair once, filled by reciprocity) with a 64-element 5 MHz array in contact with an "
         "aluminium block; every element transmits and receives, so every point is focused on both ways."
     )
-    return Case("Full-matrix capture of aluminium", text, [figure], table)
+    return Case("Full-matrix capture of aluminium", text, [axes.figure], table)
 
 
 CASES: dict[str, Callable[[bool], Case]] = {

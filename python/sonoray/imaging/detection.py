@@ -59,6 +59,11 @@ def log_compress(envelope: Any, dynamic_range: float = 60.0, reference: float | 
     ------
     ArgumentError
         Complex, negative (compressed already?) or NaN values; reference not positive.
+
+    Examples
+    --------
+    >>> [round(float(v)) for v in log_compress([0.0, 0.01, 0.1, 1.0])]
+    [-60, -40, -20, 0]
     """
     values = np.asarray(envelope)
     if values.dtype.kind not in "iuf":

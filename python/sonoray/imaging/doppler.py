@@ -7,8 +7,8 @@ pixel by +4 pi f d / c. Velocities are positive towards the probe.
 from typing import Any
 
 import numpy as np
+import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from .._checks import count, finite, scalar
 from ..errors import ArgumentError
@@ -23,6 +23,20 @@ def nyquist_velocity(center_frequency: float, frame_rate: float, sound_speed: fl
     frame_rate : float [Hz]
         Repetition rate of the frames that are compared.
     sound_speed : float [m/s]
+
+    Returns
+    -------
+    float [m/s]
+
+    Raises
+    ------
+    ArgumentError
+        Values in the wrong unit.
+
+    Examples
+    --------
+    >>> round(nyquist_velocity(5e6, 10e3, 1480.0), 3)
+    0.74
     """
     f = scalar("center_frequency", center_frequency, 2e4, 1e8, "Hz")
     rate = scalar("frame_rate", frame_rate, 1e-3, 1e6, "Hz")
@@ -77,7 +91,7 @@ def doppler_velocity(
     limit = nyquist_velocity(center_frequency, frame_rate, sound_speed)
     frames = _filtered(iq, wall_filter)
     lag_one = np.einsum("n...,n...->...", frames[1:], frames[:-1].conj())
-    lag_one = uniform_filter(lag_one, _window(average, lag_one.shape), mode="nearest")
+    lag_one = scipy.ndimage.uniform_filter(lag_one, _window(average, lag_one.shape), mode="nearest")
     return np.asarray(np.angle(lag_one) * (limit / np.pi), np.float32)
 
 
@@ -100,7 +114,7 @@ def doppler_power(iq: Any, *, wall_filter: int | None = None, average: Any = 1) 
     """
     frames = _filtered(iq, wall_filter)
     power = (frames.real**2 + frames.imag**2).mean(axis=0)
-    return np.asarray(uniform_filter(power, _window(average, power.shape), mode="nearest"), np.float32)
+    return np.asarray(scipy.ndimage.uniform_filter(power, _window(average, power.shape), mode="nearest"), np.float32)
 
 
 def _filtered(iq: Any, wall_filter: int | None) -> NDArray[Any]:

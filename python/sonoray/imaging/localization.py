@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
+import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 
 from .._checks import finite, scalar
 from ..errors import ArgumentError
@@ -44,7 +44,7 @@ def localize_points(envelope: Any, grid: Grid, truth: Any, radius: float) -> NDA
         raise ArgumentError(f"envelope: expected shape {grid.shape}, got {values.shape}")
     reach = scalar("radius", radius, 1e-6, 0.1, "m")
     points = _in_grid_axes("truth", truth, grid.ndim)
-    is_peak = (values == maximum_filter(values, 3, mode="nearest")) & (values > 0)
+    is_peak = (values == scipy.ndimage.maximum_filter(values, 3, mode="nearest")) & (values > 0)
     index = np.argwhere(is_peak)
     places = np.asarray(grid.origin) + index * np.asarray(grid.spacing)
     found = np.full(points.shape, np.nan)
@@ -103,7 +103,7 @@ def _parabolic_offset(values: NDArray[Any], index: NDArray[Any]) -> NDArray[np.f
         i = int(index[axis])
         if not 0 < i < values.shape[axis] - 1:
             continue
-        line = values[tuple(index[:axis]) + (slice(i - 1, i + 2),) + tuple(index[axis + 1 :])]
+        line = values[(*index[:axis], slice(i - 1, i + 2), *index[axis + 1 :])]
         if line.min() <= 0:
             continue
         a, b, c = np.log(line)

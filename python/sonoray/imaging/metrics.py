@@ -6,6 +6,7 @@ Envelopes are linear and not negative unless said otherwise. A region is any arr
 from typing import Any
 
 import numpy as np
+import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
 
 from .._checks import count, finite, scalar
@@ -40,9 +41,13 @@ def fwhm(envelope: Any, spacing: float, *, axis: int = -1, peak: Any = None, lev
     ArgumentError
         Fewer than 4 points along the axis, dB instead of a linear envelope, NaN, or the profile does not fall to the
         level on both sides of the peak.
-    """
-    from scipy.interpolate import CubicSpline  # slow to import
 
+    Examples
+    --------
+    >>> x = np.arange(-20, 21) * 0.1e-3
+    >>> round(1e3 * fwhm(np.exp(-0.5 * (x / 0.5e-3) ** 2), 0.1e-3), 3)
+    1.177
+    """
     profile, position = _profile(envelope, axis, peak)
     h = float(spacing)
     if not (np.isfinite(h) and h > 0):
@@ -50,7 +55,7 @@ def fwhm(envelope: Any, spacing: float, *, axis: int = -1, peak: Any = None, lev
     fraction = scalar("level", level, 0.01, 0.99, "of the peak")
     if len(profile) < 4:
         raise ArgumentError(f"envelope: expected at least 4 points along the axis, got {len(profile)}")
-    spline = CubicSpline(np.arange(len(profile)), profile / profile[position])
+    spline = scipy.interpolate.CubicSpline(np.arange(len(profile)), profile / profile[position])
     extrema = spline.derivative().roots(extrapolate=False)
     near = extrema[np.abs(extrema - position) <= 1]
     top = near[np.argmax(spline(near))] if len(near) else float(position)

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
+import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from .._checks import scalar
 from ..errors import ArgumentError
@@ -36,7 +36,7 @@ def scan_convert(image: Any, sector: SectorGrid, grid: Grid, *, fill: float = np
     Raises
     ------
     ArgumentError
-        Shape differs from the sector, sector with a single line or range, grid not 2-D.
+        Shape differs from the sector, sector with a single line or range, grid not 2-D, fill beyond the dtype.
     """
     values = np.asarray(image)
     if not isinstance(sector, SectorGrid) or min(sector.shape) < 2:
@@ -47,13 +47,15 @@ def scan_convert(image: Any, sector: SectorGrid, grid: Grid, *, fill: float = np
         raise ArgumentError(f"image: expected numbers of shape (..., {sector.shape}), got {values.shape}")
     whole = values.dtype.kind in "iu"
     working = np.dtype("c8" if values.dtype.kind == "c" else "f4")
-    outside = 0.0 if whole and np.isnan(fill) else fill
+    outside = 0.0 if whole and np.isnan(fill) else float(fill)
+    if whole and not np.iinfo(values.dtype).min <= outside <= np.iinfo(values.dtype).max:
+        raise ArgumentError(f"fill: expected a value that {values.dtype} holds, got {fill}")
 
     index, inside = _fractional_index(sector, grid)
     frames = values.reshape(-1, *sector.shape)
     result = np.full((len(frames), *grid.shape), outside, values.dtype if whole else working)
     for frame, out in zip(frames, result, strict=True):
-        sampled = map_coordinates(frame.astype(working, copy=False), index, order=1, mode="nearest")
+        sampled = scipy.ndimage.map_coordinates(frame.astype(working, copy=False), index, order=1, mode="nearest")
         out[inside] = np.rint(sampled) if whole else sampled
     return result.reshape(*values.shape[:-2], *grid.shape)
 

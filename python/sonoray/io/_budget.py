@@ -9,7 +9,7 @@ from ..errors import FormatError
 
 # Deflate shrinks at best 1032-fold, and only constant data; measured traces shrink two- to tenfold, zero-filled
 # sets perhaps fifty-fold. Beyond FREE_BYTES a file that unpacks to more than RATIO times its size is refused.
-RATIO = 256
+RATIO = 128
 FREE_BYTES = 16 << 20
 
 

@@ -140,6 +140,13 @@ class Container:
             raise FormatError(f"{self.path}: {path}: expected one number, got {found}; pass it as an option of read()")
         return float(values[0])
 
+    def count(self, path: str) -> int:
+        """The single whole number from 1 to 65536 at ``path``."""
+        value = self.number(path)
+        if not 1 <= value <= 65536 or value != round(value):
+            raise FormatError(f"{self.path}: {path}: expected a whole number from 1 to 65536, got {value:g}")
+        return int(value)
+
     def _value(self, path: str) -> Any:
         assert self._mat5 is not None
         names = path.replace("/", ".").split(".")

@@ -37,8 +37,9 @@ _STORED = {
 }
 _STORED |= {16: "u1", 17: "u2", 18: "u4"}  # UTF-8, UTF-16, UTF-32
 _NUMERIC = range(6, 16)  # double, single, int8 … uint64
-_CELL, _STRUCT, _CHAR = 1, 2, 4
+_CELL, _STRUCT, _CHAR, _OPAQUE = 1, 2, 4, 17  # opaque: strings, tables and other objects, laid out differently
 _HEAD = 4096  # bytes of a compressed element unpacked to learn its name
+_PIECE = 1 << 16  # bytes unpacked at once; they give at most 66 MB
 _MAX_DEPTH = 8
 
 
@@ -126,8 +127,8 @@ class Mat5:
             if head.name:
                 entries[head.name] = _Entry(offset + 8, n_bytes, kind == _COMPRESSED, head.shape)
             offset += 8 + n_bytes
-        if offset != size and offset + 8 > size and size - offset > 7:
-            raise self._damaged("trailing bytes")
+        if offset != size:
+            raise self._damaged(f"the last variable is cut off at byte {size}")
         if not entries:
             raise self._damaged("expected at least one variable, got none")
         return entries
@@ -140,21 +141,25 @@ class Mat5:
 
     def _inflate(self, name: str, raw: bytes) -> memoryview:
         """Unpack a compressed element; its own tag says how long it must be, and that is asked for first."""
-        start = self._start_of(raw)
+        start = self._start_of(raw[:_HEAD])
         if len(start) < 8:
             raise self._damaged(f"{name}: compressed data ends early")
         kind, n_bytes = struct.unpack(self._order + "II", start[:8])
         if kind != _MATRIX:
             raise self._damaged(f"{name}: expected a matrix in the compressed data, got data type {kind}")
         self._budget.take(name, (n_bytes,))
-        stream = zlib.decompressobj()
+        body, at, stream = bytearray(n_bytes + 8), 0, zlib.decompressobj()
         try:
-            body = stream.decompress(raw, n_bytes + 8)
-            rest = stream.decompress(stream.unconsumed_tail, 1)
+            for begin in range(0, len(raw), _PIECE):
+                piece = stream.decompress(raw[begin : begin + _PIECE], len(body) - at + 1)
+                body[at : at + len(piece)] = piece
+                at += len(piece)
+                if at > n_bytes + 8:
+                    break
         except zlib.error as error:
             raise self._damaged(f"{name}: compressed data: {error}") from None
-        if len(body) != n_bytes + 8 or rest or not stream.eof:
-            raise self._damaged(f"{name}: expected {n_bytes} bytes after unpacking, got {len(body) - 8}")
+        if at != n_bytes + 8 or not stream.eof:
+            raise self._damaged(f"{name}: expected {n_bytes} bytes after unpacking, got {at - 8}")
         return memoryview(body)[8:]
 
     def _element(self, body: memoryview, at: int) -> tuple[int, memoryview, int]:
@@ -184,6 +189,8 @@ class Mat5:
         if kind != 6 or len(data) != 8:
             raise self._damaged("expected array flags at the start of a variable")
         flags = int(struct.unpack(self._order + "II", data)[0])
+        if flags & 0xFF == _OPAQUE:
+            return _Head(_OPAQUE, False, (), "", at)
         kind, data, at = self._element(body, at)
         shape = tuple(int(n) for n in self._numbers(kind, data)) if kind == 5 else ()
         if len(shape) < 2 or min(shape) < 0:
@@ -200,8 +207,10 @@ class Mat5:
         if head.kind == _CHAR:
             kind, data, _ = self._element(body, head.end)
             codes = self._numbers(kind, data)
+            if codes.dtype.kind == "f":
+                raise self._damaged(f"{name}: expected text, got {codes.dtype.name}")
             self._budget.take(name, codes.shape, 8)
-            return "".join(map(chr, np.minimum(codes, 0xFFFD).tolist()))
+            return "".join(map(chr, np.minimum(codes, np.uint32(0xFFFD)).tolist()))
         if head.kind in (_CELL, _STRUCT):
             return self._nested(body, head, name, depth)
         return None  # sparse, functions and objects: nothing that channel data needs

@@ -92,13 +92,14 @@ def write_dicom(path: Any, image: Any, grid: Grid, *, patient_name: str = "", de
         raise ArgumentError(f"image: expected at most 65535 points along each axis, got {rows.shape[:2]}")
     try:
         from pydicom import Dataset, dcmwrite
-        from pydicom.uid import generate_uid
+        from pydicom.dataset import FileMetaDataset
+        from pydicom.uid import UID, generate_uid
     except ImportError:
         raise MissingExtraError("DICOM needs pydicom: pip install 'sonoray[io]'") from None
-    meta = Dataset()
-    meta.MediaStorageSOPClassUID = _ULTRASOUND_IMAGE
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(_ULTRASOUND_IMAGE)
     meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = _EXPLICIT_LITTLE_ENDIAN
+    meta.TransferSyntaxUID = UID(_EXPLICIT_LITTLE_ENDIAN)
     data = Dataset()
     data.file_meta = meta
     data.SOPClassUID, data.SOPInstanceUID = _ULTRASOUND_IMAGE, meta.MediaStorageSOPInstanceUID

@@ -16,13 +16,15 @@ A package of your own calls `register` with such an object instead.
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArgumentError, FormatError
+import numpy as np
+
+from ..errors import ArgumentError, Error, FormatError
 from ._container import Container, header_of
 
 
@@ -98,12 +100,20 @@ def formats() -> dict[str, Format]:
     return dict(_FORMATS)
 
 
-def open_file(path: Any, stack: ExitStack) -> Opened:
-    """Open ``path`` for sniffing and reading; ``stack`` closes it."""
+@contextmanager
+def opened(path: Any) -> Iterator[Opened]:
+    """Open ``path`` for sniffing and reading; whatever a reader trips over inside is a FormatError."""
     path = Path(path)
     header = header_of(path)
-    container = stack.enter_context(Container(path, header)) if Container.fits(header) else None
-    return Opened(path, header, container)
+    # Damaged numbers are refused by checks; NumPy need not warn of them besides.
+    with ExitStack() as stack, np.errstate(all="ignore"):
+        container = stack.enter_context(Container(path, header)) if Container.fits(header) else None
+        try:
+            yield Opened(path, header, container)
+        except Error:
+            raise
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            raise FormatError(f"{path}: expected values of its format, got some that make no sense: {error}") from error
 
 
 def identify(file: Opened) -> Format:
@@ -158,18 +168,12 @@ def read(path: Any, *, format: str | None = None, **options: Any) -> Any:
     >>> float(sonoray.read(path).sound_speed.max())
     1480.0
     """
-    with ExitStack() as stack:
-        file = open_file(path, stack)
-        if format is None:
-            chosen = identify(file)
-        elif format in formats():
-            chosen = formats()[format]
-        else:
+    with opened(path) as file:
+        chosen = identify(file) if format is None else formats().get(format)
+        if chosen is None:
             raise ArgumentError(f"format: expected one of {', '.join(formats())}, got {format!r}")
         for name in options:
             if name not in chosen.options:
-                raise ArgumentError(
-                    f"{name}: expected an option of format {chosen.name!r} ({', '.join(chosen.options) or 'none'}), "
-                    f"got {name!r}"
-                )
+                known = ", ".join(chosen.options) or "none"
+                raise ArgumentError(f"{name}: expected an option of format {chosen.name!r} ({known}), got {name!r}")
         return chosen.read(file, **options)

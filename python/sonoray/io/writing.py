@@ -1,7 +1,7 @@
 """Writing sonoray's own HDF5 files, whole or not at all."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from .._arrays import host_array
 from ..acquisition.channel_data import ChannelData
-from ..acquisition.transmits import KINDS, Transmit
+from ..acquisition.transmits import Transmit
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
-from .formats.native import VERSION
+from ._budget import RATIO
+from .formats.native import TRANSMIT_KINDS, VERSION
 
 _CHUNK_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 14  # not worth a chunk
@@ -27,16 +28,11 @@ _SMALL_BYTES = 1 << 14  # not worth a chunk
 def atomic(path: Any) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place when the block ends well, and vanishes when not."""
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.with_name(f".{target.name[:64]}.{uuid.uuid4().hex}")
     try:
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp makes it private
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -54,7 +50,7 @@ def write(path: Any, data: Any, *, compress: bool = True) -> None:
     data : ChannelData, Medium or tuple (image, grid)
         ``image`` ends in ``grid.shape``; leading axes (frames) are free. ``grid`` is a Grid or SectorGrid.
     compress : bool
-        Deflate with byte shuffling, at about 50 MB/s on writing; False writes plain arrays.
+        Deflate with byte shuffling and a checksum per chunk; False writes plain arrays, faster and larger.
 
     Raises
     ------
@@ -90,18 +86,26 @@ class _Target:
 
     def array(self, name: str, values: Any) -> None:
         values = np.asarray(values)
-        if values.nbytes < _SMALL_BYTES:
+        if not self.compress or values.nbytes < _SMALL_BYTES:
             self.group.create_dataset(name, data=values)
             return
-        chunks, size = list(values.shape), values.nbytes
-        for axis in range(values.ndim):
-            if size <= _CHUNK_BYTES:
-                break
-            kept = max(1, int(_CHUNK_BYTES // (size // chunks[axis])))
-            size = size // chunks[axis] * kept
-            chunks[axis] = kept
-        options = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if self.compress else {}
-        self.group.create_dataset(name, data=values, chunks=tuple(chunks), **options)
+        filters = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+        stored = self.group.create_dataset(name, data=values, chunks=_chunks(values), **filters)
+        # Nearly constant arrays could exceed what the reader lets a file unpack to.
+        if values.nbytes > stored.id.get_storage_size() * RATIO // 2:
+            del self.group[name]
+            self.group.create_dataset(name, data=values)
+
+
+def _chunks(values: NDArray[Any]) -> tuple[int, ...]:
+    """Whole trailing axes, up to `_CHUNK_BYTES`."""
+    chunks, size = list(values.shape), values.nbytes
+    for axis, length in enumerate(values.shape):
+        if size <= _CHUNK_BYTES:
+            break
+        chunks[axis] = max(1, _CHUNK_BYTES * length // size)
+        size = size // length * chunks[axis]
+    return tuple(chunks)
 
 
 def _text(node: Any, name: str, value: str) -> None:
@@ -132,7 +136,7 @@ def _fill_channel_data(target: _Target, data: ChannelData) -> None:
 
 def _fill_transmits(target: _Target, transmits: tuple[Transmit, ...], n_elements: int) -> None:
     """Tables with a row per transmit; rows that do not apply are zero, tables that never apply are left out."""
-    target.array("kind", np.array([KINDS.index(t.kind) for t in transmits], np.uint8))
+    target.array("kind", np.array([TRANSMIT_KINDS.index(t.kind) for t in transmits], np.uint8))
     target.array("origin", np.array([t.origin for t in transmits]))
     widths = {
         "direction": (3,),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import count, freeze, scalar
+from .._checks import array, count, freeze, scalar
 from ..errors import ArgumentError
 
 
@@ -42,12 +42,12 @@ class Grid:
         shape = tuple(count("shape", n, 1, 100_000) for n in np.atleast_1d(np.asarray(self.shape, object)))
         if len(shape) not in (2, 3):
             raise ArgumentError(f"shape: expected 2 or 3 axes, got {len(shape)}")
-        spacing = np.atleast_1d(np.asarray(self.spacing, float))
+        spacing = np.atleast_1d(np.asarray(self.spacing, object))
         spacing = np.repeat(spacing, len(shape)) if spacing.size == 1 else spacing
-        origin = np.atleast_1d(np.asarray(self.origin, float))
+        origin = np.atleast_1d(np.asarray(self.origin, object))
         for name, values in (("spacing", spacing), ("origin", origin)):
             if values.shape != (len(shape),):
-                raise ArgumentError(f"{name}: expected {len(shape)} values, got {values.shape}")
+                raise ArgumentError(f"{name}: expected {len(shape)} values, got shape {values.shape}")
         set_(self, "shape", shape)
         set_(self, "spacing", tuple(scalar("spacing", h, 1e-7, 0.05, "m") for h in spacing))
         set_(self, "origin", tuple(scalar("origin", o, -2.0, 2.0, "m") for o in origin))
@@ -68,8 +68,11 @@ class Grid:
         if steps.shape != (len(ends),):
             raise ArgumentError(f"spacing: expected 1 or {len(ends)} values, got {steps.size}")
         shape = []
-        for axis, (first, last), given in zip("xyz" if y else "xz", ends, steps, strict=True):
+        for axis, end, given in zip("xz" if y is None else "xyz", ends, steps, strict=True):
             step = scalar("spacing", given, 1e-7, 0.05, "m")
+            first, last = (
+                scalar(f"{axis}: {n}", v, -2.0, 2.0, "m") for n, v in zip(("first", "last"), end, strict=True)
+            )
             if not last >= first:
                 raise ArgumentError(f"{axis}: expected (first, last) in rising order, got ({first}, {last})")
             n = round((last - first) / step) + 1
@@ -87,7 +90,7 @@ class Grid:
         return int(np.prod(self.shape))
 
     @property
-    def axes(self) -> tuple[NDArray[Any], ...]:
+    def axes(self) -> tuple[NDArray[np.float64], ...]:
         """Coordinates along each axis [m]."""
         return tuple(
             np.asarray(o + h * np.arange(n)) for o, h, n in zip(self.origin, self.spacing, self.shape, strict=True)
@@ -117,14 +120,14 @@ class Grid:
 
     def contains(self, points: Any) -> NDArray[np.bool_]:
         """Which of ``points`` (n, 3) [m] lie inside (y is ignored in 2-D), with a rounding margin of 1e-6 cells."""
-        p = np.asarray(points, float)[:, [0, 2] if self.ndim == 2 else [0, 1, 2]]
+        p = array("points", points, (None, 3))[:, [0, 2] if self.ndim == 2 else [0, 1, 2]]
         low = np.array(self.origin)
         step = np.array(self.spacing)
         high = low + step * (np.array(self.shape) - 1)
         return np.asarray(((p >= low - 1e-6 * step) & (p <= high + 1e-6 * step)).all(axis=1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SectorGrid:
     """Evenly spaced ranges and angles of a sector image, 2-D in the plane y = 0.
 
@@ -151,16 +154,24 @@ class SectorGrid:
 
     def __post_init__(self) -> None:
         for name, low, high, unit in (("ranges", 0.0, 2.0, "m"), ("angles", -np.pi, np.pi, "rad")):
-            values = np.atleast_1d(np.asarray(getattr(self, name), float))
-            if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-                raise ArgumentError(f"{name}: expected a finite 1-D array, got shape {values.shape}")
+            values = array(name, np.atleast_1d(getattr(self, name)), (None,))
+            if not values.size:
+                raise ArgumentError(f"{name}: expected at least one value, got none")
             scalar(f"{name}: first", values[0], low, high, unit)
             scalar(f"{name}: last", values[-1], low, high, unit)
             if (np.diff(values) <= 0).any():
                 raise ArgumentError(f"{name}: expected rising values")
             object.__setattr__(self, name, freeze(values))
-        apex = tuple(scalar("apex", a, -2.0, 2.0, "m") for a in np.broadcast_to(np.asarray(self.apex, float), (3,)))
-        object.__setattr__(self, "apex", apex)
+        apex = array("apex", self.apex, (3,), low=-2.0, high=2.0, unit="m")
+        object.__setattr__(self, "apex", tuple(float(a) for a in apex))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SectorGrid):
+            return NotImplemented
+        same = np.array_equal(self.ranges, other.ranges) and np.array_equal(self.angles, other.angles)
+        return same and self.apex == other.apex
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -180,5 +191,5 @@ class SectorGrid:
     def points(self) -> NDArray[np.float64]:
         """Cartesian positions, (n_angles, n_ranges, 3) float64 [m]."""
         a, r = np.meshgrid(self.angles, self.ranges, indexing="ij")
-        offsets = np.stack([r * np.sin(a), np.zeros_like(r), r * np.cos(a)], axis=-1)
-        return np.asarray(offsets + np.asarray(self.apex), np.float64)
+        points = np.stack([r * np.sin(a), np.zeros_like(r), r * np.cos(a)], axis=-1)
+        return np.asarray(points + np.asarray(self.apex))

@@ -46,6 +46,8 @@ class Medium:
             if value is None:
                 continue
             values = np.asarray(value)
+            if values.dtype.kind not in "iuf":
+                raise ArgumentError(f"{name}: expected real numbers in {unit}, got {values.dtype}")
             if values.dtype != np.float32:
                 values = values.astype(np.float64)
             if values.ndim == 0:

@@ -226,8 +226,8 @@ class _Lattice:
         h = scalar("spacing", spacing, 1e-7, 0.05, "m")
         if h > coarsest * (1 + 1e-9):
             raise ArgumentError(
-                f"spacing: expected at most {coarsest:.4g} m ({2 * np.pi / WAVENUMBER_LIMIT:.2g} nodes per wavelength at "
-                f"{pulse.max_frequency:.4g} Hz and {slowest:g} m/s), got {h:.4g} m"
+                f"spacing: expected at most {coarsest:.4g} m ({2 * np.pi / WAVENUMBER_LIMIT:.2g} nodes per wavelength "
+                f"at {pulse.max_frequency:.4g} Hz and {slowest:g} m/s), got {h:.4g} m"
             )
         pad = _LAYER + _MARGIN
         # The first element sits on a node, so that a flat array lies on a row of nodes: there the pressure of its own

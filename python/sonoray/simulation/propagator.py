@@ -111,7 +111,8 @@ class Propagator:
             # One record per stage: Devito wants everything in an operator to last equally long.
             self._records = [self._points(f"record{i}", grid, receivers, n) for i, n in enumerate((n_firing, n_steps))]
             early, late = (points.interpolate(expr=px + pz) for points in self._records)
-            self._drives, inject = [], []
+            inject: list[Any] = []
+            self._drives: list[tuple[Any, Any] | None] = []
             for name, field, nodes, k in (("force_x", vx, forces[0], kick[0]), ("force_z", vz, forces[1], kick[1])):
                 if nodes.size:
                     points = self._points(name, grid, nodes, n_firing)

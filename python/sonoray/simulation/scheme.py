@@ -1,6 +1,7 @@
 """Numerics of the staggered scheme: derivative weights, points between nodes, and exact time."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -22,7 +23,7 @@ def derivative_weights() -> tuple[float, ...]:
     q = np.linspace(0.05, WAVENUMBER_LIMIT, 600)
     k = np.arange(1, HALF_WIDTH + 1)
     symbol = 2 * np.sin(np.outer(q, k - 0.5)) / q[:, None]
-    weight = np.ones(q.size)
+    weight: NDArray[Any] = np.ones(q.size)
     a = np.zeros(HALF_WIDTH)
     for _ in range(300):
         root = np.sqrt(weight)
@@ -141,9 +142,9 @@ def exact_time(
     (n, n_steps) float32
     """
     period = 1.25 * n_steps * step
-    w = 2 * np.pi * np.arange(1, int(max_frequency * period) + 1) / period
+    w: NDArray[Any] = 2 * np.pi * np.arange(1, int(max_frequency * period) + 1) / period
     t = step * np.arange(n_steps)
     fade = np.sin(0.5 * np.pi * np.clip((t[-1] - t) / (max(taper, 1) * step), 0, 1)) ** 2
     forward = np.exp(-1j * np.outer(scheme_frequency(w, step), t)) * (fade * step)
-    back = 2 / period * np.exp(1j * np.outer(times, w))
+    back = 2 / period * np.exp(1j * times[:, None] * w)
     return np.real(back @ forward).astype(np.float32)

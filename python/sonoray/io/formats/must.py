@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import scalar
 from ...acquisition.channel_data import ChannelData
 from ...acquisition.probes import Probe
 from ...acquisition.transmits import Transmit
@@ -14,12 +15,7 @@ from ..registry import Format, Opened
 from ._facts import as_samples, given, given_angles
 
 _SIGNALS = ("rf", "iq", "sig")
-_GROUPS = (
-    "xdcr",
-    "medium",
-    "tx",
-    "rx",
-)  # since 2026 the parameters are nested one level deeper
+_GROUPS = ("xdcr", "medium", "tx", "rx")  # since 2026 the parameters are nested one level deeper
 
 
 def sniff(file: Opened) -> bool:
@@ -65,10 +61,11 @@ def read(
 ) -> ChannelData:
     """Read channel data of the MUST toolbox.
 
-    Conventions (MUST's `das` and `dasmtx`, checked against PyMUST 0.1.9): sample n of every element is at
+    Conventions (MUST's `das` and `dasmtx`): sample n of every element is at
     ``t0 + n / fs``; a delay of zero in ``TXdelay`` fires at t = 0. Delays that are linear along a straight array
     become a plane wave through the origin, whose time zero is shifted accordingly; others stay free delays, with NaN
-    for elements that do not fire. I/Q means a(t) exp(-2 pi i fc t). The third axis of the signal is slow time when
+    for elements that do not fire. I/Q means a(t) exp(-2 pi i fc t); where time zero is shifted, so is its phase. The
+    third axis of the signal is slow time when
     ``TXdelay`` has one row, and the transmits when it has as many rows as that axis. A convex array has its chord at
     z = 0 and ``pitch`` along the chord between neighbours. RF may be sampled below the Nyquist rate (fs = 4/3 fc):
     it is left as it is, with ``center_frequency`` set.
@@ -76,7 +73,8 @@ def read(
     Parameters
     ----------
     sound_speed, center_frequency, start_time : float, optional
-        Instead of ``param.c`` (default 1540 m/s), ``param.fc`` and ``param.t0`` (default 0 s).
+        Instead of ``param.c`` (default 1540 m/s), ``param.fc`` (also what I/Q was mixed with) and ``param.t0``
+        (default 0 s).
     angles : (n_tx,) float [rad], optional
         Plane-wave angles instead of ``param.TXdelay``; time zero is then when the front passes the origin.
 
@@ -106,7 +104,10 @@ def read(
             events = [(Transmit.plane(a), 0.0) for a in plane_angles]
         else:
             events = [_transmit(row, probe, c) for row in _delays(param, n_elements)]
+        shifts = np.array([shift for _, shift in events])
         arranged = _arrange(file, samples, len(events))
+        if arranged.dtype.kind == "c" and shifts.any():
+            arranged = arranged * np.exp(2j * np.pi * fc * shifts).astype(np.complex64)[:, None, None]
         prf = param.number("prf", 0.0)
         return ChannelData(
             arranged,
@@ -115,7 +116,7 @@ def read(
             param.number("fs"),
             demodulation_frequency=fc if arranged.dtype.kind == "c" else 0.0,
             center_frequency=fc,
-            start_time=np.array([t0 - shift for _, shift in events]),
+            start_time=t0 - shifts,
             sound_speed=c,
             frame_rate=prf / len(events),
         )
@@ -147,6 +148,7 @@ def _probe(param: _Param, n: int, fc: float) -> Probe:
         raise FormatError(f"{param.file.path}: param.pitch: expected the pitch in m, got nothing")
     if np.isinf(radius):
         return Probe.linear(n, pitch, **options)
+    scalar("param.radius", radius, 1e-3, 1.0, "m")
     half = np.arcsin(min(pitch / 2 / radius, 1.0)) * (n - 1)  # the pitch is a chord between neighbours
     angle = np.linspace(-half, half, n)
     normals = np.stack([np.sin(angle), np.zeros(n), np.cos(angle)], axis=1)
@@ -180,11 +182,12 @@ def _transmit(delays: NDArray[np.float64], probe: Probe, c: float) -> tuple[Tran
         return Transmit.single(element), float(delays[element])
     x = probe.positions[:, 0]
     if fires.all() and probe.kind == "linear" and len(x) > 1:
-        slope, shift = np.polyfit(x, delays, 1)
+        slope = float(((x - x.mean()) * delays).sum() / ((x - x.mean()) ** 2).sum())
+        shift = float(delays.mean() - slope * x.mean())
         residual = np.abs(delays - slope * x - shift).max()
         # A nanosecond is 1/200 of a period at 5 MHz: below what delays are quantised to.
         if residual < 1e-9 and abs(slope * c) < 1:
-            return Transmit.plane(float(np.arcsin(slope * c))), float(shift)
+            return Transmit.plane(float(np.arcsin(slope * c))), shift
     weights = None if fires.all() else fires.astype(float)
     return Transmit.free(np.where(fires, delays, 0.0), apodization=weights), 0.0
 

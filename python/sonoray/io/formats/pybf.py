@@ -103,7 +103,7 @@ def _samples(file: Container, n_tx: int) -> NDArray[Any]:
 
 
 def _probe(file: Container, fc: float) -> Probe:
-    n_x = int(file.number("trans_params/x_num_of_elements"))
+    n_x = file.count("trans_params/x_num_of_elements")
     if file.number("trans_params/y_num_of_elements", 1.0) != 1:
         raise FormatError(f"{file.path}: trans_params: expected one row of elements, got a matrix array")
     bandwidth = file.number("trans_params/bandwidth", 0.0)

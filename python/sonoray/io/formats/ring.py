@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import count, option
+from ..._checks import array, count, option
 from ...acquisition.channel_data import ChannelData
 from ...acquisition.probes import Probe
 from ...acquisition.transmits import Transmit
@@ -95,10 +95,9 @@ def _probe(file: Container, fc: float) -> Probe:
     xy = np.asarray(file.array("transducerPositionsXY"))
     if file.matlab is False:
         xy = xy.T
-    if xy.ndim != 2 or xy.shape[0] != 2 or xy.shape[1] < 1 or xy.dtype.kind not in "iuf":
-        raise FormatError(f"{file.path}: transducerPositionsXY: expected (2, n_elements), got {xy.shape} {xy.dtype}")
-    if not np.isfinite(xy).all():
-        raise FormatError(f"{file.path}: transducerPositionsXY: expected finite positions, got NaN or infinite ones")
+    if xy.dtype.kind not in "iuf":
+        raise FormatError(f"{file.path}: transducerPositionsXY: expected real numbers, got {xy.dtype}")
+    xy = array("transducerPositionsXY", xy, (2, None), low=-2.0, high=2.0, unit="m")
     positions = np.stack([xy[0], np.zeros(xy.shape[1]), xy[1]], axis=1)
     inward = _centre(positions[:, [0, 2]]) - positions[:, [0, 2]]
     normals = np.stack([inward[:, 0], np.zeros(len(inward)), inward[:, 1]], axis=1)
@@ -141,10 +140,7 @@ def _chosen(transmits: Any, n: int) -> NDArray[np.intp]:
     if transmits is None or isinstance(transmits, slice):
         chosen = np.arange(n)[transmits or slice(None)]
     else:
-        chosen = np.array(
-            [count("transmits", int(i), 0, n - 1) for i in np.atleast_1d(transmits)],
-            np.intp,
-        )
+        chosen = np.array([count("transmits", i, 0, n - 1) for i in np.atleast_1d(transmits).tolist()], np.intp)
     if not len(chosen):
         raise ArgumentError(f"transmits: expected at least one of the {n} valid transmits, got none")
     return chosen

@@ -1,0 +1,194 @@
+"""Small files of every format, made here, with the objects they should give."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import scipy.io
+
+import sonoray
+
+N_ELEMENTS, N_SAMPLES = 6, 20
+PITCH, FC, FS = 0.3e-3, 5e6, 20e6
+ANGLES = np.array([-0.2, 0.0, 0.1])
+
+
+def signal(*shape: int, kind: str = "i2", seed: int = 0) -> np.ndarray:
+    """Samples that tell every index apart."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(-900, 900, shape).astype(kind)
+    return values + 1j * rng.integers(-900, 900, shape) if np.dtype(kind).kind == "c" else values
+
+
+def must_param(**changes: Any) -> dict[str, Any]:
+    param = {
+        "fs": FS,
+        "fc": FC,
+        "pitch": PITCH,
+        "width": 0.25e-3,
+        "c": 1500.0,
+        "t0": 2e-6,
+        "PRF": 1000.0,
+        "bandwidth": 60.0,
+        "TXdelay": np.zeros((1, N_ELEMENTS)),
+        "Nelements": float(N_ELEMENTS),
+    }
+    return {**param, **changes}
+
+
+def write_must(path: Path, *, compress: bool = True, name: str = "RF", rf: Any = None, **changes: Any) -> None:
+    rf = signal(N_SAMPLES, N_ELEMENTS, 4) if rf is None else rf
+    scipy.io.savemat(path, {name: rf, "param": must_param(**changes)}, do_compression=compress)
+
+
+def write_mat73(path: Path, variables: dict[str, Any], *, gzip: bool = True) -> None:
+    """MATLAB 7.3: HDF5 behind a 512-byte header, arrays reversed, structures as groups."""
+
+    def put(group: h5py.Group, name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            inner = group.create_group(name)
+            inner.attrs["MATLAB_class"] = np.bytes_(b"struct")
+            for key, member in value.items():
+                put(inner, key, member)
+            return
+        values = np.atleast_2d(np.asarray(value))
+        stored = np.ascontiguousarray(values.T)
+        if stored.dtype.kind == "c":
+            pair = np.dtype([("real", stored.real.dtype), ("imag", stored.real.dtype)])
+            stored = stored.view(pair)
+        options = {"compression": "gzip", "shuffle": True, "chunks": True} if gzip and values.size > 50 else {}
+        group.create_dataset(name, data=stored, **options).attrs["MATLAB_class"] = np.bytes_(b"double")
+
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, value in variables.items():
+            put(file, name, value)
+    head = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, HDF5 schema 1.00 .".ljust(116) + b"\0" * 8 + b"\x00\x02IM"
+    with open(path, "r+b") as file:
+        file.write(head.ljust(512, b"\0"))
+
+
+def write_picmus(path: Path, *, iq: bool = False, **changes: Any) -> None:
+    values = {
+        "data/real": signal(3, N_ELEMENTS, N_SAMPLES, kind="f4"),
+        "data/imag": signal(3, N_ELEMENTS, N_SAMPLES, kind="f4", seed=1) * (1 if iq else 0),
+        "angles": ANGLES.astype("f4"),
+        "probe_geometry": sonoray.Probe.linear(N_ELEMENTS, PITCH).positions.T.astype("f4"),
+        "sampling_frequency": np.array([FS], "f4"),
+        "initial_time": np.array([1e-6], "f4"),
+        "modulation_frequency": np.array([FC if iq else 0], "f4"),
+        "sound_speed": np.array([1540], "f4"),
+        "PRF": np.array([300], "f4"),
+        **changes,
+    }
+    with h5py.File(path, "w") as file:
+        for name, value in values.items():
+            if value is not None:
+                file[f"US/US_DATASET0000/{name}"] = value
+
+
+def write_pybf(path: Path, *, measured: bool = False, angles: Any = ANGLES, **changes: Any) -> None:
+    values: dict[str, Any] = {
+        "data/f_sampling": FS,
+        "data/fps": 25.0,
+        "data/tx_mode/PW_3_12": np.asarray(angles)[None],
+        "trans_params/bandwidth": 0.7,
+        "trans_params/f_central": [[FC]],
+        "trans_params/x_num_of_elements": float(N_ELEMENTS),
+        "trans_params/y_num_of_elements": 1.0,
+        "trans_params/x_pitch": PITCH,
+        "trans_params/x_width": 0.25e-3,
+        "trans_params/y_width": 5e-3,
+    }
+    if measured:
+        values |= {"hardware_params/start_time": 5e-6, "hardware_params/correction_time": 1e-6}
+    else:
+        values |= {
+            "data/correction_time_shift": [[3e-6]],
+            "sim_params/scatters_data": np.arange(12.0).reshape(3, 4) / 1e3,
+        }
+    for frame in (1, 2):
+        for shot in range(1, len(angles) + 1):
+            values[f"data/rf_data/frame_{frame}/shot_{shot}"] = signal(N_ELEMENTS, N_SAMPLES, seed=10 * frame + shot)
+    with h5py.File(path, "w") as file:
+        for name, value in {**values, **changes}.items():
+            if value is not None:
+                file[name] = value
+
+
+def full_matrix_values(*, half: bool = True, **changes: Any) -> dict[str, Any]:
+    """Trace (i, j) holds 100 i + j + time, made symmetric, so that every place in the result is known."""
+    pairs = [(i, j) for i in range(N_ELEMENTS) for j in range(N_ELEMENTS) if i <= j or not half]
+    tx, rx = np.array(pairs).T
+    value = 100.0 * np.minimum(tx, rx) + np.maximum(tx, rx)
+    x = (np.arange(N_ELEMENTS) - 2.5) * PITCH
+    array = {"el_xc": x, "el_yc": 0 * x, "el_zc": 0 * x, "el_x1": x + 1e-4, "el_y2": 0 * x + 5e-3, "centre_freq": FC}
+    data = {
+        "time_data": value + np.arange(N_SAMPLES)[:, None] / 64,
+        "tx": tx + 1.0,
+        "rx": rx + 1.0,
+        "time": (5e-6 + np.arange(N_SAMPLES) / FS)[:, None],
+        "ph_velocity": 6300.0,
+        "array": array,
+    }
+    return {"exp_data": {**data, **changes}}
+
+
+def ring_values(n: int = 8, *, stored: int | None = None, **changes: Any) -> dict[str, Any]:
+    """MATLAB's order: time, receiver, transmitter."""
+    angle = 2 * np.pi * np.arange(n) / n
+    axis = np.linspace(-2e-3, 2e-3, 5)
+    speed = 1480.0 + np.arange(5 * 7).reshape(7, 5)  # (iy, ix)
+    values = {
+        "time": np.arange(N_SAMPLES) / FS,
+        "transducerPositionsXY": 0.1 * np.stack([np.cos(angle), np.sin(angle)]) + np.array([[1e-3], [2e-3]]),
+        "full_dataset": signal(N_SAMPLES, n, stored or n),
+        "data_scale": 0.5,
+        "c_water": 1485.0,
+        "water_dataset": signal(N_SAMPLES, n, 2, seed=3),
+        "water_scale": 2.0,
+        "water_tx_index": np.array([2.0, 5.0]),
+        "xi_orig": axis,
+        "yi_orig": np.linspace(-3e-3, 3e-3, 7),
+        "C": speed.astype("f4"),
+    }
+    return {k: v for k, v in {**values, **changes}.items() if v is not None}
+
+
+def channel_data(**changes: Any) -> sonoray.ChannelData:
+    """One of everything that a transmit can be."""
+    probe = sonoray.Probe.curvilinear(N_ELEMENTS, PITCH, 0.06, width=2e-4, height=5e-3, bandwidth=3e6, name="Übung 1")
+    weights = np.linspace(-1, 1, N_ELEMENTS)
+    transmits = (
+        sonoray.Transmit.plane(0.1, apodization=weights, origin=[0, 0, 1e-3]),
+        sonoray.Transmit.diverging([1e-3, 0, -5e-3]),
+        sonoray.Transmit.focused([0, 0, 0.03]),
+        sonoray.Transmit.single(2),
+        sonoray.Transmit.free(np.linspace(0, 1e-6, N_ELEMENTS)),
+    )
+    samples = changes.pop("samples", signal(2, 5, N_ELEMENTS, N_SAMPLES))
+    options = {"start_time": np.arange(5) * 1e-7, "center_frequency": FC, "sound_speed": 1501.5, "frame_rate": 7.0}
+    return sonoray.ChannelData(samples, probe, transmits, FS, **{**options, **changes})
+
+
+GRID = sonoray.Grid((5, 4), (1e-3, 2e-3), (-2e-3, 1e-3))
+
+
+def write_native_medium(path: Path) -> None:
+    sonoray.write(path, sonoray.Medium(GRID, np.linspace(1400, 1600, 20).reshape(5, 4), density=1000.0))
+
+
+MAKERS: dict[str, Callable[[Path], None]] = {
+    "must-v5": write_must,
+    "must-v5-plain": lambda path: write_must(path, compress=False),
+    "must-v7.3": lambda path: write_mat73(path, {"RF": signal(N_SAMPLES, N_ELEMENTS, 4), "param": must_param()}),
+    "picmus": lambda path: write_picmus(path, iq=True),
+    "pybf": write_pybf,
+    "full-matrix": lambda path: scipy.io.savemat(path, full_matrix_values(), do_compression=True),
+    "ring-v5": lambda path: scipy.io.savemat(path, ring_values()),
+    "ring-v7.3": lambda path: write_mat73(path, ring_values()),
+    "sonoray-channel-data": lambda path: sonoray.write(path, channel_data()),
+    "sonoray-medium": write_native_medium,
+    "sonoray-image": lambda path: sonoray.write(path, (np.ones((2, 5, 4), "f4"), GRID)),
+}

@@ -1,0 +1,128 @@
+"""Figures: true proportions, no global state, refusals."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sonoray import ArgumentError, Grid, Medium, MissingExtraError, Probe, SectorGrid
+
+matplotlib = pytest.importorskip("matplotlib")
+from matplotlib.image import imread  # noqa: E402
+
+from sonoray import plotting  # noqa: E402
+
+GRID = Grid((40, 60), (3e-4, 1e-4), (-6e-3, 5e-3))
+SECTOR = SectorGrid(np.linspace(0.06, 0.12, 121), np.linspace(-0.4, 0.4, 41), (0, 0, -0.06))
+
+
+def ramp(grid):
+    return np.broadcast_to(np.linspace(0, -59, grid.shape[1]), grid.shape).astype("f4")
+
+
+def test_png_has_square_pixels_and_depth_downwards(tmp_path):
+    path = tmp_path / "image.png"
+    plotting.save_png(path, ramp(GRID), GRID)
+    picture = imread(path)[..., 0]
+    assert picture.shape == (60, 120)  # 6 mm deep, 12 mm wide, pixels of 0.1 mm
+    assert picture[0, 0] == 1 and (np.diff(picture[:, 7]) <= 0).all()
+
+
+def test_png_keeps_left_and_right(tmp_path):
+    image = np.zeros(GRID.shape, np.uint8)
+    image[:5] = 255
+    plotting.save_png(tmp_path / "a.png", image, GRID, pixel=3e-4)
+    picture = imread(tmp_path / "a.png")[..., 0]
+    assert picture.shape == (20, 40) and picture[:, :5].min() == 1 and picture[:, 5:].max() == 0
+
+
+def test_png_of_a_sector_is_black_outside(tmp_path):
+    plotting.save_png(tmp_path / "s.png", np.zeros(SECTOR.shape, "f4"), SECTOR, pixel=5e-4)
+    picture = imread(tmp_path / "s.png")[..., 0]
+    assert picture[0, 0] == 0 and picture[-1, 0] == 0 and picture[-2, picture.shape[1] // 2] == 1
+    # width of the outer arc and depth from the inner corners to its lowest point
+    assert picture.shape[1] == pytest.approx(2 * 0.12 * np.sin(0.4) / 5e-4, abs=3)
+    assert picture.shape[0] == pytest.approx((0.12 - 0.06 * np.cos(0.4)) / 5e-4, abs=3)
+
+
+def test_finely_sampled_lines_give_a_picture_of_screen_size(tmp_path):
+    fine = SectorGrid(np.linspace(0.06, 0.12, 4001), np.linspace(-0.4, 0.4, 41), (0, 0, -0.06))
+    plotting.save_png(tmp_path / "f.png", np.zeros(fine.shape, "f4"), fine)
+    assert max(imread(tmp_path / "f.png").shape) <= 2001
+
+
+def test_bmode_axes_are_in_millimetres_with_depth_down():
+    ax = plotting.show_bmode(ramp(GRID), GRID, title="ramp")
+    np.testing.assert_allclose(ax.get_xlim(), (-6.15, 5.85))
+    np.testing.assert_allclose(ax.get_ylim(), (10.95, 4.95))
+    assert ax.get_aspect() == 1 and ax.get_title() == "ramp" and ax.get_xlabel() == "x [mm]"
+
+
+def test_every_figure_can_be_written(tmp_path):
+    rng = np.random.default_rng(0)
+    velocity = rng.standard_normal(GRID.shape)
+    medium = Medium(GRID, 1500 + 50 * rng.random(GRID.shape), density=1000.0)
+    axes = [
+        plotting.show_bmode(ramp(SECTOR), SECTOR),
+        plotting.show_bmode(np.zeros(GRID.shape, np.uint8), GRID),
+        plotting.show_velocity(velocity, GRID, bmode=ramp(GRID), visible=velocity > 0, title="flow"),
+        plotting.show_velocity(np.zeros(SECTOR.shape), SECTOR),
+        plotting.show_medium(medium, limits=(1500, 1550)),
+        plotting.show_medium(medium, "density"),
+        plotting.show_probe(Probe.curvilinear(32, 5e-4, 0.06)),
+        plotting.show_probe(Probe.matrix(32, 32, 3e-4), title="matrix"),
+    ]
+    for i, ax in enumerate(axes):
+        plotting.save_figure(tmp_path / f"{i}.png", ax, dpi=50)
+        assert imread(tmp_path / f"{i}.png").std() > 0.01
+
+
+def test_velocity_scale_is_symmetric_and_ignores_hidden_points():
+    velocity = np.zeros(GRID.shape)
+    velocity[3, 4], velocity[5, 6] = 0.3, -9.0
+    ax = plotting.show_velocity(velocity, GRID, visible=velocity > -1)
+    assert ax.images[-1].get_clim() == pytest.approx((-0.3, 0.3))
+
+
+def test_probe_over_an_image_keeps_both_in_view():
+    ax = plotting.show_probe(Probe.linear(64, 3e-4), ax=plotting.show_bmode(ramp(GRID), GRID))
+    assert ax.get_xlim()[0] < -9.4 and ax.get_ylim()[0] >= 10.95 and ax.get_ylim()[1] < 0
+
+
+def test_pyplot_is_never_loaded_and_matplotlib_only_when_drawing():
+    code = (
+        "import sys, numpy as np, sonoray; from sonoray import plotting\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "plotting.show_probe(sonoray.Probe.linear(8, 3e-4))\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_missing_matplotlib_names_the_extra(monkeypatch, tmp_path):
+    for name in ("matplotlib.figure", "matplotlib.image", "matplotlib.backends.backend_agg"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match=r"sonoray\[plot\]"):
+        plotting.show_bmode(ramp(GRID), GRID)
+    with pytest.raises(MissingExtraError, match=r"sonoray\[plot\]"):
+        plotting.save_png(tmp_path / "x.png", ramp(GRID), GRID)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda p: plotting.show_bmode(ramp(GRID).T, GRID), "image.*shape"),
+        (lambda p: plotting.show_bmode(ramp(GRID) + 90, GRID), "log_compress"),
+        (lambda p: plotting.show_bmode(ramp(GRID) * 1j, GRID), "image.*real"),
+        (lambda p: plotting.show_bmode(np.zeros((2, 2, 2)), Grid((2, 2, 2), 1e-3, (0, 0, 0))), "grid.*2-D"),
+        (lambda p: plotting.show_velocity(ramp(GRID), GRID, visible=ramp(GRID)), "visible.*bool"),
+        (lambda p: plotting.show_medium(Medium(GRID, 1500.0), "density"), "no density"),
+        (lambda p: plotting.show_medium(Medium(GRID, 1500.0), "speed"), "field"),
+        (lambda p: plotting.save_png(p, ramp(GRID) + 90, GRID), "log_compress"),
+        (lambda p: plotting.save_png(p, ramp(GRID), GRID, pixel=1e-7), "pixel"),
+    ],
+)
+def test_refusals_name_the_argument(call, named, tmp_path):
+    with pytest.raises(ArgumentError, match=named):
+        call(tmp_path / "x.png")
