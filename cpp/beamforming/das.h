@@ -31,7 +31,7 @@ struct DasProblem {
   float wavelengths;                 ///< element width in wavelengths; negative: no directivity
   bool cubic;                        ///< Keys' cubic instead of linear interpolation
   Compounding compounding;
-  int lanes;                         ///< points per vector on the host: 8, 16, or 0 for the processor's choice
+  int lanes;  ///< points per vector on the host: 8, 16, or 0 for the processor's choice
 };
 
 /// image (n_frames, n_points) or, without compounding, (n_frames, n_tx, n_points); complex64 for I/Q unless

@@ -19,13 +19,16 @@ inline void check_das(const DasProblem& p) {
   require(n > 0 && p.points.shape[1] == 3, "points: expected shape (n_points, 3), got " + das_shape(p.points.shape, 2));
   require(p.n_rows > 0 && p.n_columns > 0 && p.n_rows * p.n_columns == n,
           "n_rows, n_columns: expected a table of " + std::to_string(n) + " points");
-  require(n_rx > 0 && p.elements.shape[1] == 3, "elements: expected shape (n_rx, 3), got " + das_shape(p.elements.shape, 2));
+  require(n_rx > 0 && p.elements.shape[1] == 3,
+          "elements: expected shape (n_rx, 3), got " + das_shape(p.elements.shape, 2));
   require(p.normals.shape[0] == n_rx && p.normals.shape[1] == 3,
           "normals: expected the shape of elements, got " + das_shape(p.normals.shape, 2));
-  require(n_tx > 0 && p.tx_time.shape[1] == n, "tx_time: expected shape (n_tx, n_points), got " + das_shape(p.tx_time.shape, 2));
+  require(n_tx > 0 && p.tx_time.shape[1] == n,
+          "tx_time: expected shape (n_tx, n_points), got " + das_shape(p.tx_time.shape, 2));
   require(!p.tx_weight || (p.tx_weight.shape[0] == n_tx && p.tx_weight.shape[1] == n),
           "tx_weight: expected the shape of tx_time, got " + das_shape(p.tx_weight.shape, 2));
-  require(p.start.shape[0] == n_tx && p.start.shape[1] == 2, "start: expected shape (n_tx, 2), got " + das_shape(p.start.shape, 2));
+  require(p.start.shape[0] == n_tx && p.start.shape[1] == 2,
+          "start: expected shape (n_tx, 2), got " + das_shape(p.start.shape, 2));
   if (p.rx_slowness) {
     const std::int64_t* s = p.rx_slowness.shape;
     require(s[0] == n_rx && s[1] > 0 && s[2] > 0 && s[3] > 0 && s[1] < 65536 && s[2] < 65536 && s[3] < 65536 &&
@@ -47,13 +50,18 @@ inline void check_das_samples(std::int64_t n_samples) {
 inline DasRecord das_record(const DasProblem& p, const Strided& s) {
   const bool iq = p.demodulation_frequency > 0.0f, pair = s.n_axes == 5;
   DasRecord r{};
-  if (s.kind == 'c' && s.item_size == 8) r.type = DasSample::complex64;
-  else if (s.kind == 'f' && s.item_size == 4) r.type = DasSample::float32;
-  else if (s.kind == 'i' && s.item_size == 2) r.type = pair ? DasSample::int16_pair : DasSample::int16;
-  else throw ArgumentError("samples: expected int16, float32 or complex64");
+  if (s.kind == 'c' && s.item_size == 8)
+    r.type = DasSample::complex64;
+  else if (s.kind == 'f' && s.item_size == 4)
+    r.type = DasSample::float32;
+  else if (s.kind == 'i' && s.item_size == 2)
+    r.type = pair ? DasSample::int16_pair : DasSample::int16;
+  else
+    throw ArgumentError("samples: expected int16, float32 or complex64");
   require(s.n_axes == 4 || (pair && r.type == DasSample::int16_pair && s.shape[4] == 2 && s.stride[4] == 2),
           "samples: expected shape (n_frames, n_tx, n_rx, n_samples), or int16 pairs on a last, contiguous axis of 2, "
-          "got " + das_shape(s.shape, s.n_axes));
+          "got " +
+              das_shape(s.shape, s.n_axes));
   require(iq == (r.type == DasSample::complex64 || r.type == DasSample::int16_pair),
           iq ? "samples: expected complex64 or pairs of int16 for a beamformer of I/Q data"
              : "samples: expected int16 or float32 for a beamformer of RF data");

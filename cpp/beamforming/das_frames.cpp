@@ -194,14 +194,23 @@ void das_frame_tile(const DasProblem& p, const DasTiles& tiles, const DasRecord&
       receive(p, e, c);
       const char* trace = r.data + t * r.tx + e * r.rx;
       switch (r.type) {
-        case DasSample::int16: add_any<std::int16_t, false>(p, r, trace, c, scratch); break;
-        case DasSample::float32: add_any<float, false>(p, r, trace, c, scratch); break;
-        case DasSample::int16_pair: add_any<std::int16_t, true>(p, r, trace, c, scratch); break;
-        case DasSample::complex64: add_any<float, true>(p, r, trace, c, scratch); break;
+        case DasSample::int16:
+          add_any<std::int16_t, false>(p, r, trace, c, scratch);
+          break;
+        case DasSample::float32:
+          add_any<float, false>(p, r, trace, c, scratch);
+          break;
+        case DasSample::int16_pair:
+          add_any<std::int16_t, true>(p, r, trace, c, scratch);
+          break;
+        case DasSample::complex64:
+          add_any<float, true>(p, r, trace, c, scratch);
+          break;
       }
     }
     if (coherent) continue;
-    write(p, r, c, p.compounding == Compounding::none ? t : 0, p.compounding == Compounding::none ? n_tx : 1, iq, scratch, image);
+    write(p, r, c, p.compounding == Compounding::none ? t : 0, p.compounding == Compounding::none ? n_tx : 1, iq,
+          scratch, image);
     std::memset(scratch, 0, size * sizeof(float));
   }
   if (coherent) write(p, r, c, 0, 1, iq, scratch, image);

@@ -17,7 +17,9 @@ using simd::to_int;
 template <class F>
 SONORAY_HD SONORAY_INLINE void sincos_turns(F x, F& sine, F& cosine) {
   const F h = x * 3.14159265358979f, q = h * h;
-  const F s = h + h * q * (-1.6666667e-1f + q * (8.3333310e-3f + q * (-1.9840874e-4f + q * (2.7525562e-6f - q * 2.3889859e-8f))));
+  const F s =
+      h +
+      h * q * (-1.6666667e-1f + q * (8.3333310e-3f + q * (-1.9840874e-4f + q * (2.7525562e-6f - q * 2.3889859e-8f))));
   const F c = 1.0f + q * (-0.5f + q * (4.1666638e-2f + q * (-1.3888378e-3f + q * (2.4760495e-5f - q * 2.6051615e-7f))));
   sine = 2.0f * s * c;
   cosine = 1.0f - 2.0f * s * s;
@@ -62,9 +64,12 @@ SONORAY_HD SONORAY_INLINE Cell<F> find_cell(const DasProblem& p, F x, F y, F z) 
   return cell;
 }
 
+/// Along z, between a node and the next one.
 template <class F>
-SONORAY_HD SONORAY_INLINE F between(const float* low, const float* high, int_of<F> node, F fraction) {
-  const F a = gather<F>(low, node), b = gather<F>(high, node);
+SONORAY_HD SONORAY_INLINE F along_z(const float* table, bool several, int_of<F> node, F fraction) {
+  if (!several) return gather<F>(table, node);
+  F a, b;
+  simd::gather_pair<F>(table, node, a, b);
   return a + fraction * (b - a);
 }
 
@@ -73,13 +78,14 @@ template <class F>
 SONORAY_HD SONORAY_INLINE F table_slowness(const DasProblem& p, std::int64_t e, const Cell<F>& c) {
   const std::int64_t* n = p.rx_slowness.shape;
   const float* table = p.rx_slowness.data + e * n[1] * n[2] * n[3];
-  const std::int64_t x1 = n[1] > 1 ? n[2] * n[3] : 0, y1 = n[2] > 1 ? n[3] : 0, z1 = n[3] > 1 ? 1 : 0;
-  const F a = between(table, table + z1, c.node, c.z);
-  const F plane = a + c.x * (between(table + x1, table + x1 + z1, c.node, c.z) - a);
+  const std::int64_t x1 = n[1] > 1 ? n[2] * n[3] : 0, y1 = n[2] > 1 ? n[3] : 0;
+  const bool several = n[3] > 1;
+  const F a = along_z(table, several, c.node, c.z);
+  const F plane = a + c.x * (along_z(table + x1, several, c.node, c.z) - a);
   if (!y1) return plane;
   table += y1;
-  const F b = between(table, table + z1, c.node, c.z);
-  return plane + c.y * (b + c.x * (between(table + x1, table + x1 + z1, c.node, c.z) - b) - plane);
+  const F b = along_z(table, several, c.node, c.z);
+  return plane + c.y * (b + c.x * (along_z(table + x1, several, c.node, c.z) - b) - plane);
 }
 
 /// Window over the receive aperture; u = lateral offset / half aperture, |u| <= 1. One form holds them all:

@@ -20,10 +20,14 @@ struct DasTiles {
 inline constexpr int das_margin = 64;
 
 /// Most floats that one staged trace takes.
-SONORAY_INLINE constexpr std::int64_t das_stage_stride(std::int64_t n_samples) { return n_samples + 2 * das_margin + 16; }
+SONORAY_INLINE constexpr std::int64_t das_stage_stride(std::int64_t n_samples) {
+  return n_samples + 2 * das_margin + 16;
+}
 
 /// Distance between entries of the arrays over elements and groups: eight groups are written at once.
-SONORAY_INLINE constexpr std::int64_t das_group_stride(const DasTiles& tiles) { return (tiles.blocks * tiles.columns + 7) / 8 * 8; }
+SONORAY_INLINE constexpr std::int64_t das_group_stride(const DasTiles& tiles) {
+  return (tiles.blocks * tiles.columns + 7) / 8 * 8;
+}
 
 /// A chunk of points for the adjoint and for the frame schedule.
 inline constexpr int das_chunk = 256;
@@ -38,15 +42,14 @@ struct DasRecord {
   std::int64_t frame, tx, rx, sample;  ///< strides in bytes
 };
 
-#define SONORAY_DAS_LEVEL(level)                                                                             \
-  namespace level {                                                                                          \
-  void das_tile(const DasProblem&, const DasTiles&, const DasRecord&, std::int64_t tile,                     \
-                std::int64_t first_frame, float* image, float* scratch);                                     \
-  void das_frame_tile(const DasProblem&, const DasTiles&, const DasRecord&, std::int64_t tile, float* image, \
-                      float* scratch);                                                                       \
-  void das_adjoint_element(const DasProblem&, std::int64_t e, const std::int64_t* points,                    \
-                           std::int64_t n_points, const float* image, std::int64_t n_frames,                 \
-                           std::int64_t n_samples, float* samples);                                          \
+#define SONORAY_DAS_LEVEL(level)                                                                                   \
+  namespace level {                                                                                                \
+  void das_tile(const DasProblem&, const DasTiles&, const DasRecord&, std::int64_t tile, std::int64_t first_frame, \
+                float* image, float* scratch);                                                                     \
+  void das_frame_tile(const DasProblem&, const DasTiles&, const DasRecord&, std::int64_t tile, float* image,       \
+                      float* scratch);                                                                             \
+  void das_adjoint_element(const DasProblem&, std::int64_t e, const std::int64_t* points, std::int64_t n_points,   \
+                           const float* image, std::int64_t n_frames, std::int64_t n_samples, float* samples);     \
   }
 SONORAY_DAS_LEVEL(baseline)
 SONORAY_DAS_LEVEL(v3)

@@ -1,8 +1,8 @@
 #pragma once
 // Copies part of a trace into float arrays, with zeros outside the record.
 #include <cstdint>
-#include <initializer_list>
 #include <cstring>
+#include <initializer_list>
 
 #include "beamforming/das_levels.h"
 #include "core/exec.h"
@@ -54,8 +54,8 @@ inline void stage_trace(const DasRecord& r, const char* trace, std::int64_t from
   }
   const bool pairs = r.type == DasSample::int16_pair || r.type == DasSample::complex64;
   const std::int64_t a = from > 0 ? from : 0, b = until < r.n_samples ? until : r.n_samples;
-  const std::int64_t first = a < until ? a - from : until - from;       // zeros before the record
-  const std::int64_t last = b > a ? b - from : first;                   // zeros from here on
+  const std::int64_t first = a < until ? a - from : until - from;  // zeros before the record
+  const std::int64_t last = b > a ? b - from : first;              // zeros from here on
   for (float* to : {real, imaginary}) {
     if (to == imaginary && !pairs) break;
     std::memset(to, 0, first * sizeof(float));
@@ -64,10 +64,18 @@ inline void stage_trace(const DasRecord& r, const char* trace, std::int64_t from
   if (b <= a) return;
   const char* source = trace + a * r.sample;
   switch (r.type) {
-    case DasSample::int16: copy_real<std::int16_t>(source, r.sample, b - a, real + first); break;
-    case DasSample::float32: copy_real<float>(source, r.sample, b - a, real + first); break;
-    case DasSample::int16_pair: copy_pairs<std::int16_t>(source, r.sample, b - a, real + first, imaginary + first); break;
-    case DasSample::complex64: copy_pairs<float>(source, r.sample, b - a, real + first, imaginary + first); break;
+    case DasSample::int16:
+      copy_real<std::int16_t>(source, r.sample, b - a, real + first);
+      break;
+    case DasSample::float32:
+      copy_real<float>(source, r.sample, b - a, real + first);
+      break;
+    case DasSample::int16_pair:
+      copy_pairs<std::int16_t>(source, r.sample, b - a, real + first, imaginary + first);
+      break;
+    case DasSample::complex64:
+      copy_pairs<float>(source, r.sample, b - a, real + first, imaginary + first);
+      break;
   }
 }
 

@@ -30,7 +30,10 @@ class Tile {
 
  public:
   Tile(const DasProblem& p, const DasTiles& tiles, const DasRecord& record, std::int64_t tile, float* scratch)
-      : p_(p), record_(record), work_(scratch, p, tiles, record.n_samples, IQ), capacity_(tiles.elements),
+      : p_(p),
+        record_(record),
+        work_(scratch, p, tiles, record.n_samples, IQ),
+        capacity_(tiles.elements),
         stride_g_(das_group_stride(tiles)) {
     row_ = tile / tiles.across * (tiles.blocks * W);
     column_ = tile % tiles.across * tiles.columns;
@@ -87,8 +90,8 @@ class Tile {
         work_.z[g * W + l] = at[2];
       }
       if (!p_.rx_slowness.data) continue;
-      const auto cell = das_kernel::find_cell(p_, load<F>(work_.x + g * W), load<F>(work_.y + g * W),
-                                              load<F>(work_.z + g * W));
+      const auto cell =
+          das_kernel::find_cell(p_, load<F>(work_.x + g * W), load<F>(work_.y + g * W), load<F>(work_.z + g * W));
       std::memcpy(work_.node + g * W, &cell.node, sizeof(I));
       store(work_.cell_x + g * W, cell.x);
       store(work_.cell_y + g * W, cell.y);
@@ -166,8 +169,8 @@ class Tile {
 
   /// One element and group: receive times in samples; weights go to the next entry. False if it sees no point.
   SONORAY_INLINE bool receive_group(std::int64_t e, int g, F& samples) {
-    const auto path = das_kernel::receive_path(p_, e, load<F>(work_.x + g * W), load<F>(work_.y + g * W),
-                                               load<F>(work_.z + g * W));
+    const auto path =
+        das_kernel::receive_path(p_, e, load<F>(work_.x + g * W), load<F>(work_.y + g * W), load<F>(work_.z + g * W));
     if (WEIGHTED && weighted_ && largest(path.weight < 0.0f ? -path.weight : path.weight) == 0.0f) return false;
     das_kernel::Cell<F> cell{};
     if (p_.rx_slowness.data) {
@@ -381,7 +384,8 @@ class Tile {
           continue;
         }
         for (std::int64_t t = 0; t < n_sums_; ++t)
-          for (int c = 0; c < parts; ++c) image[((frame * n_sums_ + t) * n + at) * parts + c] = from[t * stride + c * W];
+          for (int c = 0; c < parts; ++c)
+            image[((frame * n_sums_ + t) * n + at) * parts + c] = from[t * stride + c * W];
       }
     }
   }

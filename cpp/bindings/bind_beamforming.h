@@ -37,9 +37,9 @@ void define_das(typename Place::Module& m, const char* name, F call, Names... na
              std::vector<float> table_origin, std::vector<float> table_rate, float slowness, float sampling_frequency,
              float demodulation_frequency, float f_number, float pedestal, float taper, float wavelengths, bool cubic,
              int compounding, int lanes, Extra... extra, int index, std::uintptr_t stream) {
-        require(n_columns > 0 && table_origin.size() == 3 && table_rate.size() == 3 && compounding >= 0 &&
-                    compounding <= 2,
-                "das: expected columns, three axes of the table and a compounding of 0, 1 or 2");
+        require(
+            n_columns > 0 && table_origin.size() == 3 && table_rate.size() == 3 && compounding >= 0 && compounding <= 2,
+            "das: expected columns, three axes of the table and a compounding of 0, 1 or 2");
         DasProblem p{};
         p.points = Place::template view<const float, 2>(points, "points");
         p.n_columns = n_columns;
@@ -98,7 +98,8 @@ void bind_beamforming(typename Place::Module& m) {
         const bool is_complex = p.demodulation_frequency > 0.0f;
         const std::int64_t images = s.shape[0] * (p.compounding == Compounding::none ? p.tx_time.shape[0] : 1);
         const float* source = das_array<Place>(image, "image", images * p.points.shape[0], is_complex);
-        float* target = das_array<Place>(samples, "samples", s.shape[0] * s.shape[1] * s.shape[2] * s.shape[3], is_complex);
+        float* target =
+            das_array<Place>(samples, "samples", s.shape[0] * s.shape[1] * s.shape[2] * s.shape[3], is_complex);
         const typename Place::WithoutGil release;
         das_adjoint(exec, p, source, s.shape[0], s.shape[3], target);
       },

@@ -88,7 +88,8 @@ SONORAY_HD SONORAY_INLINE F root(F x) {
   } else {
 #if !defined(__CUDACC__)
 #if defined(__AVX512F__)  // the maskz forms: GCC warns about the unmasked ones' undefined source
-    if constexpr (lanes_of<F> == 16) return reinterpret_cast<F>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(x)));
+    if constexpr (lanes_of<F> == 16)
+      return reinterpret_cast<F>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(x)));
 #endif
 #if defined(__AVX2__)
     if constexpr (lanes_of<F> == 8) {
@@ -117,6 +118,27 @@ SONORAY_HD SONORAY_INLINE F gather(const float* p, int_of<F> i) {
     return r;
 #endif
   }
+}
+
+/// p[i] and p[i + 1] of every lane.
+template <class F>
+SONORAY_HD SONORAY_INLINE void gather_pair(const float* p, int_of<F> i, F& a, F& b) {
+#if !defined(__CUDACC__) && defined(__AVX2__)
+  if constexpr (lanes_of<F> == 8) {  // eight 64-bit loads instead of sixteen gathered floats
+    __m128 pairs[4];
+    for (int j = 0; j < 4; ++j) {
+      const __m128 low = _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + i[2 * j])));
+      pairs[j] = _mm_loadh_pi(low, reinterpret_cast<const __m64*>(p + i[2 * j + 1]));
+    }
+    a = reinterpret_cast<F>(
+        _mm256_set_m128(_mm_shuffle_ps(pairs[2], pairs[3], 0x88), _mm_shuffle_ps(pairs[0], pairs[1], 0x88)));
+    b = reinterpret_cast<F>(
+        _mm256_set_m128(_mm_shuffle_ps(pairs[2], pairs[3], 0xdd), _mm_shuffle_ps(pairs[0], pairs[1], 0xdd)));
+    return;
+  }
+#endif
+  a = gather<F>(p, i);
+  b = gather<F>(p + 1, i);
 }
 
 #if !defined(__CUDACC__)
@@ -158,7 +180,7 @@ SONORAY_INLINE float largest(F x) {
 }
 
 /// Lane j: the smallest lane of v[j], for eight vectors of eight, by pairwise minima and transposition.
-SONORAY_INLINE Float<8> smallest_of_each(const Float<8>* v) {
+SONORAY_INLINE void smallest_of_each(const Float<8>* v, Float<8>& result) {
   Float<8> m[4], n[2];
   for (int i = 0; i < 4; ++i) {
     const Float<8> a = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
@@ -172,7 +194,7 @@ SONORAY_INLINE Float<8> smallest_of_each(const Float<8>* v) {
   }
   const Float<8> a = __builtin_shufflevector(n[0], n[1], 0, 1, 2, 3, 8, 9, 10, 11);
   const Float<8> b = __builtin_shufflevector(n[0], n[1], 4, 5, 6, 7, 12, 13, 14, 15);
-  return a < b ? a : b;
+  result = a < b ? a : b;
 }
 
 /// The smallest and the largest lane of each of eight vectors.
@@ -191,8 +213,9 @@ SONORAY_INLINE void range_of_each(const F* v, Float<8>& low, Float<8>& high) {
       most[j] = half[0] > half[1] ? -half[0] : -half[1];
     }
   }
-  low = smallest_of_each(least);
-  high = -smallest_of_each(most);
+  smallest_of_each(least, low);
+  smallest_of_each(most, high);
+  high = -high;
 }
 
 /// p[i] of every lane, 0 <= i < W. May read p[0] to p[W - 1].

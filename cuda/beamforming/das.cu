@@ -66,8 +66,8 @@ __device__ float transmit_part(const DasProblem& p, std::int64_t t, std::int64_t
 
 /// What element e does to a point: receive time in samples, and weight times phasor; false where it sees nothing.
 template <bool IQ>
-__device__ bool receive_part(const DasProblem& p, std::int64_t e, const float* at,
-                             const das_kernel::Cell<float>& cell, float& samples, float& real, float& imaginary) {
+__device__ bool receive_part(const DasProblem& p, std::int64_t e, const float* at, const das_kernel::Cell<float>& cell,
+                             float& samples, float& real, float& imaginary) {
   const auto path = das_kernel::receive_path(p, e, at[0], at[1], at[2]);
   if (path.weight == 0.0f) return false;
   const float time = das_kernel::receive_time(p, e, path.distance, cell);
@@ -171,10 +171,14 @@ void launch(const Cuda& exec, const DasProblem& p, const DasRecord& r, float* im
 template <int TAPS>
 void launch_type(const Cuda& exec, const DasProblem& p, const DasRecord& r, float* image) {
   switch (r.type) {
-    case DasSample::int16: return launch<std::int16_t, 1, TAPS>(exec, p, r, image);
-    case DasSample::float32: return launch<float, 1, TAPS>(exec, p, r, image);
-    case DasSample::int16_pair: return launch<std::int16_t, 2, TAPS>(exec, p, r, image);
-    case DasSample::complex64: return launch<float, 2, TAPS>(exec, p, r, image);
+    case DasSample::int16:
+      return launch<std::int16_t, 1, TAPS>(exec, p, r, image);
+    case DasSample::float32:
+      return launch<float, 1, TAPS>(exec, p, r, image);
+    case DasSample::int16_pair:
+      return launch<std::int16_t, 2, TAPS>(exec, p, r, image);
+    case DasSample::complex64:
+      return launch<float, 2, TAPS>(exec, p, r, image);
   }
 }
 

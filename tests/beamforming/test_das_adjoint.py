@@ -141,6 +141,8 @@ def test_channel_data_and_out(rng):
     with pytest.raises(ArgumentError, match="probe"):
         Beamformer(arrivals, data.with_(probe=Probe.linear(24, 0.2e-3)))
     with pytest.raises(ArgumentError, match="transmits"):
+        beamform(data.select(transmits=slice(0, 2)))
+    with pytest.raises(ArgumentError, match="transmits"):
         Beamformer(arrivals, data.select(transmits=slice(0, 2)))
 
 

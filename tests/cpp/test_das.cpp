@@ -116,7 +116,8 @@ void reference(const Setup& m, std::int64_t f, std::int64_t t, std::int64_t poin
     double value[2] = {0.0, 0.0}, weight[4];
     const double g = index - whole, h = 1.0 - g;
     if (p.cubic) {
-      const double keys[4] = {-0.5 * g * h * h, h * (1 + g * (1 - 1.5 * g)), g * (1 + h * (1 - 1.5 * h)), -0.5 * h * g * g};
+      const double keys[4] = {-0.5 * g * h * h, h * (1 + g * (1 - 1.5 * g)), g * (1 + h * (1 - 1.5 * h)),
+                              -0.5 * h * g * g};
       for (int k = 0; k < 4; ++k) weight[k] = keys[k];
     } else {
       weight[0] = weight[3] = 0.0;

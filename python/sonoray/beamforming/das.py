@@ -310,8 +310,10 @@ class Beamformer:
 
     def _require_same_sampling(self, data: ChannelData) -> None:
         mine, other = self.sampling, Sampling.of(data)
+        if data.n_tx != self._n_tx:
+            raise ArgumentError(f"samples: expected channel data of {self._n_tx} transmits, got {data.n_tx}")
         for name in ("sampling_frequency", "demodulation_frequency", "start_time"):
-            if np.any(getattr(mine, name) != getattr(other, name)):
+            if not np.all(getattr(mine, name) == getattr(other, name)):
                 raise ArgumentError(f"samples: expected channel data with the {name} of this beamformer, got another")
         if data.probe != self.arrivals.probe:
             raise ArgumentError("samples: expected channel data of the beamformer's probe, got another probe")
