@@ -72,7 +72,6 @@ stubs: $(VENV)/.dev
 	$(UV) 'pybind11-stubgen>=2.5'
 	cd /tmp && $(CURDIR)/$(BIN)/pybind11-stubgen sonoray._cpu -o $(CURDIR)/python
 	$(BIN)/python -m nanobind.stubgen -q -m sonoray._cuda -o python/sonoray/_cuda.pyi
-	$(BIN)/ruff format python/sonoray/_cpu.pyi python/sonoray/_cuda.pyi
 
 # Modules beside the Python sources, no installation: edit, `make dev`, run with PYTHONPATH=python.
 dev: $(VENV)/.tools

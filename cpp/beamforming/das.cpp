@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -41,6 +42,28 @@ DasTiles tiles_of(const DasProblem& p, const DasRecord& record) {
   return tiles;
 }
 
+/// Whether consecutive frames of a sample are neighbours in memory, and enough of them to fill vectors.
+bool frames_are_fastest(const DasRecord& r) {
+  const std::int64_t item[] = {2, 4, 4, 8};
+  return r.n_frames >= 4 && r.frame == item[static_cast<int>(r.type)] && r.sample != r.frame;
+}
+
+/// Tiles for the schedule over frames: squares of points whose sums stay in cache.
+DasTiles frame_tiles(const DasProblem& p, const DasRecord& r) {
+  DasTiles tiles{};
+  const std::int64_t floats = r.n_frames * (p.demodulation_frequency > 0.0f ? 4 : 1);
+  const std::int64_t points = std::clamp<std::int64_t>((1 << 15) / floats, 4, das_chunk);
+  tiles.n_rows = p.n_rows;
+  tiles.n_columns = p.n_columns;
+  tiles.columns = static_cast<int>(std::min<std::int64_t>(p.n_columns, 16));
+  tiles.blocks = static_cast<int>(std::min<std::int64_t>(p.n_rows, std::max<std::int64_t>(points / tiles.columns, 1)));
+  tiles.across = (tiles.n_columns + tiles.columns - 1) / tiles.columns;
+  tiles.down = (tiles.n_rows + tiles.blocks - 1) / tiles.blocks;
+  tiles.frames = static_cast<int>(r.n_frames);
+  tiles.scratch = tiles.columns * tiles.blocks * floats;
+  return tiles;
+}
+
 /// 64-byte aligned memory that is not touched before its use.
 class Memory {
  public:
@@ -56,11 +79,39 @@ class Memory {
 
 }  // namespace
 
+/// The longest time that an echo can take from any point to any element must be a number of samples that floats count.
+void check_times(const DasProblem& p) {
+  float low = 0.0f, high = 0.0f, slowness = p.slowness;
+  bool finite = true;
+  auto extend = [&](const View<const float, 2>& at) {
+    for (std::int64_t i = 0; i < at.shape[0] * 3; ++i) {
+      low = std::min(low, at.data[i]);
+      high = std::max(high, at.data[i]);
+      finite &= std::isfinite(at.data[i]);
+    }
+  };
+  extend(p.points);
+  extend(p.elements);
+  require(finite, "points, elements: expected finite positions");
+  if (p.rx_slowness) {
+    for (std::int64_t i = 0; i < p.rx_slowness.size(); ++i) {
+      slowness = std::max(slowness, p.rx_slowness.data[i]);
+      finite &= std::isfinite(p.rx_slowness.data[i]) && p.rx_slowness.data[i] >= 0.0f;
+    }
+    require(finite, "rx_slowness: expected finite values, not negative, in s/m");
+  }
+  require(1.8f * (high - low) * slowness * p.sampling_frequency < float(1 << 22),
+          "points: expected receive times below 4194304 samples");
+}
+
 template <>
 void das(const Cpu& exec, const DasProblem& p, const Strided& samples, float* image) {
   check_das(p);
+  check_times(p);
   const DasRecord record = das_record(p, samples);
-  const DasTiles tiles = tiles_of(p, record);
+  if (record.n_frames == 0) return;
+  const bool over_frames = frames_are_fastest(record);
+  const DasTiles tiles = over_frames ? frame_tiles(p, record) : tiles_of(p, record);
   const std::int64_t n = tiles.across * tiles.down;
   const std::int64_t chunks = (record.n_frames + tiles.frames - 1) / tiles.frames;
   std::atomic<std::int64_t> next{0};
@@ -69,6 +120,10 @@ void das(const Cpu& exec, const DasProblem& p, const Strided& samples, float* im
     const Memory memory(tiles.scratch);
     for (std::int64_t i; (i = next++) < n * chunks;) {
       const std::int64_t frame = i / n * tiles.frames;
+      if (over_frames) {
+        SONORAY_DISPATCH(das_frame_tile, p, tiles, record, i, image, memory.data());
+        continue;
+      }
       SONORAY_DISPATCH(das_tile, p, tiles, record, i % n, frame, image, memory.data());
     }
   });
@@ -78,6 +133,7 @@ template <>
 void das_adjoint(const Cpu& exec, const DasProblem& p, const float* image, std::int64_t n_frames,
                  std::int64_t n_samples, float* samples) {
   check_das(p);
+  check_times(p);
   check_das_samples(n_samples);
   require(p.compounding != Compounding::incoherent, "compounding: incoherent compounding has no adjoint");
   const std::int64_t n_points = p.points.shape[0], parts = p.demodulation_frequency > 0.0f ? 2 : 1;

@@ -118,10 +118,14 @@ class Tile {
   SONORAY_INLINE void receive_groups(std::int64_t e, int first, int n) {
     F samples[8];
     unsigned seen = 0;
-    for (int j = 0; j < 8; ++j) {
-      samples[j] = F() + 0.0f;
-      if (j < n && receive_group(e, first + j, samples[j])) seen |= 1u << j;
-      if (!weighted_ && j >= n) samples[j] = samples[0];
+    if (!weighted_) {
+      for (int j = 0; j < 8; ++j) receive_group(e, first + (j < n ? j : 0), samples[j]);
+      seen = 255;
+    } else {
+      for (int j = 0; j < 8; ++j) {
+        samples[j] = F() + 0.0f;
+        if (j < n && receive_group(e, first + j, samples[j])) seen |= 1u << j;
+      }
     }
     if (!seen) return;
     simd::Float<8> lowest, highest;

@@ -126,14 +126,14 @@ void guess_sides(const Setup& setup, const double (*low)[3], const double (*high
 }
 
 /// Nodes so close to a source that the ray is straight: their mean slowness is integrated.
-void start_point(const Setup& setup, const double* source, int lane, int lane_count, double radius, Lanes& lanes) {
+void start_point(const Setup& setup, const double* source, int lane, int lane_count, double reach, Lanes& lanes) {
   const EikonalGrid& g = setup.grid;
   const double s0 = sample(g, setup.slowness.data, source);
   std::int64_t low[3] = {}, high[3] = {};
   for (int i = 0; i < g.ndim; ++i) {
-    const double reach = radius / g.spacing[i];
-    low[i] = std::max<std::int64_t>(0, static_cast<std::int64_t>(std::ceil(source[i] - reach)));
-    high[i] = std::min<std::int64_t>(g.shape[i] - 1, static_cast<std::int64_t>(std::floor(source[i] + reach)));
+    const double cells = reach / g.spacing[i];
+    low[i] = std::max<std::int64_t>(0, static_cast<std::int64_t>(std::ceil(source[i] - cells)));
+    high[i] = std::min<std::int64_t>(g.shape[i] - 1, static_cast<std::int64_t>(std::floor(source[i] + cells)));
     lanes.position[i][lane] = static_cast<float>(source[i] * g.spacing[i] / setup.length);
   }
   lanes.slope[0][lane] = static_cast<float>(s0 / setup.unit);
@@ -142,7 +142,7 @@ void start_point(const Setup& setup, const double* source, int lane, int lane_co
     for (at[1] = low[1]; at[1] <= high[1]; ++at[1])
       for (at[2] = low[2]; at[2] <= high[2]; ++at[2])
         lanes.v[setup.node(at) * lane_count + lane] =
-            static_cast<float>((straight_mean(g, setup.slowness.data, source, at) - s0) / setup.unit);
+            given(static_cast<float>((straight_mean(g, setup.slowness.data, source, at) - s0) / setup.unit));
 }
 
 /// One group of at most `lane_count` point sources; surplus lanes repeat the last one.
@@ -150,10 +150,9 @@ void solve_points(const Setup& setup, const EikonalParams& params, View<const do
                   int count, int vectors, int lane_count, Worker& worker) {
   const EikonalGrid& g = setup.grid;
   Lanes& lanes = worker.lanes;
-  const double largest = *std::max_element(g.spacing, g.spacing + g.ndim), radius = 2.5 * largest;
+  const double reach = start_reach * *std::max_element(g.spacing, g.spacing + g.ndim);
   lanes.kind = Kind::point;
   lanes.max_rounds = params.max_rounds;
-  lanes.keep = static_cast<float>(std::pow(2.25 * largest / setup.length, 2));
   std::fill_n(lanes.v, setup.nodes * lane_count, unreached);
   double low[3], high[3];
   for (int lane = 0; lane < lane_count; ++lane) {
@@ -164,7 +163,7 @@ void solve_points(const Setup& setup, const EikonalParams& params, View<const do
       low[i] = lane ? std::min(low[i], source[i]) : source[i];
       high[i] = lane ? std::max(high[i], source[i]) : source[i];
     }
-    start_point(setup, source, lane, lane_count, radius, lanes);
+    start_point(setup, source, lane, lane_count, reach, lanes);
   }
   guess_sides(setup, &low, &high, lanes);
   SONORAY_DISPATCH(eikonal_solve, setup.sweep, lanes, vectors);
@@ -197,7 +196,7 @@ void solve_fronts(const Setup& setup, const EikonalParams& params, View<const do
       for (std::int64_t z = 0; z < nz; ++z) {
         if (std::isnan(from[z])) continue;
         const double rest = from[z] - base - p[g.ndim - 1] * z * g.spacing[g.ndim - 1];
-        to[z * lane_count] = mark_given(static_cast<float>(rest / (setup.unit * setup.length)));
+        to[z * lane_count] = given(static_cast<float>(rest / (setup.unit * setup.length)));
       }
     }
   }

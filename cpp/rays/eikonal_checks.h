@@ -2,7 +2,6 @@
 // Checks and the straight-ray start of the eikonal solver, the same on the host and on CUDA.
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <string>
 
 #include "core/error.h"
@@ -84,15 +83,6 @@ SONORAY_HD inline double straight_mean(const EikonalGrid& g, const float* slowne
     sum += sample(g, slowness, at);
   }
   return sum / parts;
-}
-
-/// Makes the last bit odd: the solver keeps such a node as it is.
-SONORAY_HD inline float mark_given(float v) {
-  std::int32_t bits;
-  memcpy(&bits, &v, sizeof bits);
-  bits |= 1;
-  memcpy(&v, &bits, sizeof v);
-  return v;
 }
 
 }  // namespace sonoray::eikonal

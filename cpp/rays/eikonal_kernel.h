@@ -14,6 +14,8 @@
 // J. Comput. Phys. 228, 6440 (2009); upwind choice after H. Zhao, Math. Comp. 74, 603 (2005).
 
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 
 #include "core/exec.h"
 
@@ -21,6 +23,16 @@ namespace sonoray::eikonal {
 
 /// Value of nodes that no wave has reached; slowness is scaled so that no mean slowness exceeds 1.
 constexpr float unreached = 1e4f;
+
+/// Changes of v that count. The first pass only has to find where waves come from; the second one starts above the
+/// noise of float and doubles its tolerance each round up to the largest, which ends flicker where fronts meet.
+constexpr float first_tolerance = 1e-5f, second_tolerance = 5e-7f, largest_tolerance = 4e-6f;
+
+/// Squared share of |grad T| below which a wave runs across an axis: either sweep along it may update the node.
+constexpr float tie = 1e-8f;
+
+/// Around a point source the rays are taken as straight, in units of the largest spacing.
+constexpr double start_reach = 2.25;
 
 /// Square root and absolute value of V; specialised for float here and for vectors where they are used.
 template <class V>
@@ -99,5 +111,21 @@ template <class V>
 SONORAY_HD SONORAY_INLINE V central(V k, V slope, V up, V down) {
   return slope + k * 0.5f * (down - up);
 }
+
+/// A value that the solver keeps has an odd last bit; all others are rounded to the nearest with an even one (to
+/// either side in turn: a bias would add up along the ray).
+SONORAY_HD SONORAY_INLINE std::int32_t bits_of(float v) {
+  std::int32_t bits;
+  memcpy(&bits, &v, sizeof bits);
+  return bits;
+}
+SONORAY_HD SONORAY_INLINE float of_bits(std::int32_t bits) {
+  float v;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+SONORAY_HD SONORAY_INLINE float given(float v) { return of_bits(bits_of(v) | 1); }
+SONORAY_HD SONORAY_INLINE float not_given(float v) { return of_bits((bits_of(v) + (bits_of(v) >> 1 & 1)) & ~1); }
+SONORAY_HD SONORAY_INLINE bool is_given(float v) { return bits_of(v) & 1; }
 
 }  // namespace sonoray::eikonal

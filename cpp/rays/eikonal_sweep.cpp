@@ -66,15 +66,20 @@ struct Found {
 
 /// One tile, nodes [low, high), in the order of sweep q: bit i set runs axis i downwards.
 template <int D, int NV, Kind kind, bool second>
-Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, const int* high, float tolerance) {
+Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, std::uint8_t sides, const int* low, const int* high,
+                 float tolerance) {
   constexpr int last = D - 1, lane_count = NV * width;
   constexpr bool point = kind == Kind::point;
-  float sign[D], k1[D];
+  float sign[D], k1[D], slack[D], near_tie[D];
   std::int64_t step[D];
   for (int i = 0; i < D; ++i) {
     sign[i] = (q >> i & 1) ? -1.0f : 1.0f;
     step[i] = (q >> i & 1) ? -g.stride[i] : g.stride[i];
     k1[i] = 1.0f / g.h[i];
+    // Where waves come from one side only, every node belongs to its sweep.
+    const bool both = (sides >> (2 * i) & 3) == 3;
+    slack[i] = both ? tie : 1e9f;
+    near_tie[i] = both ? 1e-1f : 0.0f;
   }
   Vec slope[D][NV], along[D][NV], origin[NV], s0[NV], largest[NV] = {};
   Mask turned[D][NV] = {}, close = {};
@@ -135,8 +140,8 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, 
             // Relative to the old value: rounding is then that of the correction, not of v.
             const Vec lean = slope[i][k] + along[i][k] * old;
             const Vec rate = central(kk, lean, near[i], down), square = rate * Math<Vec>::abs(rate);
-            member &= square >= bound * -1e-8f;
-            close |= (square < 0.0f) & (square > bound * -1e-3f);
+            member &= square >= bound * -slack[i];
+            close |= (square < 0.0f) & (square > bound * -near_tie[i]);
             axis[i] = second_order(kk, along[i][k], lean, near[i] - old, far - old, bound);
           } else {
             axis[i] = first_order(kk, along[i][k], slope[i][k], near[i]);
@@ -144,14 +149,10 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, const int* low, 
         }
         Vec value = godunov(axis, bound);
         if constexpr (second) value += old;
-        Mask given;
-        if constexpr (point) {
-          given = scale < lanes.keep;
-        } else {
-          given = -((Mask)old & 1);
-          value = (Vec)((Mask)value & ~1);
-        }
-        const Mask take = second ? (member & ~given) : ((value < old) & ~given);
+        const Mask bits = (Mask)value;
+        value = (Vec)((bits + (bits >> 1 & 1)) & ~1);  // not_given(value)
+        const Mask free = ((Mask)old & 1) == 0;
+        const Mask take = second ? (member & free) : ((value < old) & free);
         value = take ? value : old;
         const Vec change = Math<Vec>::abs(value - old);
         largest[k] = change > largest[k] ? change : largest[k];
@@ -222,11 +223,9 @@ void iterate(const SweepGrid& g, Lanes& lanes) {
   std::int64_t count = 1;
   for (int i = 0; i < D; ++i) count *= g.tiles[i];
   for (std::int64_t t = 0; t < count; ++t) lanes.pending[t] = static_cast<std::uint8_t>((1 << (1 << D)) - 1);
-  // The first pass only has to find where waves come from. The second one stops at the noise of float.
-  float tolerance = second ? 2.5e-7f : 1e-5f;
+  float tolerance = second ? second_tolerance : first_tolerance;
   for (int round = 0; round < lanes.max_rounds; ++round) {
     bool busy = false;
-    if (second && tolerance < 3e-7f) tolerance *= 2.0f;
     for (int q = 0; q < (1 << D); ++q) {
       for (std::int64_t k = 0; k < count; ++k) {
         int t[3] = {}, low[3], high[3];
@@ -241,13 +240,14 @@ void iterate(const SweepGrid& g, Lanes& lanes) {
         for (int i = 0; i < D; ++i) tile = tile * g.tiles[i] + t[i];
         if (!(lanes.pending[tile] >> q & 1) || !concerns(lanes.sides[tile], q, D)) continue;
         lanes.pending[tile] &= static_cast<std::uint8_t>(~(1 << q));
-        const Found found = sweep_tile<D, NV, kind, second>(g, lanes, q, low, high, tolerance);
+        const Found found = sweep_tile<D, NV, kind, second>(g, lanes, q, lanes.sides[tile], low, high, tolerance);
         spread(g, lanes, q, t, tile, found, second);
         ++lanes.tile_sweeps;
         busy = true;
       }
     }
     if (!busy) break;
+    if (second && tolerance < largest_tolerance) tolerance *= 2.0f;
   }
 }
 

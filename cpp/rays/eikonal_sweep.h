@@ -19,7 +19,7 @@ struct SweepGrid {
   const float* squared_slowness;
 };
 
-/// State of one group. `v` holds (padded nodes, lanes). Front nodes with an odd last bit in v are given and kept.
+/// State of one group. `v` holds (padded nodes, lanes). Nodes with an odd last bit in v are given and kept.
 struct Lanes {
   Kind kind;
   float* v;
@@ -27,7 +27,6 @@ struct Lanes {
   std::uint8_t* pending;  ///< (tiles) bit q: sweep q has something new to look at
   float position[3][max_lanes];  ///< point: the source
   float slope[3][max_lanes];     ///< point: slope[0] is the slowness at the source; front: the reference slowness
-  float keep;                    ///< point: squared radius in which v is given
   int max_rounds;
   std::int64_t tile_sweeps;  ///< out: tiles swept, both passes
 };

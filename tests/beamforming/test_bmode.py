@@ -44,7 +44,7 @@ def test_default_grid_lies_where_the_probe_looks(kind, rng):
 def test_curvilinear_sector_follows_the_arc(rng):
     grid = sonoray.default_grid(recording(PROBES["curvilinear"], rng), depth=(1e-3, 0.02))
     first = grid.points()[:, 0]
-    np.testing.assert_allclose(np.linalg.norm(first + [0, 0, 0.06], axis=1), 0.061, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(first - np.array([0, 0, -0.06]), axis=1), 0.061, rtol=1e-6)
 
 
 def test_depth_and_spacing_are_kept_or_refused(rng):

@@ -233,3 +233,16 @@ def test_transmit_of_one_element_uses_given_times(rng):
     grid = GRIDS["2-D"]
     arrivals = sonoray.beamforming.arrivals.arrivals([transmit], LINEAR, grid, C0)
     check(arrivals, "float32", make_samples(rng, arrivals), "cpu", f_number=None)
+
+
+@pytest.mark.parametrize("n_frames", [4, 7, 32])
+@pytest.mark.parametrize("compounding", ["coherent", "incoherent", "none"])
+@pytest.mark.parametrize("kind", ["int16", "float32", "complex64", "int16 pairs"])
+def test_frames_next_to_each_other(kind, compounding, n_frames, rng):
+    arrivals = make_arrivals(rng, n_tx=2, weights=True)
+    cube = make_samples(rng, arrivals, kind, n_frames=n_frames, n_samples=300)
+    strided = np.moveaxis(np.ascontiguousarray(np.moveaxis(cube, 0, 3)), 3, 0)
+    assert strided.strides[0] == strided.itemsize * (2 if kind == "int16 pairs" else 1)
+    for options in ({"f_number": 1.1137, "window": "hann"}, {"f_number": None, "interpolation": "cubic"}):
+        beamform = Beamformer(arrivals, sampling_of(kind), compounding=compounding, **options)
+        assert error(beamform(strided), beamform(cube)) < TOLERANCE

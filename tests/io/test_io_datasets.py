@@ -1,9 +1,11 @@
 """The registry, and downloads from a server on this machine."""
 
+import gc
 import hashlib
 import http.server
 import re
 import threading
+import warnings
 
 import pytest
 
@@ -53,6 +55,9 @@ def server(monkeypatch, tmp_path):
         yield running
         running.shutdown()
         thread.join()
+    with warnings.catch_warnings():  # pooch leaves the socket of a failed request to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def left_behind(tmp_path):

@@ -1,9 +1,13 @@
 """Analytic: files made with known values give those values, times and places."""
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
-from io_makers import (
+
+import sonoray
+
+from .io_makers import (
     ANGLES,
     FC,
     FS,
@@ -20,8 +24,6 @@ from io_makers import (
     write_picmus,
     write_pybf,
 )
-
-import sonoray
 
 
 @pytest.fixture
@@ -64,6 +66,19 @@ def test_must_steered_delays_become_a_plane_wave_at_the_same_instant(path):
     np.testing.assert_allclose(fired, delays, atol=1e-15)
 
 
+def test_must_iq_keeps_its_phase_on_the_shifted_clock(path):
+    """The same echo in I/Q and RF: iq(t) exp(2 pi i f t) is the analytic signal on either clock."""
+    x = (np.arange(N_ELEMENTS) - 2.5) * PITCH
+    delays = x * np.sin(0.2) / 1500
+    delays -= delays.min()
+    times = 2e-6 + np.arange(N_SAMPLES) / FS
+    echo = np.exp(2j * np.pi * FC * (times - 2.4e-6) - ((times - 2.4e-6) / 3e-7) ** 2)[:, None] * np.ones(N_ELEMENTS)
+    write_must(path, name="IQ", rf=echo * np.exp(-2j * np.pi * FC * times)[:, None], TXdelay=delays[None])
+    data = sonoray.read(path)
+    again = data.samples[0, 0, 0] * np.exp(2j * np.pi * FC * data.times())
+    np.testing.assert_allclose(again, echo[:, 0], atol=1e-6)  # complex64
+
+
 def test_must_free_delays_subaperture_and_single_element(path):
     focused = np.array([0, 2, 3, 3, 2, 0]) * 1e-7
     part = np.where(np.arange(N_ELEMENTS) < 3, 1e-7 * np.arange(N_ELEMENTS) ** 2, np.nan)
@@ -75,6 +90,22 @@ def test_must_free_delays_subaperture_and_single_element(path):
     np.testing.assert_array_equal(data.transmits[0].firing_times(data.probe, 1500), focused)
     np.testing.assert_array_equal(data.transmits[1].firing_times(data.probe, 1500), part)
     assert data.transmits[2].element == 4 and data.start_time[2] == pytest.approx(2e-6 - 3e-7)
+
+
+@pytest.mark.parametrize("save", [scipy.io.savemat, write_mat73], ids=["v5", "v7.3"])
+@pytest.mark.parametrize("kind", ["c8", "c16"])
+def test_must_iq(path, save, kind):
+    iq = signal(N_SAMPLES, N_ELEMENTS, 4, kind=kind) / 7
+    save(path, {"IQ": iq, "param": must_param()})
+    data = sonoray.read(path)
+    assert data.is_iq and data.demodulation_frequency == FC and data.samples.dtype == np.complex64
+    np.testing.assert_array_equal(data.samples[:, 0], iq.T.astype("c8"))
+
+
+def test_a_file_that_is_open_elsewhere_can_be_read(path):
+    write_picmus(path)
+    with h5py.File(path):
+        assert sonoray.read(path).n_tx == 3
 
 
 def test_must_iq_convex_and_nested_parameters(path):
@@ -153,9 +184,10 @@ def test_pybf_shots_are_in_the_order_of_their_numbers(path):
     np.testing.assert_array_equal(data.samples[0, 9], signal(N_ELEMENTS, N_SAMPLES, seed=20))
 
 
+@pytest.mark.parametrize("save", [scipy.io.savemat, write_mat73], ids=["v5", "v7.3"])
 @pytest.mark.parametrize("half", [True, False])
-def test_full_matrix_is_filled_by_reciprocity(path, half):
-    scipy.io.savemat(path, full_matrix_values(half=half))
+def test_full_matrix_is_filled_by_reciprocity(path, half, save):
+    save(path, full_matrix_values(half=half))
     data = sonoray.read(path)
     i, j = np.indices((N_ELEMENTS, N_ELEMENTS))
     expected = (100 * np.minimum(i, j) + np.maximum(i, j))[..., None] + np.arange(N_SAMPLES) / 64

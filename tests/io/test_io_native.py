@@ -6,10 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from io_makers import FC, FS, GRID, N_ELEMENTS, channel_data, signal
 
 import sonoray
 from sonoray.io import writing
+
+from .io_makers import FC, FS, GRID, N_ELEMENTS, channel_data, signal
 
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from io_makers import GRID, channel_data, signal
 
 import sonoray
+
+from .io_makers import GRID, channel_data, signal
 
 GREY = np.arange(20, dtype=np.uint8).reshape(5, 4) * 12
 COLOUR = np.stack([GREY, 255 - GREY, GREY // 2], axis=-1)

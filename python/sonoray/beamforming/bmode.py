@@ -98,12 +98,14 @@ def _sector(probe: Probe, first: float, last: float, step: float) -> SectorGrid:
 def _inside(grid: Grid, medium: Medium) -> Grid:
     """Crop a default grid to the medium's extent."""
     inner = []
-    for (low, high), (m_low, m_high) in zip(grid.extent, medium.grid.extent, strict=True):
-        inner.append((max(low, m_low), min(high, m_high)))
-        if not inner[-1][1] > inner[-1][0]:
+    for (low, high), (m_low, m_high), step in zip(grid.extent, medium.grid.extent, grid.spacing, strict=True):
+        first = max(low, m_low)
+        steps = np.floor((min(high, m_high) - first) / step + 1e-6)
+        if steps < 1:
             raise ArgumentError(
                 f"medium: expected it to cover part of the image {grid.extent} m, got extent {medium.grid.extent} m"
             )
+        inner.append((first, first + steps * step))
     names = ("x", "z") if grid.ndim == 2 else ("x", "y", "z")
     return Grid.from_extent(spacing=grid.spacing, **dict(zip(names, inner, strict=True)))
 

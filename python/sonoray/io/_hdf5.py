@@ -1,7 +1,7 @@
 """HDF5 files, opened with distrust: only plain data inside the file itself, and no more than it can hold."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +34,7 @@ class Hdf5:
         self._path = path
         self._budget = Budget(path)
         with self._guard("expected an HDF5 file"):
-            self._file = h5py.File(path, "r", locking=False)
+            self._file = h5py.File(path, "r")
 
     def __enter__(self) -> Self:
         return self
@@ -45,7 +45,8 @@ class Hdf5:
         error: BaseException | None,
         t: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with suppress(Exception):  # a damaged file may refuse even that; nothing was written
+            self._file.close()
 
     @contextmanager
     def _guard(self, what: str) -> Iterator[None]:
@@ -56,7 +57,9 @@ class Hdf5:
             raise
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise FormatError(f"{self._path}: {what}: {reason}; the file is truncated or damaged") from None
+            raise FormatError(
+                f"{self._path}: {what}: {reason}; the file is truncated, damaged or being written"
+            ) from None
 
     def members(self, path: str = "") -> tuple[str, ...]:
         """Names inside the group ``path``; empty for a dataset."""

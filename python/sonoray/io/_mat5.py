@@ -37,7 +37,7 @@ _STORED = {
 }
 _STORED |= {16: "u1", 17: "u2", 18: "u4"}  # UTF-8, UTF-16, UTF-32
 _NUMERIC = range(6, 16)  # double, single, int8 … uint64
-_CELL, _STRUCT, _CHAR = 1, 2, 4
+_CELL, _STRUCT, _CHAR, _OPAQUE = 1, 2, 4, 17  # opaque: strings, tables and other objects, laid out differently
 _HEAD = 4096  # bytes of a compressed element unpacked to learn its name
 _PIECE = 1 << 16  # bytes unpacked at once; they give at most 66 MB
 _MAX_DEPTH = 8
@@ -141,7 +141,7 @@ class Mat5:
 
     def _inflate(self, name: str, raw: bytes) -> memoryview:
         """Unpack a compressed element; its own tag says how long it must be, and that is asked for first."""
-        start = self._start_of(raw)
+        start = self._start_of(raw[:_HEAD])
         if len(start) < 8:
             raise self._damaged(f"{name}: compressed data ends early")
         kind, n_bytes = struct.unpack(self._order + "II", start[:8])
@@ -189,6 +189,8 @@ class Mat5:
         if kind != 6 or len(data) != 8:
             raise self._damaged("expected array flags at the start of a variable")
         flags = int(struct.unpack(self._order + "II", data)[0])
+        if flags & 0xFF == _OPAQUE:
+            return _Head(_OPAQUE, False, (), "", at)
         kind, data, at = self._element(body, at)
         shape = tuple(int(n) for n in self._numbers(kind, data)) if kind == 5 else ()
         if len(shape) < 2 or min(shape) < 0:
@@ -208,7 +210,7 @@ class Mat5:
             if codes.dtype.kind == "f":
                 raise self._damaged(f"{name}: expected text, got {codes.dtype.name}")
             self._budget.take(name, codes.shape, 8)
-            return "".join(map(chr, np.minimum(codes, 0xFFFD).tolist()))
+            return "".join(map(chr, np.minimum(codes, np.uint32(0xFFFD)).tolist()))
         if head.kind in (_CELL, _STRUCT):
             return self._nested(body, head, name, depth)
         return None  # sparse, functions and objects: nothing that channel data needs

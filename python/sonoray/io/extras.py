@@ -1,6 +1,5 @@
 """What some files hold beside channel data: the true medium, the scatterers."""
 
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from ..media.grids import Grid
 from ..media.medium import Medium
 from ._container import Container, naming
 from .formats.picmus import ROOT
-from .registry import open_file, read
+from .registry import opened, read
 
 
 def read_medium(path: Any) -> Medium:
@@ -24,8 +23,7 @@ def read_medium(path: Any) -> Medium:
     FormatError
         The file holds none.
     """
-    with ExitStack() as stack:
-        file = open_file(path, stack)
+    with opened(path) as file:
         contents = file.contents
         if not set(contents.members()) >= {"C", "xi_orig", "yi_orig"}:
             medium = read(path)
@@ -61,8 +59,8 @@ def read_scatterers(path: Any) -> NDArray[np.float64]:
     FormatError
         The file lists none (a measured set).
     """
-    with ExitStack() as stack:
-        contents = open_file(path, stack).contents
+    with opened(path) as file:
+        contents = file.contents
         for name in ("sim_params/scatters_data", f"{ROOT}/scatterers_positions"):
             if contents.has(name):
                 values = np.asarray(contents.array(name))

@@ -16,8 +16,8 @@ A package of your own calls `register` with such an object instead.
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,12 +100,20 @@ def formats() -> dict[str, Format]:
     return dict(_FORMATS)
 
 
-def open_file(path: Any, stack: ExitStack) -> Opened:
-    """Open ``path`` for sniffing and reading; ``stack`` closes it."""
+@contextmanager
+def opened(path: Any) -> Iterator[Opened]:
+    """Open ``path`` for sniffing and reading; whatever a reader trips over inside is a FormatError."""
     path = Path(path)
     header = header_of(path)
-    container = stack.enter_context(Container(path, header)) if Container.fits(header) else None
-    return Opened(path, header, container)
+    # Damaged numbers are refused by checks; NumPy need not warn of them besides.
+    with ExitStack() as stack, np.errstate(all="ignore"):
+        container = stack.enter_context(Container(path, header)) if Container.fits(header) else None
+        try:
+            yield Opened(path, header, container)
+        except Error:
+            raise
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            raise FormatError(f"{path}: expected values of its format, got some that make no sense: {error}") from error
 
 
 def identify(file: Opened) -> Format:
@@ -160,9 +168,7 @@ def read(path: Any, *, format: str | None = None, **options: Any) -> Any:
     >>> float(sonoray.read(path).sound_speed.max())
     1480.0
     """
-    # Damaged numbers are refused by checks; NumPy need not warn of them besides.
-    with ExitStack() as stack, np.errstate(all="ignore"):
-        file = open_file(path, stack)
+    with opened(path) as file:
         chosen = identify(file) if format is None else formats().get(format)
         if chosen is None:
             raise ArgumentError(f"format: expected one of {', '.join(formats())}, got {format!r}")
@@ -170,12 +176,4 @@ def read(path: Any, *, format: str | None = None, **options: Any) -> Any:
             if name not in chosen.options:
                 known = ", ".join(chosen.options) or "none"
                 raise ArgumentError(f"{name}: expected an option of format {chosen.name!r} ({known}), got {name!r}")
-        try:
-            return chosen.read(file, **options)
-        except Error:
-            raise
-        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            # A reader met values that no format has; whatever it tripped over, the file is to blame.
-            raise FormatError(
-                f"{file.path}: expected format {chosen.name!r}, got values that make no sense in it: {error}"
-            ) from error
+        return chosen.read(file, **options)

@@ -1,7 +1,7 @@
 """Writing sonoray's own HDF5 files, whole or not at all."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from .._arrays import host_array
 from ..acquisition.channel_data import ChannelData
-from ..acquisition.transmits import KINDS, Transmit
+from ..acquisition.transmits import Transmit
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
 from ._budget import RATIO
-from .formats.native import VERSION
+from .formats.native import TRANSMIT_KINDS, VERSION
 
 _CHUNK_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 14  # not worth a chunk
@@ -28,16 +28,11 @@ _SMALL_BYTES = 1 << 14  # not worth a chunk
 def atomic(path: Any) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place when the block ends well, and vanishes when not."""
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.with_name(f".{target.name[:64]}.{uuid.uuid4().hex}")
     try:
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp makes it private
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -141,7 +136,7 @@ def _fill_channel_data(target: _Target, data: ChannelData) -> None:
 
 def _fill_transmits(target: _Target, transmits: tuple[Transmit, ...], n_elements: int) -> None:
     """Tables with a row per transmit; rows that do not apply are zero, tables that never apply are left out."""
-    target.array("kind", np.array([KINDS.index(t.kind) for t in transmits], np.uint8))
+    target.array("kind", np.array([TRANSMIT_KINDS.index(t.kind) for t in transmits], np.uint8))
     target.array("origin", np.array([t.origin for t in transmits]))
     widths = {
         "direction": (3,),

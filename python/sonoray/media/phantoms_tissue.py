@@ -14,10 +14,9 @@ from ..errors import ArgumentError, FormatError
 from .grids import Grid
 from .medium import Medium
 
-# Sound speed [m/s] and density [kg/m^3], from table I of Mast et al. (1997).
-FAT = (1478.0, 950.0)
-MUSCLE = (1547.0, 1050.0)
-CONNECTIVE = (1613.0, 1120.0)
+# Sound speed [m/s] and density [kg/m^3] of fat, muscle and connective tissue.
+MAST_1997 = ((1478.0, 950.0), (1547.0, 1050.0), (1613.0, 1120.0))  # table I of the reference below
+STRONG_CONTRAST = ((1450.0, 950.0), (1600.0, 1050.0), (1613.0, 1120.0))  # ours: speeds near the ends of published ranges
 _MAP_PIXEL = 0.33e-3 / 4  # m
 _MAP_DEPTH_SCALE = 0.655  # the stained section is thicker than the living wall
 
@@ -150,6 +149,7 @@ def abdominal_wall_medium(
     *,
     grid: Grid,
     window_center: float = 43e-3,
+    tissues: tuple[tuple[float, float], ...] = MAST_1997,
     background: tuple[float, float] = (1540.0, 1020.0),
     smoothing: float = 1.5e-4,
 ) -> Medium:
@@ -163,8 +163,10 @@ def abdominal_wall_medium(
     grid : Grid
         2-D; x = 0 is ``window_center`` of the section, z = 0 its skin. Beyond the section its border continues.
     window_center : float [m]
+    tissues : three (float, float)
+        Sound speed [m/s] and density [kg/m^3] of fat, muscle and connective tissue.
     background : (float, float)
-        Sound speed [m/s] and density [kg/m^3] of label 0.
+        The same of label 0.
     smoothing : float [m]
         Standard deviation of the Gaussian that blurs slowness and density, so that rays see what waves see.
 
@@ -188,14 +190,15 @@ def abdominal_wall_medium(
     labels = _read_labels(Path(path))
     center = scalar("window_center", window_center, 0.0, labels.shape[1] * _MAP_PIXEL, "m")
     blur = scalar("smoothing", smoothing, 0.0, 5e-3, "m")
-    tissues = [background, CONNECTIVE, MUSCLE, FAT, CONNECTIVE, CONNECTIVE]
+    fat, muscle, connective = tissues
+    values = np.array([background, connective, muscle, fat, connective, connective])
     column = np.clip(np.rint((grid.x + center) / _MAP_PIXEL).astype(int), 0, labels.shape[1] - 1)
     row = np.clip(np.rint(grid.z / (_MAP_PIXEL * _MAP_DEPTH_SCALE)).astype(int), 0, labels.shape[0] - 1)
     label = labels[np.ix_(row, column)].T
     sigma = blur / np.array(grid.spacing)
     slowness, density = (
-        scipy.ndimage.gaussian_filter(np.array(values)[label], sigma, mode="nearest")
-        for values in ([1 / t[0] for t in tissues], [t[1] for t in tissues])
+        scipy.ndimage.gaussian_filter(of_label[label], sigma, mode="nearest")
+        for of_label in (1 / values[:, 0], values[:, 1])
     )
     return Medium(grid, (1 / slowness).astype(np.float32), density.astype(np.float32))
 
@@ -212,12 +215,14 @@ def _read_labels(path: Path) -> NDArray[np.uint8]:
     return np.asarray(labels)
 
 
-def coarsened(medium: Medium, factor: int) -> Medium:
+def coarsened(medium: Medium, factor: int, *, blur: float = 0.0) -> Medium:
     """Every ``factor``-th grid point of a medium, each with the mean slowness around it; float32, no density.
 
-    For the travel times of a medium that was made on the fine grid of a simulation.
+    For the travel times of a medium that was made on the fine grid of a simulation. ``blur`` is the standard deviation
+    of a Gaussian [m] on top: a wave averages over what is smaller than its length, a ray does not.
     """
     n = count("factor", factor, 1, 1000)
+    sigma = scalar("blur", blur, 0.0, 1e-2, "m") / np.array(medium.grid.spacing)
     slowness = 1 / np.asarray(medium.sound_speed, np.float64)
     # A window of one coarse cell; where n is even its two end points count half.
     window = np.full(n + 1 - n % 2, 1 / n)
@@ -225,6 +230,7 @@ def coarsened(medium: Medium, factor: int) -> Medium:
         window[[0, -1]] /= 2
     for axis in range(slowness.ndim):
         slowness = scipy.ndimage.correlate1d(slowness, window, axis, mode="nearest")
+    slowness = scipy.ndimage.gaussian_filter(slowness, sigma, mode="nearest")
     picked = slowness[tuple(slice(None, None, n) for _ in medium.grid.shape)]
     grid = Grid(picked.shape, tuple(n * h for h in medium.grid.spacing), medium.grid.origin)
     return Medium(grid, (1 / picked).astype(np.float32))

@@ -68,6 +68,6 @@ def start_front(grid: Grid, slowness: NDArray[Any], positions: NDArray[np.float6
                 arrival = np.where(alone <= reach, t[i] + local * alone, np.nan)
             else:
                 arrival = np.where(near, _segment(nodes, spots[i], spots[j], t[i], t[j], local), np.nan)
-            field = result[(k, *box)]
+            field = result[k][tuple(box)]
             np.fmin(field, arrival.reshape(field.shape).astype(np.float32), out=field)
     return result

@@ -165,12 +165,11 @@ class EikonalSolver:
             slowness = 1.0 / sound_speed if sound_speed else self._facing_slowness(direction)
             reference[k, axes] = direction * slowness
             for axis in np.flatnonzero(np.abs(direction) > 1e-9):
-                side = [slice(None)] * self.grid.ndim
+                side: list[slice] = [slice(None)] * self.grid.ndim
                 side[axis] = slice(0, 1) if direction[axis] > 0 else slice(-1, None)
                 mesh = np.meshgrid(*(a[s] for a, s in zip(self.grid.axes, side, strict=True)), indexing="ij")
-                times[(k, *side)] = slowness * sum(
-                    d * (x - o) for d, x, o in zip(direction, mesh, start, strict=True)
-                )
+                along = sum(d * (x - o) for d, x, o in zip(direction, mesh, start, strict=True))
+                times[k][tuple(side)] = slowness * along
         return self._fronts(times, reference, out, stream)
 
     def front(self, positions: Any, times: Any, *, out: Times = None, stream: Any = None) -> Times:

@@ -13,7 +13,7 @@ from ..acquisition.channel_data import ChannelData
 from ..acquisition.probes import Probe
 from ..acquisition.transmits import plane_waves
 from ..media.grids import Grid
-from ..media.phantoms_tissue import TissuePhantom, abdominal_wall_medium, layered_wall, tissue_phantom
+from ..media.phantoms_tissue import STRONG_CONTRAST, TissuePhantom, abdominal_wall_medium, layered_wall, tissue_phantom
 from .full_wave import simulate_channel_data
 from .pulses import GaussianPulse
 
@@ -48,12 +48,12 @@ def example_data(phantom: TissuePhantom, progress: Callable[[float], None] | Non
 
 def abdominal_phantom(map_path: Any) -> TissuePhantom:
     """Six points and a cyst in speckle behind the wall of a labelled section (see `abdominal_wall_medium`)."""
-    grid = Grid.from_extent(x=(-0.023, 0.023), z=(0.0, 0.052), spacing=7e-5)
+    grid = Grid.from_extent(x=(-0.023, 0.023), z=(0.0, 0.05), spacing=6.4e-5)
     points, cysts = abdominal_targets()
-    wall = abdominal_wall_medium(map_path, grid=grid, window_center=0.1, smoothing=3e-4)
+    wall = abdominal_wall_medium(map_path, grid=grid, window_center=0.061, tissues=STRONG_CONTRAST, smoothing=4e-4)
     # Bright enough that the wall's own reverberation does not hide what the delays do.
     return tissue_phantom(
-        wall, points=points, cysts=cysts, contrast=0.015, point_contrast=3.0, point_radius=8e-5, seed=3
+        wall, points=points, cysts=cysts, contrast=0.015, point_contrast=3.0, point_radius=7e-5, seed=3
     )
 
 
@@ -63,16 +63,16 @@ def abdominal_targets() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def abdominal_data(phantom: TissuePhantom, progress: Callable[[float], None] | None = None) -> ChannelData:
-    """Eleven plane waves from -15 to 15 degrees, 128 elements at 0.3 mm, 3 MHz; samples int16 at 16 MHz."""
-    f = 3e6
+    """Nine plane waves from -14 to 14 degrees, 128 elements at 0.3 mm, 3.5 MHz; samples int16 at 16 MHz."""
+    f = 3.5e6
     data = simulate_channel_data(
         phantom.scattering_medium,
-        Probe.linear(128, 0.3e-3, width=0.25e-3, center_frequency=f, bandwidth=0.6 * f),
-        plane_waves(np.deg2rad(np.linspace(-15, 15, 11))),
-        pulse=GaussianPulse(f, 0.6),
+        Probe.linear(128, 0.3e-3, width=0.25e-3, center_frequency=f, bandwidth=0.5 * f),
+        plane_waves(np.deg2rad(np.linspace(-14, 14, 9))),
+        pulse=GaussianPulse(f, 0.5),
         sampling_frequency=16e6,
         start_time=2e-6,
-        duration=70e-6,
+        duration=68e-6,
         progress=progress,
     )
     return data.with_(samples=as_int16(data.samples))

@@ -64,14 +64,9 @@ def read(
 
 
 def _sound_speed(file: Container) -> float:
-    for path in (
-        "exp_data.ph_velocity",
-        "exp_data.material.vel_spherical_harmonic_coeffs",
-    ):
-        if file.has(path):
-            values = file.numbers(path)
-            if values.size:
-                return float(values[0])  # the first coefficient is the isotropic part
+    for path in ("exp_data.ph_velocity", "exp_data.material.vel_spherical_harmonic_coeffs"):
+        if file.has(path) and (values := file.numbers(path)).size:
+            return float(values[0])  # the first coefficient is the isotropic part
     return 6300.0
 
 
@@ -80,11 +75,12 @@ def _probe(file: Container, fc: float) -> Probe:
     if len({len(a) for a in axes}) != 1:
         raise FormatError(f"{file.path}: exp_data.array: expected as many x, y and z, got {[len(a) for a in axes]}")
     sizes = {}
-    for name, corner, axis in (("width", "el_x1", 0), ("height", "el_y2", 1)):
-        path = f"exp_data.array.{corner}"
-        edge = file.numbers(path) if file.has(path) else axes[axis]
-        # Edges are relative to centres: side 1 along x, side 2 along y.
-        sizes[name] = 2 * float(np.abs(edge - axes[axis]).mean()) if len(edge) == len(axes[axis]) else 0.0
+    for name, axis in (("width", 0), ("height", 1)):
+        # Two sides of each element are listed; which of them lies along x and which along y differs.
+        paths = [f"exp_data.array.el_{'xy'[axis]}{side}" for side in (1, 2)]
+        sides = [file.numbers(path) for path in paths if file.has(path)]
+        half = [float(np.abs(side - axes[axis]).mean()) for side in sides if len(side) == len(axes[axis])]
+        sizes[name] = 2 * max(half, default=0.0)
     positions = np.stack(axes, axis=1)
     kind = "linear" if not positions[:, 1:].any() else "free"
     return Probe(

@@ -15,12 +15,7 @@ from ..registry import Format, Opened
 from ._facts import as_samples, given, given_angles
 
 _SIGNALS = ("rf", "iq", "sig")
-_GROUPS = (
-    "xdcr",
-    "medium",
-    "tx",
-    "rx",
-)  # since 2026 the parameters are nested one level deeper
+_GROUPS = ("xdcr", "medium", "tx", "rx")  # since 2026 the parameters are nested one level deeper
 
 
 def sniff(file: Opened) -> bool:
@@ -66,10 +61,11 @@ def read(
 ) -> ChannelData:
     """Read channel data of the MUST toolbox.
 
-    Conventions (MUST's `das` and `dasmtx`, checked against PyMUST 0.1.9): sample n of every element is at
+    Conventions (MUST's `das` and `dasmtx`): sample n of every element is at
     ``t0 + n / fs``; a delay of zero in ``TXdelay`` fires at t = 0. Delays that are linear along a straight array
     become a plane wave through the origin, whose time zero is shifted accordingly; others stay free delays, with NaN
-    for elements that do not fire. I/Q means a(t) exp(-2 pi i fc t). The third axis of the signal is slow time when
+    for elements that do not fire. I/Q means a(t) exp(-2 pi i fc t); where time zero is shifted, so is its phase. The
+    third axis of the signal is slow time when
     ``TXdelay`` has one row, and the transmits when it has as many rows as that axis. A convex array has its chord at
     z = 0 and ``pitch`` along the chord between neighbours. RF may be sampled below the Nyquist rate (fs = 4/3 fc):
     it is left as it is, with ``center_frequency`` set.
@@ -77,7 +73,8 @@ def read(
     Parameters
     ----------
     sound_speed, center_frequency, start_time : float, optional
-        Instead of ``param.c`` (default 1540 m/s), ``param.fc`` and ``param.t0`` (default 0 s).
+        Instead of ``param.c`` (default 1540 m/s), ``param.fc`` (also what I/Q was mixed with) and ``param.t0``
+        (default 0 s).
     angles : (n_tx,) float [rad], optional
         Plane-wave angles instead of ``param.TXdelay``; time zero is then when the front passes the origin.
 
@@ -107,7 +104,10 @@ def read(
             events = [(Transmit.plane(a), 0.0) for a in plane_angles]
         else:
             events = [_transmit(row, probe, c) for row in _delays(param, n_elements)]
+        shifts = np.array([shift for _, shift in events])
         arranged = _arrange(file, samples, len(events))
+        if arranged.dtype.kind == "c" and shifts.any():
+            arranged = arranged * np.exp(2j * np.pi * fc * shifts).astype(np.complex64)[:, None, None]
         prf = param.number("prf", 0.0)
         return ChannelData(
             arranged,
@@ -116,7 +116,7 @@ def read(
             param.number("fs"),
             demodulation_frequency=fc if arranged.dtype.kind == "c" else 0.0,
             center_frequency=fc,
-            start_time=np.array([t0 - shift for _, shift in events]),
+            start_time=t0 - shifts,
             sound_speed=c,
             frame_rate=prf / len(events),
         )

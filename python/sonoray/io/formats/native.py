@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..._checks import freeze
 from ...acquisition.channel_data import ChannelData
 from ...acquisition.probes import Probe
-from ...acquisition.transmits import KINDS, Transmit
+from ...acquisition.transmits import Transmit
 from ...errors import FormatError
 from ...media.grids import Grid, SectorGrid
 from ...media.medium import Medium
@@ -16,6 +16,9 @@ from .._container import Container, naming
 from ..registry import Format, Opened
 
 VERSION = (1, 0)  # major: older readers would misread; minor: they only miss something
+
+# Files hold the place in this list: only ever append.
+TRANSMIT_KINDS = ("plane", "diverging", "focused", "element", "delays")
 
 
 def sniff(file: Opened) -> bool:
@@ -88,8 +91,8 @@ def _transmits(file: Container) -> tuple[Transmit, ...]:
     kinds = file.array("transmits/kind")
     tables = {n: _optional(file, f"transmits/{n}") for n in ("direction", "focus", "element", "delays", "apodization",
                                                              "has_apodization", "origin")}  # fmt: skip
-    if kinds.dtype.kind not in "iu" or kinds.ndim != 1 or (kinds >= len(KINDS)).any() or (kinds < 0).any():
-        raise FormatError(f"{file.path}: transmits/kind: expected numbers below {len(KINDS)}, got {kinds}")
+    if kinds.dtype.kind not in "iu" or kinds.ndim != 1 or (kinds >= len(TRANSMIT_KINDS)).any() or (kinds < 0).any():
+        raise FormatError(f"{file.path}: transmits/kind: expected numbers below {len(TRANSMIT_KINDS)}, got {kinds}")
     for name, table in tables.items():
         if table is not None and (table.shape[:1] != kinds.shape or table.ndim > 2 or table.dtype.kind not in "iuf"):
             raise FormatError(f"{file.path}: transmits/{name}: expected {len(kinds)} rows, got {table.shape}")
@@ -102,13 +105,8 @@ def _transmits(file: Container) -> tuple[Transmit, ...]:
 
     result = []
     for i, code in enumerate(kinds):
-        kind = KINDS[code]
-        needs = {
-            "plane": "direction",
-            "diverging": "focus",
-            "focused": "focus",
-            "element": "element",
-        }.get(kind, "delays")
+        kind = TRANSMIT_KINDS[code]
+        needs = {"plane": "direction", "diverging": "focus", "focused": "focus"}.get(kind, kind)
         weighted = tables["has_apodization"] is not None and bool(row("has_apodization", i))
         main = int(row(needs, i)) if needs == "element" else row(needs, i)
         weights = row("apodization", i) if weighted else None
@@ -121,22 +119,10 @@ def _transmits(file: Container) -> tuple[Transmit, ...]:
 
 
 def _channel_data(file: Container) -> ChannelData:
-    names = (
-        "sampling_frequency",
-        "demodulation_frequency",
-        "center_frequency",
-        "sound_speed",
-        "frame_rate",
-    )
+    names = ("sampling_frequency", "demodulation_frequency", "center_frequency", "sound_speed", "frame_rate")
     scalars = {n: _value(file, n) for n in names}
     start = file.array("start_time")
-    return ChannelData(
-        file.array("samples"),
-        _probe(file),
-        _transmits(file),
-        start_time=start,
-        **scalars,
-    )
+    return ChannelData(file.array("samples"), _probe(file), _transmits(file), start_time=start, **scalars)
 
 
 def _grid(file: Container) -> Any:

@@ -1,0 +1,232 @@
+// The beamformer's schedules read and write nothing but what they own (run under sanitizers), agree with a plain
+// double-precision loop over the shared formulas, and refuse what does not fit.
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "beamforming/das.h"
+#include "beamforming/das_kernel.h"
+#include "check.h"
+#include "core/dispatch.h"
+#include "core/error.h"
+
+using namespace sonoray;
+
+namespace {
+
+struct Case {
+  int n_rows, n_columns, n_rx, n_tx, n_frames, n_samples;
+  bool iq, int16, cubic, table, frames_fastest;
+  float f_number, spread;
+  Compounding compounding;
+};
+
+/// Exactly sized memory, so that a sanitizer sees every step outside.
+struct Setup {
+  std::vector<float> points, elements, normals, tx_time, start, table;
+  std::vector<char> samples;
+  DasProblem p{};
+  Strided s;
+};
+
+float uniform(std::mt19937& random) { return std::uniform_real_distribution<float>(-1.0f, 1.0f)(random); }
+
+Setup make(const Case& c, std::mt19937& random) {
+  Setup m;
+  const int n = c.n_rows * c.n_columns;
+  for (int i = 0; i < n; ++i) {
+    m.points.push_back((i / c.n_columns - 0.5f * c.n_rows) * 2e-4f * c.spread);
+    m.points.push_back(1e-4f * uniform(random));
+    m.points.push_back(2e-3f + i % c.n_columns * 1e-4f * c.spread);
+  }
+  for (int e = 0; e < c.n_rx; ++e) {
+    m.elements.insert(m.elements.end(), {(e - 0.5f * c.n_rx) * 3e-4f, 0.0f, 0.0f});
+    m.normals.insert(m.normals.end(), {0.0f, 0.0f, 1.0f});
+  }
+  for (int t = 0; t < c.n_tx; ++t) {
+    m.start.insert(m.start.end(), {10.0f, 0.25f * t});
+    for (int i = 0; i < n; ++i) m.tx_time.push_back((m.points[3 * i + 2] + 0.1f * t * m.points[3 * i]) / 1500.0f);
+  }
+  for (int k = 0; c.table && k < c.n_rx * 12; ++k) m.table.push_back((1.0f + 0.05f * uniform(random)) / 1500.0f);
+  DasProblem& p = m.p;
+  p.n_rows = c.n_rows;
+  p.n_columns = c.n_columns;
+  p.points = {m.points.data(), {n, 3}};
+  p.elements = {m.elements.data(), {c.n_rx, 3}};
+  p.normals = {m.normals.data(), {c.n_rx, 3}};
+  p.tx_time = {m.tx_time.data(), {c.n_tx, n}};
+  p.start = {m.start.data(), {c.n_tx, 2}};
+  if (c.table) p.rx_slowness = {m.table.data(), {c.n_rx, 4, 1, 3}};
+  p.table_origin[0] = -1e-3f;
+  p.table_rate[0] = p.table_rate[2] = 1e3f;
+  p.slowness = 1.0f / 1500.0f;
+  p.sampling_frequency = 20e6f;
+  p.demodulation_frequency = c.iq ? 5e6f : 0.0f;
+  p.f_number = c.f_number;
+  p.pedestal = 0.5f;
+  p.taper = 0.5f;
+  p.wavelengths = c.f_number > 0.0f ? 0.8f : -1.0f;
+  p.cubic = c.cubic;
+  p.compounding = c.compounding;
+  const int parts = c.iq ? 2 : 1, bytes = c.int16 ? 2 : 4;
+  const std::int64_t shape[4] = {c.n_frames, c.n_tx, c.n_rx, c.n_samples};
+  std::int64_t size = bytes * parts;
+  m.s.n_axes = c.iq && c.int16 ? 5 : 4;
+  m.s.shape[4] = 2;
+  m.s.stride[4] = 2;
+  for (int d : c.frames_fastest ? std::vector<int>{0, 3, 2, 1} : std::vector<int>{3, 2, 1, 0}) {
+    m.s.shape[d] = shape[d];
+    m.s.stride[d] = size;
+    size *= shape[d];
+  }
+  m.samples.resize(size);
+  for (std::int64_t i = 0; i < size / bytes; ++i) {
+    if (c.int16) {
+      reinterpret_cast<std::int16_t*>(m.samples.data())[i] = static_cast<std::int16_t>(30000 * uniform(random));
+    } else {
+      reinterpret_cast<float*>(m.samples.data())[i] = uniform(random);
+    }
+  }
+  m.s.data = m.samples.data();
+  m.s.kind = c.int16 ? 'i' : c.iq ? 'c' : 'f';
+  m.s.item_size = c.int16 ? 2 : 4 * parts;
+  return m;
+}
+
+double sample(const Setup& m, std::int64_t f, std::int64_t t, std::int64_t e, std::int64_t i, int part) {
+  if (i < 0 || i >= m.s.shape[3]) return 0.0;
+  const char* at = m.samples.data() + f * m.s.stride[0] + t * m.s.stride[1] + e * m.s.stride[2] + i * m.s.stride[3];
+  return m.s.kind == 'i' ? reinterpret_cast<const std::int16_t*>(at)[part] : reinterpret_cast<const float*>(at)[part];
+}
+
+/// One point of one frame and transmit, one element after the other.
+void reference(const Setup& m, std::int64_t f, std::int64_t t, std::int64_t point, double* result) {
+  const DasProblem& p = m.p;
+  const int parts = p.demodulation_frequency > 0.0f ? 2 : 1;
+  const float* at = &m.points[3 * point];
+  result[0] = result[1] = 0.0;
+  for (std::int64_t e = 0; e < p.elements.shape[0]; ++e) {
+    das_kernel::Cell<float> cell{};
+    if (p.rx_slowness) cell = das_kernel::find_cell(p, at[0], at[1], at[2]);
+    const auto path = das_kernel::receive_path(p, e, at[0], at[1], at[2]);
+    const double time = double(das_kernel::receive_time(p, e, path.distance, cell)) + p.tx_time(t, point);
+    const double index = time * p.sampling_frequency - p.start(t, 0) - p.start(t, 1), whole = std::floor(index);
+    double value[2] = {0.0, 0.0}, weight[4];
+    const double g = index - whole, h = 1.0 - g;
+    if (p.cubic) {
+      const double keys[4] = {-0.5 * g * h * h, h * (1 + g * (1 - 1.5 * g)), g * (1 + h * (1 - 1.5 * h)), -0.5 * h * g * g};
+      for (int k = 0; k < 4; ++k) weight[k] = keys[k];
+    } else {
+      weight[0] = weight[3] = 0.0;
+      weight[1] = h;
+      weight[2] = g;
+    }
+    for (int k = 0; k < 4; ++k)
+      for (int c = 0; c < parts; ++c)
+        value[c] += weight[k] * sample(m, f, t, e, static_cast<std::int64_t>(whole) - 1 + k, c);
+    const double phase = 2.0 * M_PI * p.demodulation_frequency * time;
+    result[0] += path.weight * (value[0] * std::cos(phase) - value[1] * std::sin(phase));
+    result[1] += path.weight * (value[0] * std::sin(phase) + value[1] * std::cos(phase));
+  }
+}
+
+void check_case(const Case& c, std::mt19937& random) {
+  Setup m = make(c, random);
+  const std::int64_t n = c.n_rows * c.n_columns, images = c.compounding == Compounding::none ? c.n_tx : 1;
+  const bool magnitude = c.compounding == Compounding::incoherent;
+  const int parts = c.iq && !magnitude ? 2 : 1;
+  std::vector<double> want(c.n_frames * images * n * parts, 0.0);
+  for (std::int64_t f = 0; f < c.n_frames; ++f)
+    for (std::int64_t t = 0; t < c.n_tx; ++t)
+      for (std::int64_t i = 0; i < n; ++i) {
+        double v[2];
+        reference(m, f, t, i, v);
+        double* to = &want[((f * images + (images > 1 ? t : 0)) * n + i) * parts];
+        if (magnitude) to[0] += c.iq ? std::hypot(v[0], v[1]) : std::fabs(v[0]);
+        for (int k = 0; k < parts && !magnitude; ++k) to[k] += v[k];
+      }
+  for (int lanes : {0, 8, 16}) {
+    m.p.lanes = lanes;
+    std::vector<float> image(want.size(), std::numeric_limits<float>::quiet_NaN());
+    das(Cpu{2}, m.p, m.s, image.data());
+    double error = 0.0, norm = 1e-30;
+    for (std::size_t i = 0; i < image.size(); ++i) {
+      error += (image[i] - want[i]) * (image[i] - want[i]);
+      norm += want[i] * want[i];
+    }
+    CHECK(std::sqrt(error / norm) < 2e-4);  // float32 times, white noise
+    if (magnitude || c.int16) continue;
+    std::vector<float> back(c.n_frames * c.n_tx * c.n_rx * c.n_samples * parts);
+    das_adjoint(Cpu{2}, m.p, image.data(), c.n_frames, c.n_samples, back.data());
+    double left = 0.0, right = 0.0;
+    for (float v : image) left += double(v) * v;
+    for (std::int64_t f = 0, k = 0; f < c.n_frames; ++f)
+      for (std::int64_t t = 0; t < c.n_tx; ++t)
+        for (std::int64_t e = 0; e < c.n_rx; ++e)
+          for (std::int64_t i = 0; i < c.n_samples; ++i)
+            for (int part = 0; part < parts; ++part) right += back[k++] * sample(m, f, t, e, i, part);
+    CHECK(std::fabs(left - right) <= 1e-5 * left + 1e-20);  // <A x, A x> = <x, A' A x>
+  }
+}
+
+template <class Change>
+bool refused(Change change) {
+  std::mt19937 random(3);
+  const Case c{5, 6, 4, 2, 1, 50, false, false, false, false, false, 0.0f, 1.0f, Compounding::coherent};
+  Setup m = make(c, random);
+  change(m);
+  std::vector<float> image(30);
+  try {
+    das(Cpu{1}, m.p, m.s, image.data());
+  } catch (const ArgumentError&) {
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+int main() {
+  std::mt19937 random(11);
+  const CpuLevel top = cpu_level();
+  const Compounding kinds[] = {Compounding::coherent, Compounding::incoherent, Compounding::none};
+  for (int level = 0; level <= static_cast<int>(top); ++level) {
+    set_cpu_level(static_cast<CpuLevel>(level));
+    int k = 0;
+    for (bool iq : {false, true})
+      for (bool int16 : {false, true})
+        for (bool cubic : {false, true})
+          for (bool frames_fastest : {false, true})
+            for (float spread : {1.0f, 40.0f}) {  // the second: neighbours share no window of samples
+              const float f_number = k % 3 ? 0.0f : 0.8f;
+              const int frames = frames_fastest ? 5 + k % 4 : 2;
+              check_case({19, 37, 7, 2, frames, 150 * int(std::sqrt(spread)), iq, int16, cubic, k % 2 == 0,
+                          frames_fastest, f_number, spread, kinds[k % 3]},
+                         random);
+              check_case({k % 5 + 1, k % 7 + 1, 1, 1, frames, k % 3 + 1, iq, int16, cubic, false, frames_fastest, 0.0f,
+                          spread, kinds[k % 3]},
+                         random);
+              ++k;
+            }
+  }
+  set_cpu_level(top);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  CHECK(!refused([](Setup&) {}));
+  CHECK(refused([&](Setup& m) { m.points[7] = nan; }));
+  CHECK(refused([&](Setup& m) { m.elements[1] = nan; }));
+  CHECK(refused([](Setup& m) { m.points[2] = 1e9f; }));
+  CHECK(refused([](Setup& m) { m.p.n_rows = 4; }));
+  CHECK(refused([](Setup& m) { m.p.tx_time.shape[1] = 29; }));
+  CHECK(refused([](Setup& m) { m.p.normals.shape[0] = 3; }));
+  CHECK(refused([](Setup& m) { m.p.start.shape[0] = 1; }));
+  CHECK(refused([](Setup& m) { m.p.slowness = 0.0f; }));
+  CHECK(refused([](Setup& m) { m.p.lanes = 4; }));
+  CHECK(refused([](Setup& m) { m.s.kind = 'c'; }));
+  CHECK(refused([](Setup& m) { m.s.shape[2] = 5; }));
+  CHECK(refused([](Setup& m) { m.s.n_axes = 3; }));
+  CHECK(!refused([&](Setup& m) { m.tx_time[3] = nan; }));  // a point without arrival: zero, and no crash
+  CHECK(!refused([](Setup& m) { m.tx_time[3] = 1e30f; }));
+  return failures;
+}
