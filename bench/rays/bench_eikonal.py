@@ -20,6 +20,7 @@ import statistics
 import time
 
 import numpy as np
+
 from sonoray import EikonalSolver, Grid, Medium
 from sonoray._backends import host_module
 from sonoray.media import phantoms

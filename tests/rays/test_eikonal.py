@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-import sonoray
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import sonoray
 from sonoray import ArgumentError, DeviceError, EikonalSolver, Grid, Medium
 from sonoray._backends import host_module
 from sonoray.media import phantoms

@@ -16,7 +16,11 @@ from .medium import Medium
 
 # Sound speed [m/s] and density [kg/m^3] of fat, muscle and connective tissue.
 MAST_1997 = ((1478.0, 950.0), (1547.0, 1050.0), (1613.0, 1120.0))  # table I of the reference below
-STRONG_CONTRAST = ((1450.0, 950.0), (1600.0, 1050.0), (1613.0, 1120.0))  # ours: speeds near the ends of published ranges
+STRONG_CONTRAST = (
+    (1450.0, 950.0),
+    (1600.0, 1050.0),
+    (1613.0, 1120.0),
+)  # ours: speeds near the ends of published ranges
 _MAP_PIXEL = 0.33e-3 / 4  # m
 _MAP_DEPTH_SCALE = 0.655  # the stained section is thicker than the living wall
 

@@ -169,7 +169,9 @@ class EikonalSolver:
                 side = [slice(None)] * self.grid.ndim
                 side[axis] = slice(0, 1) if direction[axis] > 0 else slice(-1, None)
                 mesh = np.meshgrid(*(a[s] for a, s in zip(self.grid.axes, side, strict=True)), indexing="ij")
-                times[k][tuple(side)] = slowness * sum(d * (x - o) for d, x, o in zip(direction, mesh, start, strict=True))
+                times[k][tuple(side)] = slowness * sum(
+                    d * (x - o) for d, x, o in zip(direction, mesh, start, strict=True)
+                )
         return self._fronts(times, reference, out, stream)
 
     def front(self, positions: Any, times: Any, *, out: Times = None, stream: Any = None) -> Times:
