@@ -1,15 +1,13 @@
 """The demo's cases: each reads a data set, beamforms it, and measures the image."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import datasets
 from ..beamforming.bmode import default_grid, reconstruct_bmode
-from ..errors import ArgumentError, Error
+from ..errors import ArgumentError
 from ..imaging.detection import envelope, log_compress
 from ..imaging.doppler import doppler_velocity, nyquist_velocity
 from ..imaging.localization import localize_points
@@ -18,20 +16,8 @@ from ..io import read, read_scatterers
 from ..media.grids import Grid
 from ..plotting import new_axes, show_bmode, show_velocity
 from .aberration import aberration
-from .report import Case, NoDataError
-
-
-def _file(name: str, offline: bool) -> Path:
-    """Path of a public set: data folder, cache, or a download; NoDataError says why there is none."""
-    here = datasets.find(name)
-    if here is not None:
-        return here
-    if offline:
-        raise NoDataError(f"{name} is neither in a data folder (SONORAY_DATA) nor in the cache; --offline was given")
-    try:
-        return datasets.get(name)
-    except (Error, OSError) as error:
-        raise NoDataError(f"{name} is neither in a data folder (SONORAY_DATA) nor in the cache: {error}") from error
+from .report import Case
+from .sources import dataset_file
 
 
 def _db(image: NDArray[Any], dynamic_range: float = 60.0) -> NDArray[np.float32]:
@@ -40,7 +26,7 @@ def _db(image: NDArray[Any], dynamic_range: float = 60.0) -> NDArray[np.float32]
 
 def muscle(offline: bool) -> Case:
     """In-vivo muscle, one plane wave."""
-    data = read(_file("muscle-invivo-pw", offline))
+    data = read(dataset_file("muscle-invivo-pw", offline))
     grid = default_grid(data, depth=(2e-3, 45e-3), spacing=1e-4)
     image, grid = reconstruct_bmode(data, grid=grid, frames=slice(0, 1))
     axes = new_axes((8, 6))
@@ -55,7 +41,7 @@ def muscle(offline: bool) -> Case:
 
 def disk(offline: bool) -> Case:
     """Rotating disk: B-mode and velocity; a rigid rotation's axial velocity is linear in x."""
-    data = read(_file("must-rotating-disk", offline))
+    data = read(dataset_file("must-rotating-disk", offline))
     grid = Grid.from_extent(x=(-12.5e-3, 12.5e-3), z=(10e-3, 35e-3), spacing=1e-4)
     frames, _ = reconstruct_bmode(data, grid=grid)
     f0, rate, c = data.center_frequency, data.frame_rate, data.sound_speed
@@ -87,7 +73,7 @@ def disk(offline: bool) -> Case:
 
 def field2(offline: bool) -> Case:
     """Simulated points: where they are found and how sharp they are."""
-    path = _file("pybf-field2-3pw", offline)
+    path = dataset_file("pybf-field2-3pw", offline)
     data = read(path)
     grid = Grid.from_extent(x=(-20e-3, 20e-3), z=(5e-3, 47e-3), spacing=5e-5)
     image, _ = reconstruct_bmode(data, grid=grid)
@@ -148,7 +134,7 @@ def _micrometres(values: NDArray[np.float64]) -> tuple[str, str]:
 
 def aluminium(offline: bool) -> Case:
     """Full-matrix capture of an aluminium block: notch and back wall."""
-    data = read(_file("arim-fmc-aluminium", offline))
+    data = read(dataset_file("arim-fmc-aluminium", offline))
     grid = Grid.from_extent(x=(-20e-3, 20e-3), z=(5e-3, 50e-3), spacing=1e-4)
     image, _ = reconstruct_bmode(data, grid=grid, f_number=0.75)
     level = envelope(image[0])
