@@ -48,12 +48,13 @@ void bind_eikonal(typename Place::Module& m, const char* points, const char* fro
         const auto s = Place::template view<const float, D>(slowness, "slowness");
         const EikonalGrid grid = eikonal_grid<D>(s, spacing, origin);
         const auto to = flat<D>(Place::template view<float, D + 1>(out, "out"), grid, "out");
+        const typename Place::WithoutGil release;
         eikonal_points(Place::exec(index, stream), grid, EikonalParams{max_rounds, max_slowness},
                        View<const float, 1>{s.data, {grid.size()}}, triples(sources, "sources"), mean_slowness, to);
       },
       Place::arg("slowness"), Place::arg("spacing"), Place::arg("origin"), Place::arg("max_slowness"),
       Place::arg("max_rounds"), Place::arg("sources"), Place::arg("mean_slowness"), Place::arg("out"),
-      Place::arg("index"), Place::arg("stream"), typename Place::ReleaseGil());
+      Place::arg("index"), Place::arg("stream"));
   m.def(
       fronts,
       [](Medium slowness, std::vector<double> spacing, std::vector<double> origin, double max_slowness, int max_rounds,
@@ -61,12 +62,13 @@ void bind_eikonal(typename Place::Module& m, const char* points, const char* fro
         const auto s = Place::template view<const float, D>(slowness, "slowness");
         const EikonalGrid grid = eikonal_grid<D>(s, spacing, origin);
         const auto field = flat<D>(Place::template view<float, D + 1>(times, "times"), grid, "times");
+        const typename Place::WithoutGil release;
         eikonal_fronts(Place::exec(index, stream), grid, EikonalParams{max_rounds, max_slowness},
                        View<const float, 1>{s.data, {grid.size()}}, triples(reference, "reference"), field);
       },
       Place::arg("slowness"), Place::arg("spacing"), Place::arg("origin"), Place::arg("max_slowness"),
       Place::arg("max_rounds"), Place::arg("reference"), Place::arg("times"), Place::arg("index"),
-      Place::arg("stream"), typename Place::ReleaseGil());
+      Place::arg("stream"));
 }
 
 template <class Place>
