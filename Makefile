@@ -51,8 +51,8 @@ unit: $(VENV)/.dev
 	$(BIN)/python -m pytest tests $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check python tests bench
-	$(BIN)/ruff format --check python tests bench
+	$(BIN)/ruff check python tests bench examples
+	$(BIN)/ruff format --check python tests bench examples
 	$(BIN)/mypy
 	PYTHONPATH=python $(BIN)/lint-imports
 
@@ -69,8 +69,8 @@ bench: $(VENV)/.dev
 
 format: $(VENV)/.dev
 	$(UV) clang-format
-	$(BIN)/ruff check --fix python tests bench
-	$(BIN)/ruff format python tests bench
+	$(BIN)/ruff check --fix python tests bench examples
+	$(BIN)/ruff format python tests bench examples
 	$(BIN)/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
 
 stubs: $(VENV)/.dev

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
 
 from ._checks import scalar
@@ -21,7 +20,6 @@ from .media.grids import Grid, SectorGrid
 from .media.medium import Medium
 
 _MM = 1e3
-_MAX_PIXELS = 50_000_000
 _MAX_SIDE = 2000  # points across a sector, unless asked for more
 
 
@@ -251,56 +249,7 @@ def save_figure(path: str | Path, ax: Any, *, dpi: int = 150) -> None:
     ax.figure.savefig(path, dpi=dpi)
 
 
-def save_png(
-    path: str | Path,
-    image: Any,
-    grid: Grid | SectorGrid,
-    *,
-    dynamic_range: float = 60.0,
-    pixel: float | None = None,
-) -> None:
-    """Write an image as an 8-bit grey PNG in true proportions, without axes.
-
-    Parameters
-    ----------
-    path : str or Path
-    image : grid.shape float32 [dB] or uint8
-        Outside a sector is black.
-    grid : Grid or SectorGrid
-        2-D.
-    dynamic_range : float [dB]
-        From black to white, for images in dB.
-    pixel : float, optional [m]
-        Side of the square pixels; default the finest spacing of the grid, for a sector at most 2000 across.
-
-    Raises
-    ------
-    ArgumentError
-        Shape differs from the grid, an envelope instead of dB, or more than 5e7 pixels.
-    MissingExtraError
-        matplotlib is not installed.
-    """
-    try:
-        from matplotlib.image import imsave
-    except ImportError as error:
-        raise MissingExtraError("matplotlib is not installed: pip install 'sonoray[plot]'") from error
-    values, flat = _on_flat_grid(image, grid, pixel)
-    grey = values if values.dtype == np.uint8 else to_uint8(values, dynamic_range)
-    side = scalar("pixel", min(flat.spacing) if pixel is None else pixel, 1e-7, 0.05, "m")
-    shape = [max(1, round(n * h / side)) for n, h in zip(flat.shape, flat.spacing, strict=True)]
-    if shape[0] * shape[1] > _MAX_PIXELS:
-        raise ArgumentError(f"pixel: expected at most {_MAX_PIXELS:g} pixels, got {shape[0]} by {shape[1]}")
-    if tuple(shape) != flat.shape:
-        # Pixel centres: both rasters cover the same area.
-        axes = [(np.arange(n) + 0.5) * m / n - 0.5 for n, m in zip(shape, flat.shape, strict=True)]
-        sampled = scipy.ndimage.map_coordinates(
-            grey.astype("f4"), np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest"
-        )
-        grey = np.rint(sampled).astype(np.uint8)
-    imsave(path, grey.T, cmap="gray", vmin=0, vmax=255, format="png")
-
-
-def _on_flat_grid(image: Any, grid: Grid | SectorGrid, spacing: float | None = None) -> tuple[NDArray[Any], Grid]:
+def _on_flat_grid(image: Any, grid: Grid | SectorGrid) -> tuple[NDArray[Any], Grid]:
     """The image on a Cartesian 2-D grid: itself, or scan converted."""
     values = np.asarray(image)
     if not isinstance(grid, (Grid, SectorGrid)) or grid.ndim != 2:
@@ -309,10 +258,8 @@ def _on_flat_grid(image: Any, grid: Grid | SectorGrid, spacing: float | None = N
         raise ArgumentError(f"image: expected real values of shape {grid.shape}, got {values.dtype} {values.shape}")
     if isinstance(grid, Grid):
         return values, grid
-    if spacing is None:  # as fine as the ranges, but no finer than a screen
-        step = float(np.ptp(grid.ranges)) / max(len(grid.ranges) - 1, 1)
-        spacing = max(step, 2 * float(grid.ranges[-1]) / _MAX_SIDE)
-    flat = covering_grid(grid, spacing)
+    step = float(np.ptp(grid.ranges)) / max(len(grid.ranges) - 1, 1)
+    flat = covering_grid(grid, max(step, 2 * float(grid.ranges[-1]) / _MAX_SIDE))  # no finer than a screen
     return scan_convert(values, grid, flat), flat
 
 

@@ -38,10 +38,23 @@ def test_dicom_holds_pixels_and_scale(tmp_path, image):
 @pytest.mark.parametrize("image", [GREY, COLOUR], ids=["grey", "colour"])
 def test_png_holds_pixels_and_resolution(tmp_path, image):
     Image = pytest.importorskip("PIL.Image")
-    sonoray.write_png(tmp_path / "a.png", image, GRID)
+    square = sonoray.Grid(GRID.shape, 1e-3, GRID.origin)
+    sonoray.write_png(tmp_path / "a.png", image, square)
     with Image.open(tmp_path / "a.png") as back:
         np.testing.assert_array_equal(np.asarray(back), image.swapaxes(0, 1))
-        assert back.info["dpi"] == pytest.approx((25.4, 12.7), rel=1e-3)  # PNG keeps whole points per metre
+        assert back.info["dpi"] == pytest.approx((25.4, 25.4), rel=1e-3)  # PNG keeps whole points per metre
+
+
+def test_png_has_true_proportions(tmp_path):
+    Image = pytest.importorskip("PIL.Image")
+    deep = np.zeros(GRID.shape, np.uint8)
+    deep[:, 2:] = 200
+    sonoray.write_png(tmp_path / "a.png", deep, GRID)  # cells of 1 mm by 2 mm become pixels of 1 mm
+    with Image.open(tmp_path / "a.png") as back:
+        rows = np.asarray(back)
+    assert rows.shape == (8, 5)
+    assert rows[0].max() == 0
+    assert rows[-1].min() == 200
 
 
 def test_pictures_of_the_wrong_kind_are_refused(tmp_path):

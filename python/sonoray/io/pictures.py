@@ -17,6 +17,9 @@ _EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 _FORMAT_2D, _TISSUE, _CENTIMETRE = 1, 1, 3
 
 
+_MOST_PIXELS = 50_000_000
+
+
 def _as_rows(image: Any, grid: Grid | None) -> NDArray[np.uint8]:
     """Rows of depth from top to bottom, columns along x: (n_z, n_x) or (n_z, n_x, 3)."""
     values = host_array("image", image)
@@ -33,14 +36,15 @@ def _as_rows(image: Any, grid: Grid | None) -> NDArray[np.uint8]:
 
 
 def write_png(path: Any, image: Any, grid: Grid | None = None) -> None:
-    """Write a grey or colour image as PNG, depth downwards.
+    """Write a grey or colour image as PNG, depth downwards, in true proportions.
 
     Parameters
     ----------
     path : str or path-like
     image : (n_x, n_z) or (n_x, n_z, 3) uint8
     grid : Grid, optional
-        Sets the resolution that the file states (points per metre along x and z).
+        Its spacings set the proportions: where they differ, pixels become squares of the finer one. The file states
+        their size.
 
     Raises
     ------
@@ -54,11 +58,19 @@ def write_png(path: Any, image: Any, grid: Grid | None = None) -> None:
         from PIL import Image
     except ImportError:
         raise MissingExtraError("PNG needs Pillow: pip install 'sonoray[io]'") from None
-    options: dict[str, Any] = {}
+    picture, options = Image.fromarray(rows), {}
     if grid is not None:
-        options["dpi"] = (0.0254 / grid.spacing[0], 0.0254 / grid.spacing[1])
+        side = min(grid.spacing)
+        size = tuple(max(1, round(n * h / side)) for n, h in zip(grid.shape, grid.spacing, strict=True))
+        if size != picture.size:
+            if size[0] * size[1] > _MOST_PIXELS:
+                raise ArgumentError(
+                    f"grid: expected at most {_MOST_PIXELS:g} square pixels, got {size[0]} by {size[1]}"
+                )
+            picture = picture.resize(size, Image.Resampling.BILINEAR)
+        options["dpi"] = (0.0254 / side, 0.0254 / side)
     with atomic(path) as temporary:
-        Image.fromarray(rows).save(temporary, format="PNG", **options)
+        picture.save(temporary, format="PNG", **options)
 
 
 def write_dicom(path: Any, image: Any, grid: Grid, *, patient_name: str = "", description: str = "sonoray") -> None:
