@@ -64,9 +64,7 @@ def write_png(path: Any, image: Any, grid: Grid | None = None) -> None:
         size = tuple(max(1, round(n * h / side)) for n, h in zip(grid.shape, grid.spacing, strict=True))
         if size != picture.size:
             if size[0] * size[1] > _MOST_PIXELS:
-                raise ArgumentError(
-                    f"grid: expected at most {_MOST_PIXELS:g} square pixels, got {size[0]} by {size[1]}"
-                )
+                raise ArgumentError(f"grid: expected at most {_MOST_PIXELS:g} square pixels, got {size}")
             picture = picture.resize(size, Image.Resampling.BILINEAR)
         options["dpi"] = (0.0254 / side, 0.0254 / side)
     with atomic(path) as temporary:
