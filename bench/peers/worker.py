@@ -1,12 +1,14 @@
 """One contender in a process of its own. Parent side: `Worker`. Child side: ``python -m bench.peers.worker``.
 
-The child prepares its job, then executes it once for every line it reads and answers with its own clocks, so that
-contenders with conflicting dependencies can still be measured in interleaved rounds.
+The child prepares its job, then executes it for a quarter of a second for every line it reads and answers with its
+own clocks, so that contenders with conflicting dependencies can still be measured in interleaved rounds. The first
+execution of a round, which finds caches and clocks as the previous contender left them, does not count.
 """
 
 import importlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -106,9 +108,19 @@ def main():
     error = job.error(result[frame], data, frame)
     _answer(setup=setup, error=error, memory=_memory("VmHWM") - before, note=note)
     for _ in sys.stdin:
+        execute()
+        _answer(**_round(execute))
+
+
+def _round(execute, seconds=0.25):
+    """Median wall and CPU time of the executions that fit into ``seconds``, at least one."""
+    times = []
+    start = time.perf_counter()
+    while not times or time.perf_counter() - start < seconds:
         wall, cpu = time.perf_counter(), time.process_time()
         execute()
-        _answer(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
+        times.append((time.perf_counter() - wall, time.process_time() - cpu))
+    return {name: statistics.median(column) for name, column in zip(("wall", "cpu"), zip(*times, strict=True), strict=True)}
 
 
 if __name__ == "__main__":
