@@ -125,7 +125,10 @@ def test_mistakes_are_answered_with_one_line(point_file, point_data, tmp_path, c
     assert "cut.h5" in refused(capsys, "beamform", cut, "-o", tmp_path / "a.png")
     assert "m/s" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--sound-speed", 1.54)
     assert ".png, .h5, .dcm" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.bmp")
-    assert "does not exist" in refused(capsys, "beamform", point_file, "-o", tmp_path / "no" / "a.png")
+    assert "can be written to" in refused(capsys, "beamform", point_file, "-o", tmp_path / "no" / "a.png")
+    assert "two wavelengths" in refused(
+        capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--depth-mm", 0.01, 0.02
+    )
     assert "frame" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--frame", 7)
     assert "window" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--window", "kaiser")
     assert "f_number" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--f-number", -1)

@@ -120,7 +120,8 @@ def _round(execute, seconds=0.25):
         wall, cpu = time.perf_counter(), time.process_time()
         execute()
         times.append((time.perf_counter() - wall, time.process_time() - cpu))
-    return {name: statistics.median(column) for name, column in zip(("wall", "cpu"), zip(*times, strict=True), strict=True)}
+    wall, cpu = zip(*times, strict=True)
+    return {"wall": statistics.median(wall), "cpu": statistics.median(cpu)}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from .errors import ArgumentError
 
 
 def scalar(name: str, value: Any, low: float, high: float, unit: str) -> float:
-    """Return ``value`` as a float inside [low, high]; outside it the unit is probably wrong."""
+    """Return ``value`` as a float inside [low, high]; outside it the unit is probably wrong.
+
+    A unit in brackets, such as "(ratio)", is a pure number's kind.
+    """
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -18,7 +21,8 @@ def scalar(name: str, value: Any, low: float, high: float, unit: str) -> float:
     if not np.isfinite(number):
         raise ArgumentError(f"{name}: expected a finite number in {unit}, got {number}")
     if not low <= number <= high:
-        raise ArgumentError(f"{name}: expected {low:g} to {high:g} {unit}, got {number:g}; is it really in {unit}?")
+        doubt = "" if unit.startswith("(") else f"; is it really in {unit}?"
+        raise ArgumentError(f"{name}: expected {low:g} to {high:g} {unit}, got {number:g}{doubt}")
     return number
 
 

@@ -2,9 +2,10 @@
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,19 @@ def _info(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(facts, indent=2))
         return
-    width = max(map(len, facts))
-    for name, value in facts.items():
+    lines = dict(_flat(facts))
+    width = max(map(len, lines))
+    for name, value in lines.items():
         print(f"{name:<{width}}  {value}")
+
+
+def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Facts without nesting: probe.kind, probe.pitch, ..."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _channel_data(args: argparse.Namespace) -> sonoray.ChannelData:
@@ -90,8 +101,9 @@ def _medium(path: Path | None) -> sonoray.Medium | None:
 def _beamform(args: argparse.Namespace) -> None:
     if args.output.suffix not in OUTPUTS:
         raise sonoray.ArgumentError(f"output: expected a name ending in {', '.join(OUTPUTS)}, got {args.output.name!r}")
-    if not args.output.absolute().parent.is_dir():
-        raise sonoray.ArgumentError(f"output: the folder {args.output.absolute().parent} does not exist")
+    folder = args.output.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise sonoray.ArgumentError(f"output: expected a folder that can be written to, got {folder}")
     data = _channel_data(args)
     if not 0 <= args.frame < data.n_frames:
         raise sonoray.ArgumentError(f"frame: expected 0 to {data.n_frames - 1}, got {args.frame}")

@@ -377,7 +377,10 @@ def _known_frequency(name: str, value: float | None, channel_data: ChannelData) 
     if value is None:
         value = channel_data.demodulation_frequency or _center_frequency(channel_data)
         if not value:
-            raise ArgumentError(f"{name}: expected a frequency in Hz; neither the data nor the probe knows its centre")
+            raise ArgumentError(
+                f"{name}: expected a frequency in Hz; neither data nor probe know the pulse's, so give it: "
+                "ChannelData.with_(center_frequency=...), on the command line --center-frequency"
+            )
     return scalar(name, value, 2e4, 1e8, "Hz")
 
 

@@ -54,6 +54,11 @@ def default_grid(
     first, last = (2 * wavelength, channel_data.max_depth) if depth is None else depth
     if not last > first >= 0:
         raise ArgumentError(f"depth: expected (first, last) in rising order from 0 [m], got ({first:g}, {last:g})")
+    if last - first < 2 * wavelength:
+        raise ArgumentError(
+            f"depth: expected a range of at least two wavelengths, {2 * wavelength:.2g} m, got {last - first:.2g} m; "
+            "is it in the right unit, is the recording that short?"
+        )
     if probe.kind in ("phased", "curvilinear"):
         return _sector(probe, first, last, step)
     half = max(0.5 * float(np.ptp(probe.positions[:, 0])), 4 * step)
