@@ -9,8 +9,9 @@ from .acquisition.signals import band_pass, demodulate, matched_filter, remodula
 from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
 from .assets import load_example, load_example_targets
 from .beamforming.arrivals import Arrivals, arrivals
-from .beamforming.bmode import default_grid, reconstruct_bmode
+from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
+from .beamforming.default_grids import default_grid
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
 from .imaging.detection import depth_gain, envelope, log_compress, to_uint8

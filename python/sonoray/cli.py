@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 
 import sonoray
 from sonoray import datasets
-from sonoray.beamforming.bmode import default_grid, reconstruct_bmode
+from sonoray._checks import scalar
+from sonoray.beamforming.bmode import reconstruct_bmode
 from sonoray.io import read, summary, write, write_dicom, write_png
 
 OUTPUTS = (".png", ".h5", ".dcm")
@@ -37,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--center-frequency", type=float, help="of the pulse, Hz, where the file does not say")
     form.add_argument("--depth-mm", type=float, nargs=2, metavar=("FIRST", "LAST"), help="depth range (default: all)")
     form.add_argument("--spacing-mm", type=float, help="distance of image points (default: a third of the wavelength)")
-    form.add_argument("--f-number", type=float, default=1.5, help="receive f-number, 0 for none (default: 1.5)")
+    form.add_argument("--f-number", type=float, help="receive, 0 for none (default: 1.5; 0 for phased, ring, bowl)")
     form.add_argument("--window", help="receive: boxcar, hann, hamming or tukey (default: hann)")
     form.add_argument("--compounding", choices=["coherent", "incoherent"], default="coherent")
     form.add_argument("--frame", type=int, default=0, help="which frame goes into a .png or .dcm (default: 0)")
@@ -80,10 +82,14 @@ def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + name, f"{value:.6g}" if isinstance(value, float) else value
 
 
+def _kind(found: Any) -> str:
+    return "a beamformed image" if isinstance(found, tuple) else type(found).__name__
+
+
 def _channel_data(args: argparse.Namespace) -> sonoray.ChannelData:
     data = read(args.file)
     if not isinstance(data, sonoray.ChannelData):
-        raise sonoray.FormatError(f"{args.file}: expected channel data, found {type(data).__name__}")
+        raise sonoray.FormatError(f"{args.file}: expected channel data, found {_kind(data)}")
     if args.center_frequency is not None:
         data = data.with_(center_frequency=args.center_frequency)
     return data
@@ -94,12 +100,12 @@ def _medium(path: Path | None) -> sonoray.Medium | None:
         return None
     medium = read(path)
     if not isinstance(medium, sonoray.Medium):
-        raise sonoray.FormatError(f"{path}: expected a sound-speed map (Medium), found {type(medium).__name__}")
+        raise sonoray.FormatError(f"{path}: expected a sound-speed map (Medium), found {_kind(medium)}")
     return medium
 
 
 def _beamform(args: argparse.Namespace) -> None:
-    if args.output.suffix not in OUTPUTS:
+    if args.output.suffix.lower() not in OUTPUTS:
         raise sonoray.ArgumentError(f"output: expected a name ending in {', '.join(OUTPUTS)}, got {args.output.name!r}")
     folder = args.output.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -107,17 +113,15 @@ def _beamform(args: argparse.Namespace) -> None:
     data = _channel_data(args)
     if not 0 <= args.frame < data.n_frames:
         raise sonoray.ArgumentError(f"frame: expected 0 to {data.n_frames - 1}, got {args.frame}")
+    scalar("dynamic_range", args.dynamic_range, 1.0, 300.0, "dB")
     medium = _medium(args.medium)
-    grid = None
-    if args.depth_mm or args.spacing_mm:
-        depth = None if args.depth_mm is None else (1e-3 * args.depth_mm[0], 1e-3 * args.depth_mm[1])
-        base = data if args.sound_speed is None else data.with_(sound_speed=args.sound_speed)
-        spacing = None if args.spacing_mm is None else 1e-3 * args.spacing_mm
-        grid = default_grid(base, depth=depth, spacing=spacing)
+    depth = None if args.depth_mm is None else (1e-3 * args.depth_mm[0], 1e-3 * args.depth_mm[1])
+    spacing = None if args.spacing_mm is None else 1e-3 * args.spacing_mm
     begin = time.perf_counter()
     image, grid = reconstruct_bmode(
         data,
-        grid=grid,
+        depth=depth,
+        spacing=spacing,
         sound_speed=args.sound_speed,
         medium=medium,
         f_number=args.f_number,
@@ -128,7 +132,6 @@ def _beamform(args: argparse.Namespace) -> None:
         progress=not args.quiet,
     )
     seconds = time.perf_counter() - begin
-    image = sonoray.to_host(image)
     _write(args, image, grid)
     figures = {
         "output": str(args.output),
@@ -148,7 +151,7 @@ def _beamform(args: argparse.Namespace) -> None:
 
 
 def _write(args: argparse.Namespace, image: Any, grid: Any) -> None:
-    if args.output.suffix == ".h5":
+    if args.output.suffix.lower() == ".h5":
         write(args.output, (image, grid))
         return
     shown = args.frame if args.all_frames else 0
@@ -161,7 +164,7 @@ def _write(args: argparse.Namespace, image: Any, grid: Any) -> None:
     if isinstance(grid, sonoray.SectorGrid):
         flat = sonoray.covering_grid(grid)
         db, grid = sonoray.scan_convert(db, grid, flat, fill=-args.dynamic_range), flat
-    picture = write_dicom if args.output.suffix == ".dcm" else write_png
+    picture = write_dicom if args.output.suffix.lower() == ".dcm" else write_png
     picture(args.output, sonoray.to_uint8(db, args.dynamic_range), grid)
 
 
@@ -181,12 +184,17 @@ def _demo(args: argparse.Namespace) -> None:
     print(write_report(args.output, offline=args.offline, only=args.case))
 
 
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    sys.stderr.write(f"sonoray: note: {message}\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 for an error with its reason, 130 when interrupted."""
     args = _parser().parse_args(argv)
     run = {"info": _info, "beamform": _beamform, "data": _data, "demo": _demo}[args.command]
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.showwarning = _note
             run(args)
     except (sonoray.Error, OSError, MemoryError) as error:
         sys.stderr.write(f"sonoray: {error or type(error).__name__}\n")

@@ -1,5 +1,6 @@
 """Channel data: the samples, and everything needed to interpret them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from .transmits import Transmit
 SAMPLE_TYPES = (np.dtype("int16"), np.dtype("float32"), np.dtype("complex64"))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChannelData:
     """Samples of every frame, transmit and receiving element, with their timing and geometry.
 
@@ -58,7 +59,8 @@ class ChannelData:
         set_ = object.__setattr__
         if not isinstance(self.probe, Probe):
             raise ArgumentError(f"probe: expected a Probe, got {type(self.probe).__name__}")
-        transmits = (self.transmits,) if isinstance(self.transmits, Transmit) else tuple(self.transmits)
+        given = self.transmits
+        transmits = (given,) if isinstance(given, Transmit) else tuple(given) if isinstance(given, Iterable) else ()
         if not transmits or not all(isinstance(t, Transmit) for t in transmits):
             raise ArgumentError("transmits: expected a sequence of at least one Transmit")
         set_(self, "transmits", transmits)
@@ -93,6 +95,13 @@ class ChannelData:
             )
         finite("samples", samples)
         return samples
+
+    def __repr__(self) -> str:
+        signal = f"I/Q at {self.demodulation_frequency:.4g} Hz" if self.is_iq else "RF"
+        return (
+            f"ChannelData({self.n_frames} frames, {self.n_tx} transmits, {self.n_rx} elements, {self.n_samples} samples "
+            f"of {signal}, {self.samples.dtype}, {self.sampling_frequency:.4g} Hz, {self.probe!r})"
+        )
 
     @property
     def is_iq(self) -> bool:

@@ -13,7 +13,7 @@ KINDS = ("linear", "phased", "curvilinear", "matrix", "ring", "bowl", "free")
 _EXTENT = 2.0  # m; a position beyond this is in millimetres
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Probe:
     """Element positions, normals and sizes of an ultrasound probe.
 
@@ -90,6 +90,9 @@ class Probe:
         if self.n_elements < 2:
             return 0.0
         return float(np.median(np.linalg.norm(np.diff(self.positions, axis=0), axis=1)))
+
+    def __repr__(self) -> str:
+        return f"Probe({self.kind}, {self.n_elements} elements, pitch {self.pitch:.4g} m)"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Probe):

@@ -18,7 +18,7 @@ from .probes import Probe
 KINDS = ("plane", "diverging", "focused", "element", "delays")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Transmit:
     """One transmit event. Use the class methods; the constructor takes what they compute.
 
@@ -128,6 +128,8 @@ class Transmit:
             The transmit does not fit the probe, or the sound speed is not in m/s.
         """
         n = probe.n_elements
+        if self.apodization is not None and len(self.apodization) != n:
+            raise ArgumentError(f"apodization: expected {n} weights for this probe, got {len(self.apodization)}")
         sound_speed = scalar("sound_speed", sound_speed, 300.0, 12000.0, "m/s")
         if self.kind == "delays":
             assert self.delays is not None
@@ -145,21 +147,39 @@ class Transmit:
             times = (probe.positions - self.origin) @ self.direction / sound_speed
         else:
             assert self.focus is not None
+            self._require_side(probe)
             to_focus = np.linalg.norm(probe.positions - self.focus, axis=1)
             at_origin = np.linalg.norm(self.origin - self.focus)
             sign = 1.0 if self.kind == "diverging" else -1.0
             times = sign * (to_focus - at_origin) / sound_speed
         if self.apodization is not None:
-            if len(self.apodization) != n:
-                raise ArgumentError(f"apodization: expected {n} weights for this probe, got {len(self.apodization)}")
             times = np.where(self.apodization != 0, times, np.nan)
         return np.asarray(times, np.float64)
+
+    def _require_side(self, probe: Probe) -> None:
+        """Refuse a focus behind the firing elements and a virtual source in front of them."""
+        fires = slice(None) if self.apodization is None else np.flatnonzero(self.apodization)
+        normal = probe.normals[fires].mean(axis=0)
+        if np.linalg.norm(normal) < 0.5:
+            return  # a ring or a bowl looks to all sides
+        ahead = float((self.focus - probe.positions[fires].mean(axis=0)) @ normal / np.linalg.norm(normal))
+        if self.kind == "focused" and ahead <= 0:
+            raise ArgumentError(f"focus: expected it in front of the firing elements, got {-ahead:g} m behind them")
+        if self.kind == "diverging" and ahead > 1e-9:
+            raise ArgumentError(
+                f"focus: expected a virtual source behind the elements, got {ahead:g} m in front of them"
+            )
 
     def weights(self, probe: Probe) -> NDArray[np.float64]:
         """Apodization of each element, (n_elements,) float64; zero where it does not fire."""
         weights = np.ones(probe.n_elements) if self.apodization is None else np.array(self.apodization)
         fires = np.isfinite(self.firing_times(probe, 1540.0))
         return np.where(fires, weights, 0.0)
+
+    def __repr__(self) -> str:
+        known = {n: getattr(self, n) for n in ("direction", "focus", "element") if getattr(self, n) is not None}
+        facts = ", ".join(f"{n}={np.round(v, 6).tolist()}" for n, v in known.items())
+        return f"Transmit({self.kind}{', ' if facts else ''}{facts})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Transmit):

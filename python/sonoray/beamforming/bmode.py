@@ -8,120 +8,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import count, scalar
+from .._arrays import to_device, to_host
+from .._checks import scalar
 from .._progress import progress as show_progress
 from ..acquisition.channel_data import ChannelData
-from ..acquisition.probes import Probe
 from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
 from .arrivals import arrivals
 from .das import Beamformer
+from .default_grids import default_grid, inside_medium
 
-_MOST_POINTS = 1_000_000
-
-
-def default_grid(
-    channel_data: ChannelData, *, depth: tuple[float, float] | None = None, spacing: float | None = None
-) -> Grid | SectorGrid:
-    """Return a grid that suits the probe and the recorded depth.
-
-    Parameters
-    ----------
-    channel_data : ChannelData
-    depth : (first, last) [m], optional
-        Default: from a few wavelengths below the probe to the depth of the last sample.
-    spacing : float [m], optional
-        Default: a third of the wavelength, coarser where that would exceed a million points.
-
-    Returns
-    -------
-    Grid or SectorGrid
-        Linear and free probes: the aperture's width. Phased: a 90 degree sector. Curvilinear: the sector
-        that the elements span. Ring: the inscribed square. Matrix and bowl: a volume.
-
-    Raises
-    ------
-    ArgumentError
-        The recording is too short to see anything, or ``depth`` is not in rising order.
-    """
-    probe, c = channel_data.probe, channel_data.sound_speed
-    wavelength = c / (channel_data.demodulation_frequency or channel_data.center_frequency or 5e6)
-    step = wavelength / 3 if spacing is None else scalar("spacing", spacing, 1e-6, 0.01, "m")
-    if probe.kind in ("ring", "bowl"):
-        return _enclosed_grid(probe, step, spacing is None)
-    first, last = (2 * wavelength, channel_data.max_depth) if depth is None else depth
-    if not last > first >= 0:
-        raise ArgumentError(f"depth: expected (first, last) in rising order from 0 [m], got ({first:g}, {last:g})")
-    if last - first < 2 * wavelength:
-        raise ArgumentError(
-            f"depth: expected a range of at least two wavelengths, {2 * wavelength:.2g} m, got {last - first:.2g} m; "
-            "is it in the right unit, is the recording that short?"
-        )
-    if probe.kind in ("phased", "curvilinear"):
-        return _sector(probe, first, last, step)
-    half = max(0.5 * float(np.ptp(probe.positions[:, 0])), 4 * step)
-    middle = 0.5 * float(probe.positions[:, 0].max() + probe.positions[:, 0].min())
-    extent = {"x": (middle - half, middle + half), "z": (first, last)}
-    if probe.kind == "matrix":
-        y = probe.positions[:, 1]
-        extent["y"] = (float(y.min()), float(y.max()))
-    if spacing is None:
-        step = _affordable(step, [b - a for a, b in extent.values()])
-    return Grid.from_extent(spacing=step, **extent)
-
-
-def _affordable(step: float, sides: list[float]) -> float:
-    """Coarsen ``step`` until a grid over ``sides`` has at most a million points."""
-    points = float(np.prod([s / step + 1 for s in sides]))
-    return float(step * max(1.0, points / _MOST_POINTS) ** (1 / len(sides)))
-
-
-def _enclosed_grid(probe: Probe, step: float, adapt: bool) -> Grid:
-    half = 0.7 * float(np.linalg.norm(probe.positions, axis=1).min())
-    sides = {"x": (-half, half), "z": (-half, half)}
-    if probe.kind == "bowl":
-        sides = {"x": (-half, half), "y": (-half, half), "z": (-half, half)}
-    step = _affordable(step, [2 * half] * len(sides)) if adapt else step
-    return Grid.from_extent(spacing=step, **sides)
-
-
-def _sector(probe: Probe, first: float, last: float, step: float) -> SectorGrid:
-    n = probe.normals
-    angles = np.arctan2(n[:, 0], n[:, 2])
-    if np.ptp(angles) < 1e-6:
-        low, high, radius = -np.pi / 4, np.pi / 4, 0.0
-    else:
-        low, high = float(angles.min()), float(angles.max())
-        radius = float(np.ptp(probe.positions[:, 0]) / (np.sin(high) - np.sin(low)))
-    n_angles = int(np.clip((high - low) * 0.5 * (last + radius) / step, 64, 512))
-    ranges = radius + np.arange(first, last, step)
-    return SectorGrid(ranges, np.linspace(low, high, n_angles), (0.0, 0.0, -radius))
-
-
-def _inside(grid: Grid, medium: Medium) -> Grid:
-    """Crop a default grid to the medium's extent."""
-    inner = []
-    for (low, high), (m_low, m_high), step in zip(grid.extent, medium.grid.extent, grid.spacing, strict=True):
-        first = max(low, m_low)
-        steps = np.floor((min(high, m_high) - first) / step + 1e-6)
-        if steps < 1:
-            raise ArgumentError(
-                f"medium: expected it to cover part of the image {grid.extent} m, got extent {medium.grid.extent} m"
-            )
-        inner.append((first, first + steps * step))
-    names = ("x", "z") if grid.ndim == 2 else ("x", "y", "z")
-    return Grid.from_extent(spacing=grid.spacing, **dict(zip(names, inner, strict=True)))
+_WIDE = ("phased", "ring", "bowl")  # probes that look further sideways than an f-number about each normal allows
 
 
 def reconstruct_bmode(
     channel_data: ChannelData,
     *,
     grid: Grid | SectorGrid | None = None,
+    depth: tuple[float, float] | None = None,
+    spacing: float | None = None,
     sound_speed: float | None = None,
     medium: Medium | None = None,
-    f_number: float = 1.5,
+    f_number: float | None = None,
     window: str | None = None,
     compounding: str = "coherent",
     frames: slice | None = None,
@@ -135,13 +45,16 @@ def reconstruct_bmode(
     channel_data : ChannelData
         RF is demodulated first, which needs its center frequency.
     grid : Grid or SectorGrid, optional
-        Default: `default_grid`.
+        Default: `default_grid`, as far as a ``medium`` reaches.
+    depth, spacing : optional
+        Of the default grid, see `default_grid`.
     sound_speed : float [m/s], optional
         One speed for all paths; default: the one that the sequence assumed.
     medium : Medium, optional
         A sound-speed map: delays along refracted paths, from the eikonal equation. Excludes ``sound_speed``.
-    f_number : float
-        Depth over aperture on receive; 0 uses every element everywhere.
+    f_number : float, optional
+        Depth over aperture on receive; 0 uses every element everywhere. Default: 1.5, but 0 for phased, ring and
+        bowl probes, which look far to the side of their elements' normals.
     window : str, optional
         Receive apodization, see `Beamformer`. Default: hann over the f-number's aperture, boxcar without one.
     compounding : {"coherent", "incoherent"}
@@ -153,7 +66,8 @@ def reconstruct_bmode(
 
     Returns
     -------
-    image : (n_frames, *grid.shape) complex64, or float32 if incoherent
+    image : (n_frames, *grid.shape) complex64, in host memory
+        Incoherent sums of magnitudes have no imaginary part.
     grid : Grid or SectorGrid
 
     Raises
@@ -166,21 +80,25 @@ def reconstruct_bmode(
     if sound_speed is not None:
         sound_speed = scalar("sound_speed", sound_speed, 300.0, 12000.0, "m/s")
     data = channel_data if frames is None else channel_data.select(frames=frames)
+    if grid is not None and (depth is not None or spacing is not None):
+        raise ArgumentError("grid: expected either a grid or depth and spacing of the default one, got both")
     if grid is None:
-        grid = default_grid(data if sound_speed is None else data.with_(sound_speed=sound_speed))
-        if medium is not None and isinstance(grid, Grid):
-            grid = _inside(grid, medium)
+        seen = data if sound_speed is None else data.with_(sound_speed=sound_speed)
+        grid = default_grid(seen, depth=depth, spacing=spacing)
+        grid = grid if medium is None else inside_medium(grid, medium)
     data = data if data.is_iq else demodulate(data)
     speed = medium if medium is not None else (sound_speed or data.sound_speed)
     times = arrivals(
         data.transmits, data.probe, grid, speed, sequence_sound_speed=channel_data.sound_speed, device=device
     )
+    if f_number is None:
+        f_number = 0.0 if data.probe.kind in _WIDE else 1.5
     window = window or ("hann" if f_number else "boxcar")
     beamformer = Beamformer(times, data, f_number=f_number, window=window, compounding=compounding, device=device)
-    block = count("frames per block", min(32, data.n_frames))
-    starts = range(0, data.n_frames, block)
-    parts = [
-        beamformer(data.select(frames=slice(i, i + block)))
-        for i in show_progress(starts, "beamforming", enabled=progress)
-    ]
-    return (parts[0] if len(parts) == 1 else np.concatenate(parts)), grid
+    image = np.empty((data.n_frames, *grid.shape), np.complex64)
+    block = min(32, data.n_frames)
+    for i in show_progress(range(0, data.n_frames, block), "beamforming", enabled=progress):
+        part = data.select(frames=slice(i, i + block))
+        samples = part.samples if device == "cpu" else to_device(part.samples, device)
+        image[i : i + block] = to_host(beamformer(samples))
+    return image, grid

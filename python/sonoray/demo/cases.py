@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..beamforming.bmode import default_grid, reconstruct_bmode
+from ..beamforming.bmode import reconstruct_bmode
+from ..beamforming.default_grids import default_grid
 from ..errors import ArgumentError
 from ..imaging.detection import envelope, log_compress
 from ..imaging.doppler import doppler_velocity, nyquist_velocity

@@ -84,14 +84,15 @@ def write_report(folder: Path, *, offline: bool = False, only: Sequence[str] | N
     for name in names:
         if name not in CASES:
             raise ArgumentError(f"case: expected one of {', '.join(CASES)}, got {name!r}")
+    folder.mkdir(parents=True, exist_ok=True)
     sections, lines = [], []
     for name in progress(names, "demo"):
         begin = time.perf_counter()
         try:
             case = CASES[name](offline)
-        except NoDataError as error:
+        except Error as error:  # one bad file must not cost the other cases
             sections.append(f'<h2>{html.escape(name)}</h2><p class="absent">{html.escape(str(error))}</p>')
-            lines.append(f"{name:<12} no data: {error}")
+            lines.append(f"{name:<12} {'no data' if isinstance(error, NoDataError) else 'failed'}: {error}")
             continue
         seconds = time.perf_counter() - begin
         sections.append(_section(case, seconds))
@@ -101,7 +102,6 @@ def write_report(folder: Path, *, offline: bool = False, only: Sequence[str] | N
         f"<!doctype html><html lang=en><meta charset=utf-8><title>sonoray demo</title><style>{_STYLE}</style>"
         f"<h1>sonoray demo</h1>{''.join(sections)}</html>"
     )
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / "index.html"
     draft = folder / "index.html.part"
     draft.write_text(page, encoding="utf-8")

@@ -11,7 +11,7 @@ from ..errors import ArgumentError
 from .grids import Grid
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Medium:
     """Acoustic properties at the points of a grid.
 
@@ -43,7 +43,7 @@ class Medium:
         }
         for name, (low, high, unit) in limits.items():
             value = getattr(self, name)
-            if value is None:
+            if value is None and name != "sound_speed":
                 continue
             values = np.asarray(value)
             if values.dtype.kind not in "iuf":
@@ -54,6 +54,10 @@ class Medium:
                 values = np.full(self.grid.shape, values)
             checked = array(name, values, self.grid.shape, values.dtype, low=low, high=high, unit=unit)
             object.__setattr__(self, name, freeze(checked))
+
+    def __repr__(self) -> str:
+        c = self.sound_speed
+        return f"Medium({self.grid!r}, sound_speed {c.min():.6g} to {c.max():.6g} m/s)"
 
     @property
     def slowness(self) -> NDArray[Any]:
