@@ -119,7 +119,7 @@ void guess_sides(const Setup& setup, const double (*low)[3], const double (*high
       const int first = static_cast<int>(rest % setup.sweep.tiles[i]) * setup.sweep.tile[i];
       rest /= setup.sweep.tiles[i];
       if (first + setup.sweep.tile[i] - 1 >= std::floor((*low)[i])) sides |= 1u << (2 * i);
-      if (first < std::ceil((*high)[i])) sides |= 2u << (2 * i);
+      if (first <= std::ceil((*high)[i])) sides |= 2u << (2 * i);
     }
     lanes.sides[t] = static_cast<std::uint8_t>(sides);
   }

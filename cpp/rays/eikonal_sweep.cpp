@@ -80,7 +80,7 @@ Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, std::uint8_t sid
     k1[i] = 1.0f / g.h[i];
     // Where waves come from one side only, every node belongs to its sweep.
     const bool both = (sides >> (2 * i) & 3) == 3;
-    slack[i] = both ? tie : 1e9f;
+    slack[i] = both ? tie : 3e38f;  // halo
     near_tie[i] = both ? 1e-1f : 0.0f;
   }
   Vec slope[D][NV], along[D][NV], origin[NV], s0[NV], largest[NV] = {};
