@@ -54,6 +54,26 @@ def test_specified_accuracy_3d(device):
     assert largest <= 0.3
 
 
+def test_grazing_rays_on_the_surface_3d(device):
+    """Sources on surface nodes that are corners of the solver's tiles: rays to other surface nodes dive a little and
+    come back from below, and the surface's nodes have no neighbour above. The bounds are a third of the requirement's
+    largest error; what is left is the second pass' tolerance (4e-6 of T, 0.03 ns here) and no row stands out."""
+    x = 6.4e-3 + 0.2e-3 * np.arange(8)
+    sources = np.c_[x, np.full(8, 6.4e-3), np.zeros(8)]
+    rms, largest = gradient_errors((128, 128, 128), 1e-4, sources, 1450, 1650, device)
+    assert rms <= 0.01
+    assert largest <= 0.1
+
+
+@pytest.mark.parametrize("depth", [0.0, 1.5e-3, 1.55e-3, 1.6e-3])
+def test_grazing_rays_along_tile_edges_2d(depth):
+    """As above with the source's row first, last or between the tiles' rows, in a stronger gradient: a surface node that
+    misses the wave from below is 0.9 ns late here; discretisation costs 0.1 ns."""
+    rms, largest = gradient_errors((257, 257), 1e-4, [[12.8e-3, 0, depth]], 1000, 3000)
+    assert rms <= 0.06
+    assert largest <= 0.2
+
+
 def test_strong_gradient_and_diving_rays(device):
     """1000 to 3000 m/s: rays to far nodes near the surface dive and come back up."""
     rms, largest = gradient_errors((512, 512), 1e-4, SOURCES, 1000, 3000, device)
@@ -84,19 +104,21 @@ def test_homogeneous_medium_is_exact(device):
     source = np.array([[1.234e-3, 0.0, 5.678e-3]])
     times = solve(Medium(grid, 1540.0), source, device)
     exact = np.hypot(grid.x[:, None] - 1.234e-3, grid.z - 5.678e-3) / 1540
-    assert np.abs(times[0] - exact).max() < 0.02 * NS
+    # 0.0055 seen: float32 resolves T = 8.2 us to 0.0009 ns, a handful of roundings in s0, r and the product
+    assert np.abs(times[0] - exact).max() < 0.01 * NS
 
 
 def test_twin():
-    """Same equation, other algorithm, float64, on a grid of half the spacing (where its own error is 0.35 ns rms)."""
+    """Same equation, other algorithm, float64, on a grid of half the spacing (its own error: 0.03 rms, 0.22 ns, as
+    seen in a constant gradient on that grid)."""
     coarse, fine = Grid((90, 80), 2e-4, (0.0, 0.0)), Grid((179, 159), 1e-4, (0.0, 0.0))
     x, z = np.meshgrid(fine.x, fine.z, indexing="ij")
     c = 1540 + 40 * np.sin(x / 3e-3) * np.cos(z / 4e-3 + 1)
     times = solve(Medium(coarse, np.ascontiguousarray(c[::2, ::2])), [[8.07e-3, 0, 0.13e-3]])[0]
     twin = reference.fast_marching(1 / c, fine.spacing, (8.07e-3, 0.13e-3))[::2, ::2]
     difference = np.abs(times - twin) / NS
-    assert np.sqrt((difference**2).mean()) < 0.6
-    assert difference.max() < 3.0
+    assert np.sqrt((difference**2).mean()) < 0.1
+    assert difference.max() < 0.5
 
 
 def test_two_layers():
@@ -111,15 +133,19 @@ def test_two_layers():
 
 
 @pytest.mark.parametrize("inside", [1400.0, 1700.0])
-def test_lens_against_finer_solution(inside):
-    """Slow and fast lens with a soft edge against the float64 twin on a grid of half the spacing."""
+def test_lens(inside):
+    """Slow and fast lens with a soft edge against the float64 twin, creases included: on the same grid both solve the
+    same differences (0.03 rms, 0.2 ns seen, the twin's start); half the spacing shows what those cost here."""
     coarse, fine = Grid((101, 101), 2e-4, (0.0, 0.0)), Grid((201, 201), 1e-4, (0.0, 0.0))
     lens = [phantoms.disc(g, (10e-3, 0, 9e-3), 4e-3, inside=inside, outside=1540.0, edge=2e-3) for g in (coarse, fine)]
-    times = solve(lens[0], [[8.03e-3, 0, 0.0]])[0]
-    twin = reference.fast_marching(1 / lens[1].sound_speed, fine.spacing, (8.03e-3, 0.0))[::2, ::2]
-    difference = np.abs(times - twin) / NS
-    assert np.sqrt((difference**2).mean()) < 0.5
-    assert difference.max() < 6.0  # at the crease behind the lens, where two wavefronts meet
+    times = [solve(medium, [[8.03e-3, 0, 0.0]])[0] for medium in lens]
+    twin = reference.fast_marching(1 / lens[1].sound_speed, fine.spacing, (8.03e-3, 0.0))
+    same = np.abs(times[1] - twin) / NS
+    assert np.sqrt((same**2).mean()) < 0.1
+    assert same.max() < 0.5
+    halved = np.abs(times[0] - twin[::2, ::2]) / NS
+    assert np.sqrt((halved**2).mean()) < 0.6  # 0.42 seen, the edge being ten cells
+    assert halved.max() < 4.0  # 2.4 seen, at the crease behind the lens, where two wavefronts meet
 
 
 def test_reciprocity():
@@ -176,10 +202,10 @@ def test_processor_levels_agree():
     finally:
         module.set_cpu_level(top)
     for other in results[1:]:
-        # fused multiply-add rounds differently, and lanes of another group sweep in other rounds
+        # lanes of another group sweep in other rounds and stop elsewhere within the tolerance, 4e-6 of T < 10 us
         difference = np.abs(other - results[0]) / NS
-        assert np.sqrt((difference**2).mean()) < 0.01
-        assert difference.max() < 0.3
+        assert np.sqrt((difference**2).mean()) < 0.005
+        assert difference.max() < 0.04
 
 
 def test_mean_slowness(device):
