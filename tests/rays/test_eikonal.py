@@ -67,8 +67,8 @@ def test_grazing_rays_on_the_surface_3d(device):
 
 @pytest.mark.parametrize("depth", [0.0, 1.5e-3, 1.55e-3, 1.6e-3])
 def test_grazing_rays_along_tile_edges_2d(depth):
-    """As above with the source's row first, last or between the tiles' rows, in a stronger gradient: a surface node that
-    misses the wave from below is 0.9 ns late here; discretisation costs 0.1 ns."""
+    """As above with the source's row first, last or between the tiles' rows, in a stronger gradient: a surface node
+    that misses the wave from below is 0.9 ns late here; discretisation costs 0.1 ns."""
     rms, largest = gradient_errors((257, 257), 1e-4, [[12.8e-3, 0, depth]], 1000, 3000)
     assert rms <= 0.06
     assert largest <= 0.2
