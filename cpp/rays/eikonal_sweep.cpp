@@ -245,6 +245,7 @@ void spread(const SweepGrid& g, Lanes& lanes, int q, const int* t, std::int64_t 
   const std::int64_t stride[3] = {g.ndim == 3 ? std::int64_t(g.tiles[1]) * g.tiles[2] : g.tiles[1],
                                   g.ndim == 3 ? g.tiles[2] : 1, 1};
   if (found.changed) lanes.pending[tile] |= found.close ? all : others;
+  if (found.changed && !second) lanes.fresh[tile] = 1;
   for (int i = 0; i < g.ndim; ++i) {
     const int back = q >> i & 1;
     const std::uint8_t other_side = static_cast<std::uint8_t>(1 << (2 * i + 1 - back));
@@ -260,11 +261,13 @@ void spread(const SweepGrid& g, Lanes& lanes, int q, const int* t, std::int64_t 
       if (!way && found.turned[i] && !(lanes.sides[near] & other_side)) {
         lanes.sides[near] |= other_side;
         lanes.pending[near] |= others;
+        lanes.fresh[near] = 1;
       }
     }
     if (found.turned[i] && !(lanes.sides[tile] & other_side)) {
       lanes.sides[tile] |= other_side;
       lanes.pending[tile] |= others;
+      lanes.fresh[tile] = 1;
     }
   }
 }
@@ -276,51 +279,86 @@ SONORAY_INLINE bool two_sided(std::uint8_t sides, int ndim) {
   return false;
 }
 
-/// Sweeps until no tile has anything new to look at. Where waves come from one side only, the first pass has met every
-/// node after those before it, and the second one looks only at what has changed since.
-template <int D, int NV, Kind kind, bool second>
-void iterate(const SweepGrid& g, Lanes& lanes) {
+/// Tiles [low, high) along each axis.
+struct Window {
+  int low[3], high[3];
+};
+
+/// Calls f(tile, indices) for the tiles of a window in the order of sweep q.
+template <int D, class F>
+SONORAY_INLINE void for_each_tile(const SweepGrid& g, const Window& window, int q, const F& f) {
   std::int64_t count = 1;
-  for (int i = 0; i < D; ++i) count *= g.tiles[i];
-  for (std::int64_t t = 0; t < count; ++t)
-    lanes.pending[t] = !second || two_sided(lanes.sides[t], D) ? static_cast<std::uint8_t>((1 << (1 << D)) - 1) : 0;
+  for (int i = 0; i < D; ++i) count *= window.high[i] - window.low[i];
+  for (std::int64_t k = 0; k < count; ++k) {
+    int t[3] = {};
+    std::int64_t rest = k, tile = 0;
+    for (int i = D - 1; i >= 0; --i) {
+      const int j = static_cast<int>(rest % (window.high[i] - window.low[i]));
+      rest /= window.high[i] - window.low[i];
+      t[i] = (q >> i & 1) ? window.high[i] - 1 - j : window.low[i] + j;
+    }
+    for (int i = 0; i < D; ++i) tile = tile * g.tiles[i] + t[i];
+    f(tile, t);
+  }
+}
+
+/// Sweeps until no tile of the window has anything new to look at.
+template <int D, int NV, Kind kind, bool second>
+void iterate(const SweepGrid& g, Lanes& lanes, const Window& window) {
   float tolerance = second ? second_tolerance : first_tolerance;
   for (int round = 0; round < lanes.max_rounds; ++round) {
     bool busy = false;
-    for (int q = 0; q < (1 << D); ++q) {
-      for (std::int64_t k = 0; k < count; ++k) {
-        int t[3] = {}, low[3], high[3];
-        std::int64_t rest = k, tile = 0;
-        for (int i = D - 1; i >= 0; --i) {
-          const int j = static_cast<int>(rest % g.tiles[i]);
-          rest /= g.tiles[i];
-          t[i] = (q >> i & 1) ? g.tiles[i] - 1 - j : j;
+    for (int q = 0; q < (1 << D); ++q)
+      for_each_tile<D>(g, window, q, [&](std::int64_t tile, const int* t) {
+        if (!(lanes.pending[tile] >> q & 1) || !concerns(lanes.sides[tile], q, D)) return;
+        int low[3], high[3];
+        for (int i = 0; i < D; ++i) {
           low[i] = t[i] * g.tile[i];
           high[i] = low[i] + g.tile[i] < g.n[i] ? low[i] + g.tile[i] : g.n[i];
         }
-        for (int i = 0; i < D; ++i) tile = tile * g.tiles[i] + t[i];
-        if (!(lanes.pending[tile] >> q & 1) || !concerns(lanes.sides[tile], q, D)) continue;
         lanes.pending[tile] &= static_cast<std::uint8_t>(~(1 << q));
         const Found found = sweep_tile<D, NV, kind, second>(g, lanes, q, lanes.sides[tile], low, high, tolerance);
         spread(g, lanes, q, t, tile, found, second);
-        ++lanes.tile_sweeps;
         busy = true;
-      }
-    }
+      });
     if (!busy) break;
     if (second && tolerance < largest_tolerance) tolerance *= 2.0f;
   }
 }
 
+/// Both passes in windows that grow from the sources: what is settled near them is not revisited by every round far
+/// away. Where waves come from one side only, the first pass has met every node after those before it, and the second
+/// one looks only at what has changed since.
+template <int D, int NV, Kind kind>
+void solve(const SweepGrid& g, Lanes& lanes) {
+  const std::uint8_t all = static_cast<std::uint8_t>((1 << (1 << D)) - 1);
+  std::int64_t count = 1;
+  for (int i = 0; i < D; ++i) count *= g.tiles[i];
+  for (std::int64_t t = 0; t < count; ++t) {
+    lanes.pending[t] = all;
+    lanes.fresh[t] = 1;
+  }
+  bool whole = false;
+  for (int margin = 1; !whole; margin *= 2) {
+    Window window;
+    whole = true;
+    for (int i = 0; i < D; ++i) {
+      window.low[i] = lanes.seed[0][i] > margin ? lanes.seed[0][i] - margin : 0;
+      window.high[i] = lanes.seed[1][i] + margin < g.tiles[i] ? lanes.seed[1][i] + margin + 1 : g.tiles[i];
+      whole = whole && window.low[i] == 0 && window.high[i] == g.tiles[i];
+    }
+    iterate<D, NV, kind, false>(g, lanes, window);
+    for_each_tile<D>(g, window, 0, [&](std::int64_t tile, const int*) {
+      lanes.pending[tile] = lanes.fresh[tile] && two_sided(lanes.sides[tile], D) ? all : 0;
+      lanes.fresh[tile] = 0;
+    });
+    iterate<D, NV, kind, true>(g, lanes, window);
+  }
+}
+
 template <int D, int NV>
 void solve(const SweepGrid& g, Lanes& lanes) {
-  if (lanes.kind == Kind::point) {
-    iterate<D, NV, Kind::point, false>(g, lanes);
-    iterate<D, NV, Kind::point, true>(g, lanes);
-  } else {
-    iterate<D, NV, Kind::front, false>(g, lanes);
-    iterate<D, NV, Kind::front, true>(g, lanes);
-  }
+  lanes.kind == Kind::point ? solve<D, NV, Kind::point>(g, lanes) : solve<D, NV, Kind::front>(g, lanes);
 }
 
 }  // namespace
@@ -328,7 +366,6 @@ void solve(const SweepGrid& g, Lanes& lanes) {
 int eikonal_lanes(int vectors) { return vectors * width; }
 
 void eikonal_solve(const SweepGrid& g, Lanes& lanes, int vectors) {
-  lanes.tile_sweeps = 0;
   if (g.ndim == 2)
     vectors == 1 ? solve<2, 1>(g, lanes) : solve<2, 2>(g, lanes);
   else
