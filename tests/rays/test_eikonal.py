@@ -41,28 +41,29 @@ SOURCES = [[25.6e-3, 0, 0], [25.63e-3, 0, 0.027e-3], [10.3e-3, 0, 0], [0, 0, 0],
 
 
 def test_specified_accuracy_2d(device):
-    """The requirement is 0.1 and 1 ns; sources on and off nodes, in corners and inside."""
+    """The requirement is 0.1 and 1 ns; sources on and off nodes, in corners and inside. Seen: 0.003 and 0.035, what
+    the tolerance of the sweeps (4e-6 of T < 40 us: 0.16 ns at most) leaves."""
     rms, largest = gradient_errors((512, 512), 1e-4, SOURCES, 1450, 1650, device)
     assert rms <= 0.02
-    assert largest <= 0.2
+    assert largest <= 0.16
 
 
 def test_specified_accuracy_3d(device):
     sources = [[6.4e-3, 6.4e-3, 0], [6.43e-3, 5.02e-3, 0.03e-3], [3.03e-3, 9.1e-3, 4.46e-3]]
     rms, largest = gradient_errors((128, 128, 128), 1e-4, sources, 1450, 1650, device)
-    assert rms <= 0.02
-    assert largest <= 0.3
+    assert rms <= 0.005  # 0.0005 and 0.004 seen; 4e-6 of T is 0.05 ns
+    assert largest <= 0.05
 
 
 def test_grazing_rays_on_the_surface_3d(device):
     """Sources on surface nodes that are corners of the solver's tiles: rays to other surface nodes dive a little and
-    come back from below, and the surface's nodes have no neighbour above. The bounds are a third of the requirement's
-    largest error; what is left is the second pass' tolerance (4e-6 of T, 0.03 ns here) and no row stands out."""
+    come back from below, and the surface's nodes have no neighbour above. Seen: 0.0005 and 0.007; 4e-6 of T is 0.03 ns.
+    Without the wave from below the surface is 0.2 ns late."""
     x = 6.4e-3 + 0.2e-3 * np.arange(8)
     sources = np.c_[x, np.full(8, 6.4e-3), np.zeros(8)]
     rms, largest = gradient_errors((128, 128, 128), 1e-4, sources, 1450, 1650, device)
-    assert rms <= 0.01
-    assert largest <= 0.1
+    assert rms <= 0.005
+    assert largest <= 0.03
 
 
 @pytest.mark.parametrize("depth", [0.0, 1.5e-3, 1.55e-3, 1.6e-3])
@@ -77,8 +78,8 @@ def test_grazing_rays_along_tile_edges_2d(depth):
 def test_strong_gradient_and_diving_rays(device):
     """1000 to 3000 m/s: rays to far nodes near the surface dive and come back up."""
     rms, largest = gradient_errors((512, 512), 1e-4, SOURCES, 1000, 3000, device)
-    assert rms <= 0.1
-    assert largest <= 0.5
+    assert rms <= 0.06  # 0.038 and 0.15 seen, the discretisation's
+    assert largest <= 0.3
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
