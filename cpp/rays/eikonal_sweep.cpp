@@ -78,6 +78,7 @@ struct Way {
       const bool both = (sides >> (2 * i) & 3) == 3;
       slack[i] = both ? tie : unlimited;
       near_tie[i] = both ? 1e-1f : 0.0f;
+      if (both) replace = Mask{};
     }
   }
 
@@ -87,6 +88,7 @@ struct Way {
   float sign[D], k1[D];
   float slack[D];     ///< by how much (squared, of |grad T|) a wave may run against the sweep at the sweep's own nodes
   float near_tie[D];  ///< by how little it does where changes may bring the node back
+  Mask replace = Mask{} - 1;  ///< only this sweep brings waves: what it brings last counts, even if it is later
 };
 
 /// What the reference contributes at a node (eikonal_kernel.h), brought up to date row by row and node by node.
@@ -154,8 +156,10 @@ struct Seen {
 };
 
 /// One node, lanes of vector k; up1 and up2 are the last two values along the last axis. Returns the new value.
-/// The first pass takes the smallest value that any sweep brings; the second one, where waves come from both sides,
-/// what the sweep of the node's own side brings, by the sign of the central difference.
+/// The first pass takes the smallest value that several sweeps bring. Such a value may come too early, extrapolated from
+/// a neighbour that was still late, which no minimum repairs; so where one sweep alone brings waves its last value
+/// counts, and the second pass takes, where waves come from both sides, what the sweep of the node's own side brings,
+/// by the sign of the central difference.
 template <int D, int NV, Kind kind, bool second>
 SONORAY_INLINE Vec update(const Way<D>& way, const Reference<D, NV, kind>& ref, Seen<D, NV>& seen, int k, float* at,
                           Vec scale, float squared_slowness, Vec up1, Vec up2) {
@@ -183,7 +187,7 @@ SONORAY_INLINE Vec update(const Way<D>& way, const Reference<D, NV, kind>& ref, 
   if constexpr (second) value += old;
   const Mask bits = (Mask)value;
   value = (Vec)((bits + (bits >> 1 & 1)) & ~1);  // not_given(value)
-  if constexpr (!second) take &= value < old;
+  if constexpr (!second) take &= (value < old) | way.replace;
   value = take ? value : old;
   const Vec change = Math<Vec>::abs(value - old);
   seen.largest[k] = change > seen.largest[k] ? change : seen.largest[k];
