@@ -100,10 +100,11 @@ Setup::Setup(const EikonalGrid& g, const EikonalParams& params, View<const float
 /// Scratch of one thread: the field of one group and the state of its tiles.
 struct Worker {
   Worker(const Setup& setup, int lane_count)
-      : field(setup.nodes * lane_count), tiles(new std::uint8_t[2 * setup.tiles]) {
+      : field(setup.nodes * lane_count), tiles(new std::uint8_t[3 * setup.tiles]) {
     lanes.v = field.data();
     lanes.sides = tiles.get();
     lanes.pending = tiles.get() + setup.tiles;
+    lanes.fresh = tiles.get() + 2 * setup.tiles;
   }
   Aligned<float> field;
   std::unique_ptr<std::uint8_t[]> tiles;
@@ -119,7 +120,7 @@ void guess_sides(const Setup& setup, const double (*low)[3], const double (*high
       const int first = static_cast<int>(rest % setup.sweep.tiles[i]) * setup.sweep.tile[i];
       rest /= setup.sweep.tiles[i];
       if (first + setup.sweep.tile[i] - 1 >= std::floor((*low)[i])) sides |= 1u << (2 * i);
-      if (first < std::ceil((*high)[i])) sides |= 2u << (2 * i);
+      if (first <= std::ceil((*high)[i])) sides |= 2u << (2 * i);
     }
     lanes.sides[t] = static_cast<std::uint8_t>(sides);
   }
@@ -166,6 +167,10 @@ void solve_points(const Setup& setup, const EikonalParams& params, View<const do
     start_point(setup, source, lane, lane_count, reach, lanes);
   }
   guess_sides(setup, &low, &high, lanes);
+  for (int i = 0; i < g.ndim; ++i) {
+    lanes.seed[0][i] = static_cast<int>(low[i]) / setup.sweep.tile[i];
+    lanes.seed[1][i] = static_cast<int>(high[i]) / setup.sweep.tile[i];
+  }
   SONORAY_DISPATCH(eikonal_solve, setup.sweep, lanes, vectors);
 }
 
@@ -178,6 +183,10 @@ void solve_fronts(const Setup& setup, const EikonalParams& params, View<const do
   lanes.max_rounds = params.max_rounds;
   std::fill_n(lanes.v, setup.nodes * lane_count, unreached);
   std::fill_n(lanes.sides, setup.tiles, static_cast<std::uint8_t>((1 << 2 * g.ndim) - 1));
+  for (int i = 0; i < g.ndim; ++i) {
+    lanes.seed[0][i] = 0;
+    lanes.seed[1][i] = setup.sweep.tiles[i] - 1;
+  }
   const std::int64_t nz = g.shape[g.ndim - 1], rows = g.size() / nz;
   for (int lane = 0; lane < lane_count; ++lane) {
     const std::int64_t front = first + std::min(lane, count - 1);

@@ -18,7 +18,7 @@ struct EikonalGrid {
 };
 
 struct EikonalParams {
-  int max_rounds;       ///< rounds of 2^ndim sweeps in either pass; sweeping stops earlier when nothing changes
+  int max_rounds;       ///< rounds of 2^ndim sweeps in either pass and window; sweeping stops earlier when nothing changes
   double max_slowness;  ///< [s/m] no smaller than any of the medium's
 };
 

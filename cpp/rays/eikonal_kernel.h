@@ -73,7 +73,8 @@ SONORAY_HD SONORAY_INLINE V godunov(const Upwind<V> (&axis)[2], V bound) {
   cross = (out0 | out1) ? zero : cross;
   const V aa = a0 * a0 + a1 * a1;
   const V root = aa * bound - cross * cross;
-  return (a0 * b0 + a1 * b1 + Math<V>::sqrt(root > zero ? root : zero)) / aa;
+  const V part = 1.0f / aa;
+  return (a0 * b0 + a1 * b1 + Math<V>::sqrt(root > zero ? root : zero)) * part;
 }
 
 template <class V>
@@ -97,7 +98,8 @@ SONORAY_HD SONORAY_INLINE V godunov(const Upwind<V> (&axis)[3], V bound) {
   q01 = (out0 | out1) ? zero : q01, q02 = (out0 | out2) ? zero : q02, q12 = (out1 | out2) ? zero : q12;
   const V aa = a0 * a0 + a1 * a1 + a2 * a2;
   const V root = aa * bound - (q01 + q02 + q12);
-  return (a0 * b0 + a1 * b1 + a2 * b2 + Math<V>::sqrt(root > zero ? root : zero)) / aa;
+  const V part = 1.0f / aa;
+  return (a0 * b0 + a1 * b1 + a2 * b2 + Math<V>::sqrt(root > zero ? root : zero)) * part;
 }
 
 /// Proportional to the derivative of T along this axis of the sweep, by the central difference; positive where

@@ -64,122 +64,175 @@ struct Found {
   bool close = false;
 };
 
-/// The first pass takes the smallest value that any sweep brings; the second one, where waves come from both sides,
-/// what the sweep of the node's own side brings, by the sign of the central difference.
-/// One tile, nodes [low, high), in the order of sweep q: bit i set runs axis i downwards.
+/// Sweep q of a tile: bit i set runs axis i downwards.
+template <int D>
+struct Way {
+  Way(const SweepGrid& g, int q, std::uint8_t sides) {
+    for (int i = 0; i < D; ++i) {
+      down[i] = q >> i & 1;
+      sign[i] = down[i] ? -1.0f : 1.0f;
+      step[i] = down[i] ? -g.stride[i] : g.stride[i];
+      k1[i] = 1.0f / g.h[i];
+      // Where waves come from one side only, every node belongs to its sweep: no bound, since `unreached` behind the
+      // grid's last nodes makes their central difference as large as it likes.
+      const bool both = (sides >> (2 * i) & 3) == 3;
+      slack[i] = both ? tie : unlimited;
+      near_tie[i] = both ? 1e-1f : 0.0f;
+      if (both) replace = Mask{};
+    }
+  }
+
+  static constexpr float unlimited = 3e38f;
+  bool down[D];
+  std::int64_t step[D];
+  float sign[D], k1[D];
+  float slack[D];     ///< by how much (squared, of |grad T|) a wave may run against the sweep at the sweep's own nodes
+  float near_tie[D];  ///< by how little it does where changes may bring the node back
+  Mask replace = Mask{} - 1;  ///< only this sweep brings waves: what it brings last counts, even if it is later
+};
+
+/// What the reference contributes at a node (eikonal_kernel.h), brought up to date row by row and node by node.
+template <int D, int NV, Kind kind>
+struct Reference {
+  static constexpr bool point = kind == Kind::point;
+  static constexpr int last = D - 1;
+
+  SONORAY_INLINE Reference(const Lanes& lanes, const Way<D>& way) {
+    for (int k = 0; k < NV; ++k) {
+      s0[k] = load(lanes.slope[0] + k * width);
+      origin[k] = load(lanes.position[last] + k * width);
+      for (int i = 0; i < D; ++i) {
+        along[i][k] = Vec{};
+        slope[i][k] = load(lanes.slope[i] + k * width) * way.sign[i];
+      }
+    }
+  }
+
+  /// `at`: coordinates of the row along all axes but the last.
+  SONORAY_INLINE void enter_row(const Lanes& lanes, const Way<D>& way, const float* at) {
+    if constexpr (point)
+      for (int k = 0; k < NV; ++k) {
+        across[k] = Vec{};
+        for (int i = 0; i < last; ++i) {
+          const Vec d = at[i] - load(lanes.position[i] + k * width);
+          along[i][k] = d * way.sign[i];
+          slope[i][k] = along[i][k] * s0[k];
+          across[k] += d * d;
+        }
+      }
+  }
+
+  /// Moves to coordinate z; returns the scale.
+  SONORAY_INLINE Vec enter_node(const Way<D>& way, int k, float z) {
+    if constexpr (!point) return Vec{} + 1.0f;
+    const Vec d = (z - origin[k]) * way.sign[last];
+    along[last][k] = d;
+    slope[last][k] = d * s0[k];
+    return across[k] + d * d;
+  }
+
+  Vec slope[D][NV], along[D][NV], across[NV], origin[NV], s0[NV];
+};
+
+/// What has been seen so far, lane by lane.
+template <int D, int NV>
+struct Seen {
+  Vec largest[NV] = {};  ///< change
+  Mask turned[D][NV] = {}, close = {};
+
+  SONORAY_INLINE Found found(float tolerance) const {
+    Found found;
+    Mask moved = {};
+    for (int k = 0; k < NV; ++k) moved |= largest[k] > tolerance;
+    found.changed = any(moved);
+    found.close = any(close);
+    for (int i = 0; i < D; ++i) {
+      Mask m = {};
+      for (int k = 0; k < NV; ++k) m |= turned[i][k];
+      found.turned[i] = any(m);
+    }
+    return found;
+  }
+};
+
+/// One node, lanes of vector k; up1 and up2 are the last two values along the last axis. Returns the new value.
+/// The first pass takes the smallest value that several sweeps bring. Such a value may come too early, extrapolated from
+/// a neighbour that was still late, which no minimum repairs; so where one sweep alone brings waves its last value
+/// counts, and the second pass takes, where waves come from both sides, what the sweep of the node's own side brings,
+/// by the sign of the central difference.
+template <int D, int NV, Kind kind, bool second>
+SONORAY_INLINE Vec update(const Way<D>& way, const Reference<D, NV, kind>& ref, Seen<D, NV>& seen, int k, float* at,
+                          Vec scale, float squared_slowness, Vec up1, Vec up2) {
+  constexpr int last = D - 1, lane_count = NV * width;
+  const Vec old = load(at), bound = scale * squared_slowness;
+  Upwind<Vec> axis[D];
+  Vec near[D];
+  Mask take = ((Mask)old & 1) == 0;  // not given
+  for (int i = 0; i < D; ++i) {
+    near[i] = i == last ? up1 : load(at - way.step[i] * lane_count);
+    const Vec far = i == last ? up2 : load(at - 2 * way.step[i] * lane_count), kk = scale * way.k1[i];
+    if constexpr (second) {
+      // Relative to the old value: rounding is then that of the correction, not of v.
+      const Vec lean = ref.slope[i][k] + ref.along[i][k] * old;
+      const Vec rate = central(kk, lean, near[i], load(at + way.step[i] * lane_count));
+      const Vec square = rate * Math<Vec>::abs(rate);
+      take &= square >= bound * -way.slack[i];
+      seen.close |= (square < 0.0f) & (square > bound * -way.near_tie[i]);
+      axis[i] = second_order(kk, ref.along[i][k], lean, near[i] - old, far - old, bound);
+    } else {
+      axis[i] = second_order(kk, ref.along[i][k], ref.slope[i][k], near[i], far, bound);
+    }
+  }
+  Vec value = godunov(axis, bound);
+  if constexpr (second) value += old;
+  const Mask bits = (Mask)value;
+  value = (Vec)((bits + (bits >> 1 & 1)) & ~1);  // not_given(value)
+  if constexpr (!second) take &= (value < old) | way.replace;
+  value = take ? value : old;
+  const Vec change = Math<Vec>::abs(value - old);
+  seen.largest[k] = change > seen.largest[k] ? change : seen.largest[k];
+  if constexpr (!second)
+    for (int i = 0; i < D; ++i)
+      seen.turned[i][k] |= (axis[i].a * value < axis[i].b) & (near[i] < 0.5f * unreached);
+  store(at, value);
+  return value;
+}
+
+/// One tile, nodes [low, high), in the order of sweep q.
 template <int D, int NV, Kind kind, bool second>
 Found sweep_tile(const SweepGrid& g, const Lanes& lanes, int q, std::uint8_t sides, const int* low, const int* high,
                  float tolerance) {
   constexpr int last = D - 1, lane_count = NV * width;
-  constexpr bool point = kind == Kind::point;
-  float sign[D], k1[D], slack[D], near_tie[D];
-  std::int64_t step[D];
-  for (int i = 0; i < D; ++i) {
-    sign[i] = (q >> i & 1) ? -1.0f : 1.0f;
-    step[i] = (q >> i & 1) ? -g.stride[i] : g.stride[i];
-    k1[i] = 1.0f / g.h[i];
-    // Where waves come from one side only, every node belongs to its sweep.
-    const bool both = (sides >> (2 * i) & 3) == 3;
-    slack[i] = both ? tie : 1e9f;
-    near_tie[i] = both ? 1e-1f : 0.0f;
-  }
-  Vec slope[D][NV], along[D][NV], origin[NV], s0[NV], largest[NV] = {};
-  Mask turned[D][NV] = {}, close = {};
-  for (int k = 0; k < NV; ++k) {
-    s0[k] = load(lanes.slope[0] + k * width);
-    origin[k] = load(lanes.position[last] + k * width);
-    for (int i = 0; i < D; ++i) {
-      along[i][k] = Vec{};
-      slope[i][k] = load(lanes.slope[i] + k * width) * sign[i];
-    }
-  }
+  const Way<D> way(g, q, sides);
+  Reference<D, NV, kind> ref(lanes, way);
+  Seen<D, NV> seen;
   const int rows[2] = {high[0] - low[0], D == 3 ? high[1] - low[1] : 1}, length = high[last] - low[last];
-  const int way_z = (q >> last & 1) ? -1 : 1;
+  const int first_z = way.down[last] ? high[last] - 1 : low[last], step_z = way.down[last] ? -1 : 1;
   for (int row = 0; row < rows[0] * rows[1]; ++row) {
     const int in[2] = {row / rows[1], row % rows[1]};
-    std::int64_t node = 0;
-    Vec across[NV] = {};
+    std::int64_t node = first_z + halo;
+    float across[2];
     for (int i = 0; i < last; ++i) {
-      const int at = (q >> i & 1) ? high[i] - 1 - in[i] : low[i] + in[i];
+      const int at = way.down[i] ? high[i] - 1 - in[i] : low[i] + in[i];
       node += (at + halo) * g.stride[i];
-      for (int k = 0; point && k < NV; ++k) {
-        const Vec d = at * g.h[i] - load(lanes.position[i] + k * width);
-        along[i][k] = d * sign[i];
-        slope[i][k] = along[i][k] * s0[k];
-        across[k] += d * d;
-      }
+      across[i] = at * g.h[i];
     }
-    const int first_z = (q >> last & 1) ? high[last] - 1 : low[last];
-    node += first_z + halo;
-    Vec up1[NV], up2[NV], dz[NV];
+    ref.enter_row(lanes, way, across);
+    Vec up1[NV], up2[NV];
     for (int k = 0; k < NV; ++k) {
-      up1[k] = load(lanes.v + (node - step[last]) * lane_count + k * width);
-      up2[k] = load(lanes.v + (node - 2 * step[last]) * lane_count + k * width);
+      up1[k] = load(lanes.v + (node - step_z) * lane_count + k * width);
+      up2[k] = load(lanes.v + (node - 2 * step_z) * lane_count + k * width);
     }
-    for (int z = 0; z < length; ++z, node += step[last]) {
-      const float ss = g.squared_slowness[node];
-      const float here = (first_z + way_z * z) * g.h[last];
+    for (int z = 0; z < length; ++z, node += step_z)
       for (int k = 0; k < NV; ++k) {
-        float* const at = lanes.v + node * lane_count + k * width;
-        const Vec old = load(at);
-        Vec scale = Vec{} + 1.0f;
-        if constexpr (point) {
-          dz[k] = (here - origin[k]) * sign[last];
-          scale = across[k] + dz[k] * dz[k];
-          along[last][k] = dz[k];
-          slope[last][k] = dz[k] * s0[k];
-        }
-        const Vec bound = scale * ss;
-        Upwind<Vec> axis[D];
-        Mask member = Mask{} - 1;
-        Vec near[D];
-        for (int i = 0; i < D; ++i) {
-          near[i] = i == last ? up1[k] : load(at - step[i] * lane_count);
-          const Vec kk = scale * k1[i];
-          if constexpr (second) {
-            const Vec far = i == last ? up2[k] : load(at - 2 * step[i] * lane_count);
-            const Vec down = load(at + step[i] * lane_count);
-            // Relative to the old value: rounding is then that of the correction, not of v.
-            const Vec lean = slope[i][k] + along[i][k] * old;
-            const Vec rate = central(kk, lean, near[i], down), square = rate * Math<Vec>::abs(rate);
-            member &= square >= bound * -slack[i];
-            close |= (square < 0.0f) & (square > bound * -near_tie[i]);
-            axis[i] = second_order(kk, along[i][k], lean, near[i] - old, far - old, bound);
-          } else {
-            const Vec far = i == last ? up2[k] : load(at - 2 * step[i] * lane_count);
-            axis[i] = second_order(kk, along[i][k], slope[i][k], near[i], far, bound);
-          }
-        }
-        Vec value = godunov(axis, bound);
-        if constexpr (second) value += old;
-        const Mask bits = (Mask)value;
-        value = (Vec)((bits + (bits >> 1 & 1)) & ~1);  // not_given(value)
-        const Mask free = ((Mask)old & 1) == 0;
-        const Mask take = second ? (member & free) : ((value < old) & free);
-        value = take ? value : old;
-        const Vec change = Math<Vec>::abs(value - old);
-        largest[k] = change > largest[k] ? change : largest[k];
-        if constexpr (!second) {
-          for (int i = 0; i < D; ++i)
-            turned[i][k] |= (axis[i].a * value < axis[i].b) & (near[i] < 0.5f * unreached);
-        }
-        store(at, value);
+        const Vec scale = ref.enter_node(way, k, (first_z + step_z * z) * g.h[last]);
+        const Vec value = update<D, NV, kind, second>(way, ref, seen, k, lanes.v + node * lane_count + k * width, scale,
+                                                      g.squared_slowness[node], up1[k], up2[k]);
         up2[k] = up1[k];
         up1[k] = value;
       }
-    }
   }
-  Found found;
-  Mask moved = {};
-  for (int k = 0; k < NV; ++k) moved |= largest[k] > tolerance;
-  found.changed = any(moved);
-  found.close = any(close);
-  for (int i = 0; i < D; ++i) {
-    Mask m = {};
-    for (int k = 0; k < NV; ++k) m |= turned[i][k];
-    found.turned[i] = any(m);
-  }
-  return found;
+  return seen.found(tolerance);
 }
 
 /// Whether sweep q is one of those that bring waves into a tile with these sides.
@@ -196,6 +249,7 @@ void spread(const SweepGrid& g, Lanes& lanes, int q, const int* t, std::int64_t 
   const std::int64_t stride[3] = {g.ndim == 3 ? std::int64_t(g.tiles[1]) * g.tiles[2] : g.tiles[1],
                                   g.ndim == 3 ? g.tiles[2] : 1, 1};
   if (found.changed) lanes.pending[tile] |= found.close ? all : others;
+  if (found.changed && !second) lanes.fresh[tile] = 1;
   for (int i = 0; i < g.ndim; ++i) {
     const int back = q >> i & 1;
     const std::uint8_t other_side = static_cast<std::uint8_t>(1 << (2 * i + 1 - back));
@@ -211,11 +265,13 @@ void spread(const SweepGrid& g, Lanes& lanes, int q, const int* t, std::int64_t 
       if (!way && found.turned[i] && !(lanes.sides[near] & other_side)) {
         lanes.sides[near] |= other_side;
         lanes.pending[near] |= others;
+        lanes.fresh[near] = 1;
       }
     }
     if (found.turned[i] && !(lanes.sides[tile] & other_side)) {
       lanes.sides[tile] |= other_side;
       lanes.pending[tile] |= others;
+      lanes.fresh[tile] = 1;
     }
   }
 }
@@ -227,51 +283,86 @@ SONORAY_INLINE bool two_sided(std::uint8_t sides, int ndim) {
   return false;
 }
 
-/// Sweeps until no tile has anything new to look at. Where waves come from one side only, the first pass has met every
-/// node after those before it, and the second one looks only at what has changed since.
-template <int D, int NV, Kind kind, bool second>
-void iterate(const SweepGrid& g, Lanes& lanes) {
+/// Tiles [low, high) along each axis.
+struct Window {
+  int low[3], high[3];
+};
+
+/// Calls f(tile, indices) for the tiles of a window in the order of sweep q.
+template <int D, class F>
+SONORAY_INLINE void for_each_tile(const SweepGrid& g, const Window& window, int q, const F& f) {
   std::int64_t count = 1;
-  for (int i = 0; i < D; ++i) count *= g.tiles[i];
-  for (std::int64_t t = 0; t < count; ++t)
-    lanes.pending[t] = !second || two_sided(lanes.sides[t], D) ? static_cast<std::uint8_t>((1 << (1 << D)) - 1) : 0;
+  for (int i = 0; i < D; ++i) count *= window.high[i] - window.low[i];
+  for (std::int64_t k = 0; k < count; ++k) {
+    int t[3] = {};
+    std::int64_t rest = k, tile = 0;
+    for (int i = D - 1; i >= 0; --i) {
+      const int j = static_cast<int>(rest % (window.high[i] - window.low[i]));
+      rest /= window.high[i] - window.low[i];
+      t[i] = (q >> i & 1) ? window.high[i] - 1 - j : window.low[i] + j;
+    }
+    for (int i = 0; i < D; ++i) tile = tile * g.tiles[i] + t[i];
+    f(tile, t);
+  }
+}
+
+/// Sweeps until no tile of the window has anything new to look at.
+template <int D, int NV, Kind kind, bool second>
+void iterate(const SweepGrid& g, Lanes& lanes, const Window& window) {
   float tolerance = second ? second_tolerance : first_tolerance;
   for (int round = 0; round < lanes.max_rounds; ++round) {
     bool busy = false;
-    for (int q = 0; q < (1 << D); ++q) {
-      for (std::int64_t k = 0; k < count; ++k) {
-        int t[3] = {}, low[3], high[3];
-        std::int64_t rest = k, tile = 0;
-        for (int i = D - 1; i >= 0; --i) {
-          const int j = static_cast<int>(rest % g.tiles[i]);
-          rest /= g.tiles[i];
-          t[i] = (q >> i & 1) ? g.tiles[i] - 1 - j : j;
+    for (int q = 0; q < (1 << D); ++q)
+      for_each_tile<D>(g, window, q, [&](std::int64_t tile, const int* t) {
+        if (!(lanes.pending[tile] >> q & 1) || !concerns(lanes.sides[tile], q, D)) return;
+        int low[3], high[3];
+        for (int i = 0; i < D; ++i) {
           low[i] = t[i] * g.tile[i];
           high[i] = low[i] + g.tile[i] < g.n[i] ? low[i] + g.tile[i] : g.n[i];
         }
-        for (int i = 0; i < D; ++i) tile = tile * g.tiles[i] + t[i];
-        if (!(lanes.pending[tile] >> q & 1) || !concerns(lanes.sides[tile], q, D)) continue;
         lanes.pending[tile] &= static_cast<std::uint8_t>(~(1 << q));
         const Found found = sweep_tile<D, NV, kind, second>(g, lanes, q, lanes.sides[tile], low, high, tolerance);
         spread(g, lanes, q, t, tile, found, second);
-        ++lanes.tile_sweeps;
         busy = true;
-      }
-    }
+      });
     if (!busy) break;
     if (second && tolerance < largest_tolerance) tolerance *= 2.0f;
   }
 }
 
+/// Both passes in windows that grow from the sources: what is settled near them is not revisited by every round far
+/// away. Where waves come from one side only, the first pass has met every node after those before it, and the second
+/// one looks only at what has changed since.
+template <int D, int NV, Kind kind>
+void solve(const SweepGrid& g, Lanes& lanes) {
+  const std::uint8_t all = static_cast<std::uint8_t>((1 << (1 << D)) - 1);
+  std::int64_t count = 1;
+  for (int i = 0; i < D; ++i) count *= g.tiles[i];
+  for (std::int64_t t = 0; t < count; ++t) {
+    lanes.pending[t] = all;
+    lanes.fresh[t] = 1;
+  }
+  bool whole = false;
+  for (int margin = 1; !whole; margin *= 2) {
+    Window window;
+    whole = true;
+    for (int i = 0; i < D; ++i) {
+      window.low[i] = lanes.seed[0][i] > margin ? lanes.seed[0][i] - margin : 0;
+      window.high[i] = lanes.seed[1][i] + margin < g.tiles[i] ? lanes.seed[1][i] + margin + 1 : g.tiles[i];
+      whole = whole && window.low[i] == 0 && window.high[i] == g.tiles[i];
+    }
+    iterate<D, NV, kind, false>(g, lanes, window);
+    for_each_tile<D>(g, window, 0, [&](std::int64_t tile, const int*) {
+      lanes.pending[tile] = lanes.fresh[tile] && two_sided(lanes.sides[tile], D) ? all : 0;
+      lanes.fresh[tile] = 0;
+    });
+    iterate<D, NV, kind, true>(g, lanes, window);
+  }
+}
+
 template <int D, int NV>
 void solve(const SweepGrid& g, Lanes& lanes) {
-  if (lanes.kind == Kind::point) {
-    iterate<D, NV, Kind::point, false>(g, lanes);
-    iterate<D, NV, Kind::point, true>(g, lanes);
-  } else {
-    iterate<D, NV, Kind::front, false>(g, lanes);
-    iterate<D, NV, Kind::front, true>(g, lanes);
-  }
+  lanes.kind == Kind::point ? solve<D, NV, Kind::point>(g, lanes) : solve<D, NV, Kind::front>(g, lanes);
 }
 
 }  // namespace
@@ -279,7 +370,6 @@ void solve(const SweepGrid& g, Lanes& lanes) {
 int eikonal_lanes(int vectors) { return vectors * width; }
 
 void eikonal_solve(const SweepGrid& g, Lanes& lanes, int vectors) {
-  lanes.tile_sweeps = 0;
   if (g.ndim == 2)
     vectors == 1 ? solve<2, 1>(g, lanes) : solve<2, 2>(g, lanes);
   else

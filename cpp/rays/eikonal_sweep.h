@@ -25,14 +25,14 @@ struct Lanes {
   float* v;
   std::uint8_t* sides;    ///< (tiles) bit 2 i: waves come from below along axis i somewhere in the tile, 2 i + 1: from above
   std::uint8_t* pending;  ///< (tiles) bit q: sweep q has something new to look at
+  std::uint8_t* fresh;    ///< (tiles) the first pass has changed what the second one has not seen yet
+  int seed[2][3];         ///< first and last tile along each axis of the box from which waves start
   float position[3][max_lanes];  ///< point: the source
   float slope[3][max_lanes];     ///< point: slope[0] is the slowness at the source; front: the reference slowness
-  int max_rounds;
-  std::int64_t tile_sweeps;  ///< out: tiles swept, both passes
+  int max_rounds;  ///< of 2^ndim sweeps, in either pass of each window
 };
 
 /// Solves a group whose v holds the given nodes and `unreached`, and whose `sides` hold the first guess.
-/// Returns the number of rounds of 2^ndim sweeps.
 #define SONORAY_DECLARE_LEVEL(level)             \
   namespace level {                              \
   int eikonal_lanes(int vectors);                \

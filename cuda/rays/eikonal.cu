@@ -10,7 +10,7 @@
 
 // One block per source. A sweep walks the anti-diagonals (planes in 3-D) of the grid; nodes on one of them do not
 // depend on each other, so the block's threads share them. Both passes are those of the host (eikonal_sweep.cpp),
-// without its tiles: a block sweeps all nodes until none changes.
+// without its tiles and windows: a block sweeps all nodes until none changes.
 
 namespace sonoray {
 namespace {

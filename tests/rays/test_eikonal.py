@@ -41,24 +41,45 @@ SOURCES = [[25.6e-3, 0, 0], [25.63e-3, 0, 0.027e-3], [10.3e-3, 0, 0], [0, 0, 0],
 
 
 def test_specified_accuracy_2d(device):
-    """The requirement is 0.1 and 1 ns; sources on and off nodes, in corners and inside."""
+    """The requirement is 0.1 and 1 ns; sources on and off nodes, in corners and inside. Seen: 0.003 and 0.035, what
+    the tolerance of the sweeps (4e-6 of T < 40 us: 0.16 ns at most) leaves."""
     rms, largest = gradient_errors((512, 512), 1e-4, SOURCES, 1450, 1650, device)
     assert rms <= 0.02
-    assert largest <= 0.2
+    assert largest <= 0.16
 
 
 def test_specified_accuracy_3d(device):
     sources = [[6.4e-3, 6.4e-3, 0], [6.43e-3, 5.02e-3, 0.03e-3], [3.03e-3, 9.1e-3, 4.46e-3]]
     rms, largest = gradient_errors((128, 128, 128), 1e-4, sources, 1450, 1650, device)
-    assert rms <= 0.02
-    assert largest <= 0.3
+    assert rms <= 0.005  # 0.0005 and 0.004 seen; 4e-6 of T is 0.05 ns
+    assert largest <= 0.05
+
+
+def test_grazing_rays_on_the_surface_3d(device):
+    """Sources on surface nodes that are corners of the solver's tiles: rays to other surface nodes dive a little and
+    come back from below, and the surface's nodes have no neighbour above. Seen: 0.0005 and 0.007; 4e-6 of T is 0.03 ns.
+    Without the wave from below the surface is 0.2 ns late."""
+    x = 6.4e-3 + 0.2e-3 * np.arange(8)
+    sources = np.c_[x, np.full(8, 6.4e-3), np.zeros(8)]
+    rms, largest = gradient_errors((128, 128, 128), 1e-4, sources, 1450, 1650, device)
+    assert rms <= 0.005
+    assert largest <= 0.03
+
+
+@pytest.mark.parametrize("depth", [0.0, 1.5e-3, 1.55e-3, 1.6e-3])
+def test_grazing_rays_along_tile_edges_2d(depth):
+    """As above with the source's row first, last or between the tiles' rows, in a stronger gradient: a surface node
+    that misses the wave from below is 0.9 ns late here; discretisation costs 0.1 ns."""
+    rms, largest = gradient_errors((257, 257), 1e-4, [[12.8e-3, 0, depth]], 1000, 3000)
+    assert rms <= 0.06
+    assert largest <= 0.2
 
 
 def test_strong_gradient_and_diving_rays(device):
     """1000 to 3000 m/s: rays to far nodes near the surface dive and come back up."""
     rms, largest = gradient_errors((512, 512), 1e-4, SOURCES, 1000, 3000, device)
-    assert rms <= 0.1
-    assert largest <= 0.5
+    assert rms <= 0.06  # 0.038 and 0.15 seen, the discretisation's
+    assert largest <= 0.3
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -84,19 +105,21 @@ def test_homogeneous_medium_is_exact(device):
     source = np.array([[1.234e-3, 0.0, 5.678e-3]])
     times = solve(Medium(grid, 1540.0), source, device)
     exact = np.hypot(grid.x[:, None] - 1.234e-3, grid.z - 5.678e-3) / 1540
-    assert np.abs(times[0] - exact).max() < 0.02 * NS
+    # 0.0035 seen: float32 resolves T = 8.2 us to 0.0009 ns, a handful of roundings in s0, r and the product
+    assert np.abs(times[0] - exact).max() < 0.01 * NS
 
 
 def test_twin():
-    """Same equation, other algorithm, float64, on a grid of half the spacing (where its own error is 0.35 ns rms)."""
+    """Same equation, other algorithm, float64, on a grid of half the spacing (its own error: 0.03 rms, 0.22 ns, as
+    seen in a constant gradient on that grid)."""
     coarse, fine = Grid((90, 80), 2e-4, (0.0, 0.0)), Grid((179, 159), 1e-4, (0.0, 0.0))
     x, z = np.meshgrid(fine.x, fine.z, indexing="ij")
     c = 1540 + 40 * np.sin(x / 3e-3) * np.cos(z / 4e-3 + 1)
     times = solve(Medium(coarse, np.ascontiguousarray(c[::2, ::2])), [[8.07e-3, 0, 0.13e-3]])[0]
     twin = reference.fast_marching(1 / c, fine.spacing, (8.07e-3, 0.13e-3))[::2, ::2]
     difference = np.abs(times - twin) / NS
-    assert np.sqrt((difference**2).mean()) < 0.6
-    assert difference.max() < 3.0
+    assert np.sqrt((difference**2).mean()) < 0.1
+    assert difference.max() < 0.5
 
 
 def test_two_layers():
@@ -111,15 +134,19 @@ def test_two_layers():
 
 
 @pytest.mark.parametrize("inside", [1400.0, 1700.0])
-def test_lens_against_finer_solution(inside):
-    """Slow and fast lens with a soft edge against the float64 twin on a grid of half the spacing."""
+def test_lens(inside):
+    """Slow and fast lens with a soft edge against the float64 twin, creases included: on the same grid both solve the
+    same differences (0.03 rms, 0.2 ns seen, the twin's start); half the spacing shows what those cost here."""
     coarse, fine = Grid((101, 101), 2e-4, (0.0, 0.0)), Grid((201, 201), 1e-4, (0.0, 0.0))
     lens = [phantoms.disc(g, (10e-3, 0, 9e-3), 4e-3, inside=inside, outside=1540.0, edge=2e-3) for g in (coarse, fine)]
-    times = solve(lens[0], [[8.03e-3, 0, 0.0]])[0]
-    twin = reference.fast_marching(1 / lens[1].sound_speed, fine.spacing, (8.03e-3, 0.0))[::2, ::2]
-    difference = np.abs(times - twin) / NS
-    assert np.sqrt((difference**2).mean()) < 0.5
-    assert difference.max() < 6.0  # at the crease behind the lens, where two wavefronts meet
+    times = [solve(medium, [[8.03e-3, 0, 0.0]])[0] for medium in lens]
+    twin = reference.fast_marching(1 / lens[1].sound_speed, fine.spacing, (8.03e-3, 0.0))
+    same = np.abs(times[1] - twin) / NS
+    assert np.sqrt((same**2).mean()) < 0.1
+    assert same.max() < 0.5
+    halved = np.abs(times[0] - twin[::2, ::2]) / NS
+    assert np.sqrt((halved**2).mean()) < 0.6  # 0.42 seen, the edge being ten cells
+    assert halved.max() < 4.0  # 2.4 seen, at the crease behind the lens, where two wavefronts meet
 
 
 def test_reciprocity():
@@ -176,10 +203,10 @@ def test_processor_levels_agree():
     finally:
         module.set_cpu_level(top)
     for other in results[1:]:
-        # fused multiply-add rounds differently, and lanes of another group sweep in other rounds
+        # lanes of another group sweep in other rounds and stop elsewhere within the tolerance, 4e-6 of T < 10 us
         difference = np.abs(other - results[0]) / NS
-        assert np.sqrt((difference**2).mean()) < 0.01
-        assert difference.max() < 0.3
+        assert np.sqrt((difference**2).mean()) < 0.005
+        assert difference.max() < 0.04
 
 
 def test_mean_slowness(device):

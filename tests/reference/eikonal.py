@@ -10,8 +10,12 @@ import itertools
 import numpy as np
 
 
-def fast_marching(slowness, spacing, source):
-    """Travel times (nx, nz) float64 from ``source`` (x, z) [m from the first node]."""
+def fast_marching(slowness, spacing, source, start=12.0):
+    """Travel times (nx, nz) float64 from ``source`` (x, z) [m from the first node].
+
+    Rays are straight within ``start`` spacings of the source: marching takes neighbours in the order of time, so where
+    the wave runs across an axis next to the source it must drop that axis, which costs (0.5 / start)^2 of a cell.
+    """
     s = np.asarray(slowness, np.float64)
     h = np.asarray(spacing, float)
     mesh = np.meshgrid(*(np.arange(n) * d for n, d in zip(s.shape, h)), indexing="ij")
@@ -23,7 +27,7 @@ def fast_marching(slowness, spacing, source):
     tau = np.full(s.shape, np.inf)
     done = np.zeros(s.shape, bool)
     heap = []
-    for node in zip(*np.nonzero(r <= 2.25 * h.max())):
+    for node in zip(*np.nonzero(r <= start * h.max())):
         parts = (np.arange(64) + 0.5) / 64
         line = [bilinear(s, (np.asarray(source) + w * np.array([d[node] for d in offset])) / h) for w in parts]
         tau[node] = np.mean(line) / s0
