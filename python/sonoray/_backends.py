@@ -56,7 +56,7 @@ def place(device: str) -> int:
     if kind == "cuda":
         return index
     threads = os.environ.get("SONORAY_THREADS", "0")
-    if not threads.isdigit():
+    if not threads.isdigit() or len(threads) > 4:
         raise ArgumentError(f"SONORAY_THREADS: expected a number of threads, 0 for all, got {threads!r}")
     return int(threads)
 

@@ -98,10 +98,8 @@ class ChannelData:
 
     def __repr__(self) -> str:
         signal = f"I/Q at {self.demodulation_frequency:.4g} Hz" if self.is_iq else "RF"
-        return (
-            f"ChannelData({self.n_frames} frames, {self.n_tx} transmits, {self.n_rx} elements, {self.n_samples} samples "
-            f"of {signal}, {self.samples.dtype}, {self.sampling_frequency:.4g} Hz, {self.probe!r})"
-        )
+        shape = f"{self.n_frames} frames, {self.n_tx} transmits, {self.n_rx} elements, {self.n_samples} samples"
+        return f"ChannelData({shape} of {signal}, {self.samples.dtype}, {self.sampling_frequency:.4g} Hz)"
 
     @property
     def is_iq(self) -> bool:

@@ -166,9 +166,7 @@ class Transmit:
         if self.kind == "focused" and ahead <= 0:
             raise ArgumentError(f"focus: expected it in front of the firing elements, got {-ahead:g} m behind them")
         if self.kind == "diverging" and ahead > 1e-9:
-            raise ArgumentError(
-                f"focus: expected a virtual source behind the elements, got {ahead:g} m in front of them"
-            )
+            raise ArgumentError(f"focus: expected a virtual source behind the elements, got {ahead:g} m in front")
 
     def weights(self, probe: Probe) -> NDArray[np.float64]:
         """Apodization of each element, (n_elements,) float64; zero where it does not fire."""

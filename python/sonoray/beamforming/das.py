@@ -207,6 +207,8 @@ class Beamformer:
         frequency = s.center_frequency or s.demodulation_frequency or probe.center_frequency
         if not frequency:
             raise ArgumentError("directivity: expected a center_frequency in the channel data or the probe, got none")
+        if not probe.width:
+            raise ArgumentError("directivity: expected a probe with an element width, got 0; or give it in wavelengths")
         return float(probe.width * frequency / self.arrivals.sound_speed)
 
     @property
@@ -312,6 +314,8 @@ class Beamformer:
         mine, other = self.sampling, Sampling.of(data)
         if data.n_tx != self._n_tx:
             raise ArgumentError(f"samples: expected channel data of {self._n_tx} transmits, got {data.n_tx}")
+        if self.is_iq and not data.is_iq:
+            raise ArgumentError("samples: expected I/Q, as this beamformer was made for, got RF; demodulate() it")
         for name in ("sampling_frequency", "demodulation_frequency", "start_time"):
             if not np.all(getattr(mine, name) == getattr(other, name)):
                 raise ArgumentError(f"samples: expected channel data with the {name} of this beamformer, got another")

@@ -241,8 +241,12 @@ class EikonalSolver:
                     f"out: expected a writable C-ordered float32 array of shape {shape}, got "
                     f"{getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}"
                 )
-        elif tuple(out.shape) != shape:
-            raise ArgumentError(f"out: expected shape {shape}, got {tuple(out.shape)}")
+        else:  # our own device arrays have no attributes but DLPack's
+            got, code, bits, _, index = self._module.describe(out)
+            if (tuple(got), code, bits) != (shape, 2, 32) or index != place(self.device):
+                raise ArgumentError(
+                    f"out: expected float32 of shape {shape} on {self.device!r}, got shape {tuple(got)}"
+                )
         return out
 
     def _common(self) -> tuple[Any, ...]:
