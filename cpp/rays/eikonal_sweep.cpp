@@ -156,8 +156,8 @@ struct Seen {
 };
 
 /// One node, lanes of vector k; up1 and up2 are the last two values along the last axis. Returns the new value.
-/// The first pass takes the smallest value that several sweeps bring. Such a value may come too early, extrapolated from
-/// a neighbour that was still late, which no minimum repairs; so where one sweep alone brings waves its last value
+/// The first pass takes the smallest value that several sweeps bring. Such a value may come too early, extrapolated
+/// from a neighbour that was still late, which no minimum repairs; so where one sweep alone brings waves its last value
 /// counts, and the second pass takes, where waves come from both sides, what the sweep of the node's own side brings,
 /// by the sign of the central difference.
 template <int D, int NV, Kind kind, bool second>
