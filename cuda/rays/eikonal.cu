@@ -196,8 +196,9 @@ void solve(const Cuda& exec, const EikonalGrid& grid, const EikonalParams& param
   const cudaStream_t stream = stream_of(exec);
   const Field f = make_field(grid, params, slowness.data);
   constexpr std::int64_t most_bytes = std::int64_t(4) << 30;
-  const std::int64_t batch =
-      std::clamp<std::int64_t>(most_bytes / std::int64_t(f.nodes * sizeof(float)), 1, out.shape[0]);
+  if (out.shape[0] == 0) return;
+  const std::int64_t fit = std::max<std::int64_t>(most_bytes / std::int64_t(f.nodes * sizeof(float)), 1);
+  const std::int64_t batch = std::min<std::int64_t>({fit, out.shape[0], 65535});  // a launch has so many blocks along y
   Scratch<float> v(exec, batch * f.nodes);
   Scratch<Source> sources(exec, batch);
   std::vector<Source> host(batch);

@@ -175,7 +175,9 @@ def _data(args: argparse.Namespace) -> None:
     for entry in datasets.available():
         here = datasets.find(entry.name)
         size = f"{entry.size / 1e6:.1f} MB"
-        print(f"{entry.name:<32} {size:>9}  {entry.licence:<14} {'here' if here else '-':<5} {entry.description}")
+        print(f"{entry.name:<32} {size:>9}  {entry.licence:<20} {entry.description}")
+        if here:
+            print(f"{'':<32} {here}")
 
 
 def _demo(args: argparse.Namespace) -> None:
