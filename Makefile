@@ -66,6 +66,7 @@ sanitize: $(VENV)/.tools
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
+	$(BIN)/python bench/rays/bench_eikonal.py
 
 format: $(VENV)/.dev
 	$(UV) clang-format

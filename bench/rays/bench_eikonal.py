@@ -10,6 +10,8 @@ reach from several sides are swept several times in either pass (nearly all of t
 far apart), and an update waits for the one before it (latency of the root), with only two independent chains to
 overlap.
 
+Peers that are installed run in the same turns: eikonalfm (factored, second order, sources at nodes).
+
     PYTHONPATH=python python bench/rays/bench_eikonal.py [--sources 128] [--threads 1] [--json]
 """
 
@@ -72,6 +74,62 @@ def accuracy(medium, sources, times, law):
     return worst
 
 
+def eikonalfm(medium):
+    """eikonalfm, factored fast marching of second order: one source at a time, at the node nearest to it."""
+    import eikonalfm as package
+
+    grid = medium.grid
+    speed = np.ascontiguousarray(medium.sound_speed, np.float64)
+
+    def solve(source):
+        at = tuple(round((p - o) / h) for p, o, h in zip(source[[0, 2]], grid.origin, grid.spacing, strict=True))
+        tau = package.factored_fast_marching(speed, at, grid.spacing, 2)
+        node = np.array([grid.x[at[0]], 0.0, grid.z[at[1]]])
+        return tau * package.distance(grid.shape, grid.spacing, at, indexing="ij") / speed[at], node
+
+    return solve
+
+
+def peers(medium):
+    """Packages that are installed and can do the case, by name."""
+    found = {}
+    if medium.grid.ndim == 2:
+        try:
+            found["eikonalfm"] = eikonalfm(medium)
+        except ImportError:
+            pass
+    return found
+
+
+def measure(medium, law, n, rounds, top):
+    """CPU seconds per turn, nodes per turn and errors of every contender, in interleaved turns."""
+    module, sources, solver = host_module(), array_of(medium, n), EikonalSolver(medium)
+    out = np.zeros((n, *medium.grid.shape), np.float32)
+    others = peers(medium)
+    names = [*LEVELS[: top + 1], *others]
+    seconds, nodes, errors = {name: [] for name in names}, {}, {}
+    for turn in range(rounds):
+        for name in names if turn % 2 == 0 else names[::-1]:
+            start = time.process_time()
+            if name in others:
+                where = sources[:: max(1, n // 4)]
+                times = [others[name](source) for source in where]
+                seconds[name].append(time.process_time() - start)
+                nodes[name] = len(where) * medium.grid.size
+                if law and turn == 0:
+                    each = [accuracy(medium, node[None], t[None], law) for t, node in times]
+                    errors[name] = [max(e) for e in zip(*each, strict=True)]
+                continue
+            module.set_cpu_level(LEVELS.index(name))
+            solver(sources, out=out)
+            seconds[name].append(time.process_time() - start)
+            nodes[name] = out.size
+            if law and turn == 0:
+                errors[name] = accuracy(medium, sources, out, law)
+    module.set_cpu_level(top)
+    return seconds, nodes, errors
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", type=int, default=128)
@@ -81,39 +139,31 @@ def main():
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     os.environ["SONORAY_THREADS"] = str(options.threads)
-    module = host_module()
-    top = module.cpu_level()
     if not options.json:
-        print("floor at v3 and 3 GHz (see --help): 630 Mnodes per CPU-second in 2-D, 315 in 3-D")
+        print("floor at v3 and 3 GHz (see --help): 630 Mnodes per CPU-second in 2-D, 315 in 3-D\n")
+        print("| case | contender | sources | Mnodes / CPU-s | best | rms ns | max ns |\n|---|---|---|---|---|---|---|")
     for name, medium, law in cases():
         if options.only not in name:
             continue
-        n = options.sources if medium.grid.ndim == 2 else min(options.sources, 16)
-        sources, solver = array_of(medium, n), EikonalSolver(medium)
-        out = np.zeros((n, *medium.grid.shape), np.float32)
-        seconds = {level: [] for level in range(top + 1)}
-        errors = {}
-        for turn in range(options.rounds if medium.grid.ndim == 2 else 2):
-            for level in sorted(seconds, reverse=turn % 2 == 1):
-                module.set_cpu_level(level)
-                start = time.process_time()
-                solver(sources, out=out)
-                seconds[level].append(time.process_time() - start)
-                errors[level] = accuracy(medium, sources, out, law) if law and turn == 0 else errors.get(level)
-        module.set_cpu_level(top)
-        for level, spent in seconds.items():
-            rate = out.size / statistics.median(spent) / 1e6
+        flat = medium.grid.ndim == 2
+        n = options.sources if flat else min(options.sources, 16)
+        seconds, nodes, errors = measure(medium, law, n, options.rounds if flat else 2, host_module().cpu_level())
+        for who, spent in seconds.items():
             row = {
                 "case": name,
-                "level": LEVELS[level],
-                "sources": n,
-                "threads": options.threads,
-                "mnodes_per_cpu_s": round(rate, 1),
+                "contender": who if who in peers(medium) else f"sonoray {who}",
+                "sources": nodes[who] // medium.grid.size,
+                "mnodes_per_cpu_s": round(nodes[who] / statistics.median(spent) / 1e6, 1),
+                "best": round(nodes[who] / min(spent) / 1e6, 1),
+                "rms_ns": round(errors[who][0], 4) if who in errors else "",
+                "max_ns": round(errors[who][1], 4) if who in errors else "",
             }
-            row["best"] = round(out.size / min(spent) / 1e6, 1)
-            if errors[level]:
-                row["rms_ns"], row["max_ns"] = (round(e, 4) for e in errors[level])
-            print(json.dumps(row | {"machine": platform.processor()}) if options.json else row, flush=True)
+            text = (
+                json.dumps(row | {"machine": platform.processor()})
+                if options.json
+                else "| %s |" % " | ".join(str(v) for v in row.values())
+            )
+            print(text, flush=True)
 
 
 if __name__ == "__main__":
