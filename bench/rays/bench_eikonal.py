@@ -16,6 +16,7 @@ Peers that are installed run in the same turns: eikonalfm (factored, second orde
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -85,7 +86,7 @@ def eikonalfm(medium):
         at = tuple(round((p - o) / h) for p, o, h in zip(source[[0, 2]], grid.origin, grid.spacing, strict=True))
         tau = package.factored_fast_marching(speed, at, grid.spacing, 2)
         node = np.array([grid.x[at[0]], 0.0, grid.z[at[1]]])
-        return tau * package.distance(grid.shape, grid.spacing, at, indexing="ij") / speed[at], node
+        return tau * package.distance(grid.shape, grid.spacing, at, indexing="ij"), node
 
     return solve
 
@@ -94,10 +95,8 @@ def peers(medium):
     """Packages that are installed and can do the case, by name."""
     found = {}
     if medium.grid.ndim == 2:
-        try:
+        with contextlib.suppress(ImportError):
             found["eikonalfm"] = eikonalfm(medium)
-        except ImportError:
-            pass
     return found
 
 
@@ -158,12 +157,8 @@ def main():
                 "rms_ns": round(errors[who][0], 4) if who in errors else "",
                 "max_ns": round(errors[who][1], 4) if who in errors else "",
             }
-            text = (
-                json.dumps(row | {"machine": platform.processor()})
-                if options.json
-                else "| %s |" % " | ".join(str(v) for v in row.values())
-            )
-            print(text, flush=True)
+            line = "| " + " | ".join(map(str, row.values())) + " |"
+            print(json.dumps(row | {"machine": platform.processor()}) if options.json else line, flush=True)
 
 
 if __name__ == "__main__":
