@@ -6,6 +6,8 @@ UV := $(BIN)/uv pip install -q --python $(BIN)/python
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_PYTHON_DOWNLOADS := never
 SOURCES := $(shell find cpp cuda python -type f -not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
+# Pinned: another version of a linter or formatter judges the same code differently.
+LINTERS := ruff==0.17.5 mypy==2.4.1 'import-linter>=2.1' clang-format==23.1.5
 BUILD_TOOLS := 'scikit-build-core>=0.11' 'pybind11>=2.13' 'nanobind>=2.10' 'cmake>=3.24' ninja
 
 .PHONY: help demo test unit lint sanitize format stubs bench dev clean
@@ -33,7 +35,7 @@ $(VENV)/.installed: $(VENV)/.tools CMakeLists.txt pyproject.toml $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(UV) 'pytest>=8' 'hypothesis>=6.100' 'ruff>=0.8' 'mypy>=1.13' 'import-linter>=2.1'
+	$(UV) 'pytest>=8' 'hypothesis>=6.100' $(LINTERS)
 	@touch $@
 
 # The simulation behind an abdominal wall needs devito; where it cannot be installed the demo says so.
@@ -54,6 +56,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check python tests bench examples
 	$(BIN)/ruff format --check python tests bench examples
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $$(find cpp cuda tests/cpp -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 	PYTHONPATH=python $(BIN)/lint-imports
 
 sanitize: $(VENV)/.tools
@@ -69,7 +72,6 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/rays/bench_eikonal.py
 
 format: $(VENV)/.dev
-	$(UV) clang-format
 	$(BIN)/ruff check --fix python tests bench examples
 	$(BIN)/ruff format python tests bench examples
 	$(BIN)/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')

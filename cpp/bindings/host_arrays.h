@@ -51,8 +51,8 @@ struct Host {
 
   template <class T, int N, class A>
   static View<T, N> view(A& array, const char* name) {
-    require(array.ndim() == N, std::string(name) + ": expected " + std::to_string(N) + " axes, got " +
-                                   std::to_string(array.ndim()));
+    require(array.ndim() == N,
+            std::string(name) + ": expected " + std::to_string(N) + " axes, got " + std::to_string(array.ndim()));
     View<T, N> v;
     if constexpr (std::is_const_v<T>) {
       v.data = array.data();

@@ -111,7 +111,10 @@ Pool& pool() {
     static const bool registered = [] {
       // The child has none of the parent's threads: forget them and start anew when needed.
       pthread_atfork([] { pool_lock.lock(); }, [] { pool_lock.unlock(); },
-                     [] { pool_instance = nullptr; pool_lock.unlock(); });
+                     [] {
+                       pool_instance = nullptr;
+                       pool_lock.unlock();
+                     });
       return true;
     }();
     (void)registered;

@@ -43,9 +43,14 @@ int lanes_of_level(int vectors) {
   auto ask = [&](int n) { lanes = n; };
 #if defined(SONORAY_HAS_LEVELS)
   switch (cpu_level()) {
-    case CpuLevel::v4: ask(v4::eikonal_lanes(vectors)); break;
-    case CpuLevel::v3: ask(v3::eikonal_lanes(vectors)); break;
-    default: ask(baseline::eikonal_lanes(vectors));
+    case CpuLevel::v4:
+      ask(v4::eikonal_lanes(vectors));
+      break;
+    case CpuLevel::v3:
+      ask(v3::eikonal_lanes(vectors));
+      break;
+    default:
+      ask(baseline::eikonal_lanes(vectors));
   }
 #else
   ask(baseline::eikonal_lanes(vectors));
@@ -241,11 +246,11 @@ void eikonal_points(const Cpu& exec, const EikonalGrid& grid, const EikonalParam
   const Setup setup(grid, params, slowness);
   for_each_group(exec, setup, sources.shape[0],
                  [&](Worker& worker, std::int64_t first, int count, int vectors, int lane_count) {
-    solve_points(setup, params, sources, first, count, vectors, lane_count, worker);
-    const double scale = mean_slowness ? setup.unit : setup.unit * setup.length;
-    SONORAY_DISPATCH(eikonal_finish, setup.sweep, worker.lanes, vectors, count, static_cast<float>(scale),
-                     mean_slowness, out.data + first * out.shape[1]);
-  });
+                   solve_points(setup, params, sources, first, count, vectors, lane_count, worker);
+                   const double scale = mean_slowness ? setup.unit : setup.unit * setup.length;
+                   SONORAY_DISPATCH(eikonal_finish, setup.sweep, worker.lanes, vectors, count,
+                                    static_cast<float>(scale), mean_slowness, out.data + first * out.shape[1]);
+                 });
 }
 
 template <>
@@ -255,12 +260,12 @@ void eikonal_fronts(const Cpu& exec, const EikonalGrid& grid, const EikonalParam
   check_reference(reference, params);
   require(times.shape[0] == reference.shape[0] && times.shape[1] == grid.size(), "times: expected (fronts, nodes)");
   const Setup setup(grid, params, slowness);
-  for_each_group(exec, setup, reference.shape[0],
-                 [&](Worker& worker, std::int64_t first, int count, int vectors, int lane_count) {
-    solve_fronts(setup, params, reference, times, first, count, lane_count, vectors, worker);
-    SONORAY_DISPATCH(eikonal_finish, setup.sweep, worker.lanes, vectors, count,
-                     static_cast<float>(setup.unit * setup.length), false, times.data + first * times.shape[1]);
-  });
+  for_each_group(
+      exec, setup, reference.shape[0], [&](Worker& worker, std::int64_t first, int count, int vectors, int lane_count) {
+        solve_fronts(setup, params, reference, times, first, count, lane_count, vectors, worker);
+        SONORAY_DISPATCH(eikonal_finish, setup.sweep, worker.lanes, vectors, count,
+                         static_cast<float>(setup.unit * setup.length), false, times.data + first * times.shape[1]);
+      });
 }
 
 }  // namespace sonoray

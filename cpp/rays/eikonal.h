@@ -18,7 +18,7 @@ struct EikonalGrid {
 };
 
 struct EikonalParams {
-  int max_rounds;       ///< rounds of 2^ndim sweeps in either pass and window; sweeping stops earlier when nothing changes
+  int max_rounds;  ///< rounds of 2^ndim sweeps in either pass and window; sweeping stops earlier when nothing changes
   double max_slowness;  ///< [s/m] no smaller than any of the medium's
 };
 
@@ -34,9 +34,9 @@ void eikonal_points(const Exec&, const EikonalGrid&, const EikonalParams&,
 /// Fronts: T as given at some nodes, the first arrival from there at all others. Second order where T is smooth.
 /// `reference` is host memory for either place.
 template <class Exec>
-void eikonal_fronts(const Exec&, const EikonalGrid&, const EikonalParams&,
-                    View<const float, 1> slowness,    ///< (size) [s/m]
-                    View<const double, 2> reference,  ///< (n, 3) [s/m] grad T of the plane wave nearest to each front; 0: none
-                    View<float, 2> times);            ///< (n, size) [s] in: given times, NaN elsewhere; out: all
+void eikonal_fronts(
+    const Exec&, const EikonalGrid&, const EikonalParams&, View<const float, 1> slowness,  ///< (size) [s/m]
+    View<const double, 2> reference,  ///< (n, 3) [s/m] grad T of the plane wave nearest to each front; 0: none
+    View<float, 2> times);            ///< (n, size) [s] in: given times, NaN elsewhere; out: all
 
 }  // namespace sonoray

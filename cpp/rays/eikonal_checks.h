@@ -34,8 +34,8 @@ inline void check_sources(const EikonalGrid& g, View<const double, 2> sources) {
   for (std::int64_t k = 0; k < sources.shape[0]; ++k)
     for (int i = 0; i < g.ndim; ++i) {
       const double at = (sources(k, g.ndim == 2 && i == 1 ? 2 : i) - g.origin[i]) / g.spacing[i];
-      require(at >= -1e-6 && at <= g.shape[i] - 1 + 1e-6, "sources: expected points inside the grid, number " +
-                                                              std::to_string(k) + " is outside or NaN");
+      require(at >= -1e-6 && at <= g.shape[i] - 1 + 1e-6,
+              "sources: expected points inside the grid, number " + std::to_string(k) + " is outside or NaN");
     }
 }
 

@@ -192,8 +192,7 @@ SONORAY_INLINE Vec update(const Way<D>& way, const Reference<D, NV, kind>& ref, 
   const Vec change = Math<Vec>::abs(value - old);
   seen.largest[k] = change > seen.largest[k] ? change : seen.largest[k];
   if constexpr (!second)
-    for (int i = 0; i < D; ++i)
-      seen.turned[i][k] |= (axis[i].a * value < axis[i].b) & (near[i] < 0.5f * unreached);
+    for (int i = 0; i < D; ++i) seen.turned[i][k] |= (axis[i].a * value < axis[i].b) & (near[i] < 0.5f * unreached);
   store(at, value);
   return value;
 }

@@ -1,5 +1,4 @@
 #include "core/device.h"
-
 #include "core/guard.cuh"
 
 namespace sonoray {

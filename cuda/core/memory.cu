@@ -1,6 +1,5 @@
-#include "core/memory.h"
-
 #include "core/guard.cuh"
+#include "core/memory.h"
 
 namespace sonoray {
 

@@ -1,6 +1,4 @@
 // The eikonal solver without Python: the upwind formula against brute force, and times in a homogeneous medium.
-#include "rays/eikonal.h"
-
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -9,17 +7,18 @@
 
 #include "core/dispatch.h"
 #include "core/error.h"
+#include "rays/eikonal.h"
 #include "rays/eikonal_kernel.h"
 
 using namespace sonoray;
 
 static int failures = 0;
-#define CHECK(condition)                                                    \
-  do {                                                                      \
-    if (!(condition)) {                                                     \
-      std::printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);           \
-      ++failures;                                                           \
-    }                                                                       \
+#define CHECK(condition)                                          \
+  do {                                                            \
+    if (!(condition)) {                                           \
+      std::printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      ++failures;                                                 \
+    }                                                             \
   } while (0)
 
 /// godunov() must solve sum max(0, a v - b)^2 = bound, whose left side rises with v.
