@@ -69,7 +69,7 @@ class Aperture:
 
 def wave_arrival(
     aperture: Aperture, phase: NDArray[np.float64], *, focusing: bool, flat_time: float
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Time at which the wave of the whole aperture passes each point.
 
     Parameters
@@ -86,21 +86,24 @@ def wave_arrival(
 
     Returns
     -------
-    (n_points,) float64 [s]
+    time : (n_points,) float64 [s]
+    flat : (n_points,) float64
+        1 where the elements agree within a period or so, as they do around a focus only, falling to 0 elsewhere.
     """
     first, in_front = aperture.minimum(phase)
-    if not focusing or aperture.n < 3:
-        return first
+    if not focusing:
+        return first, np.zeros(len(first))
     negative, behind = aperture.minimum(-phase)
     last = -negative
+    flat = 1.0 - smooth_step((last - first) / (_FLAT_RANGE * flat_time) - 1.0)
+    if aperture.n < 3:
+        return first, flat
     sagitta = aperture.sagitta(phase)
     # In a uniform medium only one of the two is stationary; where both or none is, the curvature decides.
     hard = np.where(in_front == behind, sagitta < 0, behind).astype(float)
     soft = smooth_step(0.5 - 0.5 * sagitta / flat_time)
-    # Elements agree within a period or so only around the focus.
-    flat = 1.0 - smooth_step((last - first) / (_FLAT_RANGE * flat_time) - 1.0)
     weight = flat * soft + (1.0 - flat) * hard
-    return np.asarray((1.0 - weight) * first + weight * last)
+    return np.asarray((1.0 - weight) * first + weight * last), flat
 
 
 def smooth_step(x: NDArray[np.float64]) -> NDArray[np.float64]:
