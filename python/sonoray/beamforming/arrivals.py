@@ -301,10 +301,10 @@ def _fire(
             own = travel if len(columns) == len(used) else travel[:, columns]
             aperture = apertures[firing[i].tobytes()]
             focusing = sequence[i].kind in ("focused", "delays")
-            wave, flat = wave_arrival(aperture, own + fired[i][firing[i]], focusing=focusing, flat_time=flat_time)
-            near = np.flatnonzero(flat)
-            if i in models and len(near):
-                wave[near] += flat[near] * models[i].excess(aperture, part[near], flat_time)
+            wave, near = wave_arrival(aperture, own + fired[i][firing[i]], focusing=focusing, flat_time=flat_time)
+            at = np.flatnonzero(near)
+            if i in models and len(at):
+                wave[at] += near[at] * models[i].excess(aperture, part[at], flat_time)
             times[i, start : start + len(part)] = wave
 
 
