@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 _GAP = 2.0  # in median spacings: beyond it two elements are not parts of one continuous source
 _FLAT_RANGE = 6.0  # in quarter periods: inside the depth of a focus and its waist phi varies by less
-_NEAR_RANGE = 12.0  # in quarter periods: where three periods of pulses no longer overlap, no beam is left
+_NEAR_RANGE = 12.0  # in quarter periods: pulses further apart than this no longer add up to a beam
 _NODES = 5  # quartic: the error is below 0.01 ns from 2 mm of depth on at 0.3 mm pitch
 
 
