@@ -282,6 +282,54 @@ def test_constant_medium_equals_straight_paths():
         assert np.abs(bent.rx_time(e) - straight.rx_time(e)).max() < 1e-10
 
 
+def some(first, last, n=32):
+    """Apodization by which elements ``first`` to ``last`` - 1 fire."""
+    return ((np.arange(n) >= first) & (np.arange(n) < last)).astype(float)
+
+
+@pytest.mark.parametrize(
+    "transmit",
+    [
+        Transmit.plane(0.15),
+        Transmit.plane(-0.1, apodization=some(20, 32)),
+        Transmit.diverging([1e-3, 0, -5e-3]),
+        Transmit.diverging([1e-3, 0, -5e-3], apodization=some(20, 32)),
+        Transmit.single(5),
+        Transmit.focused([0, 0, 12e-3]),
+        Transmit.focused([3e-3, 0, 9e-3]),
+        Transmit.focused([2e-3, 0, 12e-3], apodization=some(20, 32)),
+        Transmit.focused([-2e-3, 0, 10e-3], apodization=some(16, 32)),
+        Transmit.focused([0, 0, 15e-3], apodization=some(0, 12)),
+        Transmit.focused([4e-3, 0, 8e-3], apodization=some(8, 24)),
+    ],
+)
+def test_a_constant_map_is_its_number_throughout_the_beam(transmit):
+    """Also in the depth and the waist of a focus, where small apertures have no stationary phase (66 ns there)."""
+    probe = Probe.linear(32, 0.3e-3, center_frequency=3e6)
+    grid = Grid.from_extent(x=(-4e-3, 8e-3), z=(5e-3, 20e-3), spacing=0.1e-3)
+    medium = Medium(Grid.from_extent(x=(-9e-3, 9e-3), z=(0, 25e-3), spacing=0.2e-3), C)
+    number = arrivals([transmit, Transmit.plane()], probe, grid, C, weighting="beam")  # so that weights are not None
+    mapped = arrivals(transmit, probe, grid, medium, sequence_sound_speed=C)
+    inside = number.tx_weight[0] >= 0.99
+    assert inside.sum() > 2000
+    np.testing.assert_allclose(mapped.tx_time[0][inside], number.tx_time[0][inside], atol=BETWEEN)
+
+
+def test_a_small_aperture_with_another_speed_moves_the_closed_form_to_its_focus():
+    """Delays of 1480 m/s in 1540 m/s are nearly those of 1540 m/s for a nearer focus: so must be the waves."""
+    probe = Probe.linear(32, 0.3e-3, center_frequency=3e6)
+    near = Grid.from_extent(x=(-1e-3, 1e-3), z=(7e-3, 18e-3), spacing=0.1e-3)
+    focus = 13e-3
+    moved = focus * 1480 / C
+    got = arrivals(
+        Transmit.focused([0, 0, focus], apodization=some(8, 24)), probe, near, C, sequence_sound_speed=1480.0
+    )
+    want = arrivals(Transmit.focused([0, 0, moved], apodization=some(8, 24)), probe, near, C)
+    inside = want.tx_weight[0] >= 0.99
+    difference = (got.tx_time[0] - want.tx_time[0])[inside]
+    assert np.ptp(difference) < 3e-9
+
+
 @pytest.mark.parametrize(("edge", "least"), [(0.5e-3, 1), (2e-3, 4)])
 def test_lens_table_error_bound(edge, least):
     """The default table against the solver's own values at the image points, in a disc of another speed."""

@@ -19,7 +19,7 @@ from ..media.medium import Medium
 from .apodization import transmit_weight
 from .huygens import Aperture, wave_arrival
 from .tables import check_inside, interpolate, receive_tables
-from .wavefronts import closed_form
+from .wavefronts import FocusModel, closed_form, true_focus
 
 _CHUNK = 8192  # points whose times to every element are in memory at once
 
@@ -107,7 +107,8 @@ def arrivals(
     Delays are what the probe fired, computed with the speed that the sequence assumed; the wave is what they send in
     the true medium. Where both speeds agree the closed forms hold; else the wave is the envelope of the elements'
     waves (Huygens): the first arrival, or the last one behind a focus [1]_. Around a focus the wave is taken as flat
-    over its depth, 2 wavelength f_number^2 to either side, so that times do not jump there.
+    over its depth, 2 wavelength f_number^2 to either side, so that times do not jump there; with another speed or a
+    medium, around the point where the waves then meet.
 
     Parameters
     ----------
@@ -286,13 +287,35 @@ def _fire(
         key = firing[i].tobytes()
         if key not in apertures:
             apertures[key] = Aperture(probe.positions[firing[i]])
+    models = {
+        i: _focus_model(sequence[i], paths, firing[i], fired[i][firing[i]], wavelength)
+        for i in pending
+        if sequence[i].kind == "focused" and len(firing[i]) > 1
+    }
     flat_time = 0.25 * wavelength / paths.sound_speed
     for start in range(0, len(points), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        travel = _travel_times(paths, points[part], used)
+        part = points[start : start + _CHUNK]
+        travel = _travel_times(paths, part, used)
         for i in pending:
             columns = np.searchsorted(used, firing[i])
             own = travel if len(columns) == len(used) else travel[:, columns]
+            aperture = apertures[firing[i].tobytes()]
             focusing = sequence[i].kind in ("focused", "delays")
-            phase = own + fired[i][firing[i]]
-            times[i, part] = wave_arrival(apertures[firing[i].tobytes()], phase, focusing=focusing, flat_time=flat_time)
+            wave, near = wave_arrival(aperture, own + fired[i][firing[i]], focusing=focusing, flat_time=flat_time)
+            at = np.flatnonzero(near)
+            if i in models and len(at):
+                wave[at] += near[at] * models[i].excess(aperture, part[at], flat_time)
+            times[i, start : start + len(part)] = wave
+
+
+def _focus_model(
+    t: Transmit, paths: Arrivals, firing: NDArray[np.intp], fired: NDArray[np.float64], wavelength: float
+) -> FocusModel:
+    """Model of the wave around the focus that the firing elements make in the true medium.
+
+    Outside the image the travel times take the mean slowness of the nearest image point.
+    """
+    assert t.focus is not None
+    elements = paths.probe.positions[firing]
+    focus = true_focus(t.focus, elements, fired, lambda p: _travel_times(paths, p, firing), paths.sound_speed)
+    return FocusModel(focus, elements, paths.sound_speed, wavelength)

@@ -1,12 +1,17 @@
 """Straight-path arrival times of the wavefronts that have a formula."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..acquisition.probes import Probe
 from ..acquisition.transmits import Transmit
 from .apodization import beam_axis
-from .huygens import smooth_step
+from .huygens import Aperture, smooth_step, wave_arrival
+
+_FIT_STEPS = 8  # to the focus that the elements' waves make; each shrinks the distance to it by the medium's contrast
 
 
 def closed_form(
@@ -44,6 +49,81 @@ def closed_form(
         return np.asarray((np.linalg.norm(points - t.focus, axis=1) - at_origin) / c)
     firing = probe.positions[t.weights(probe) != 0]
     return np.asarray((at_origin + _signed_distance(points, t.focus, firing, beam_axis(t, firing), wavelength)) / c)
+
+
+@dataclass(frozen=True, eq=False)
+class FocusModel:
+    """What the closed form around a focus adds to the Huygens wave of the same elements, on straight paths.
+
+    Within the depth and the waist of a focus phi of `huygens` need not be stationary, and neither its minimum nor
+    its maximum is the wave: the closed form's flat wave is. Since both are taken at one focus, with the same elements,
+    the difference vanishes where phi is stationary, and the wave in a constant medium becomes the closed form.
+
+    Parameters
+    ----------
+    focus : (3,) float64 [m]
+        Where the waves meet in truth.
+    firing : (n, 3) float64 [m]
+        Firing elements.
+    speed : float [m/s]
+    wavelength : float [m]
+    """
+
+    focus: NDArray[np.float64]
+    firing: NDArray[np.float64]
+    speed: float
+    wavelength: float
+
+    def excess(self, aperture: Aperture, points: NDArray[np.float64], flat_time: float) -> NDArray[np.float64]:
+        """Closed form minus Huygens at ``points`` (n_points, 3) [m], (n_points,) [s]."""
+        axis = self.focus - self.firing.mean(axis=0)
+        axis = axis / np.linalg.norm(axis)
+        closed = _signed_distance(points, self.focus, self.firing, axis, self.wavelength)
+        squares = ((points[:, None, k] - self.firing[None, :, k]) ** 2 for k in range(3))
+        phase = np.sqrt(sum(squares)) - np.linalg.norm(self.firing - self.focus, axis=1)
+        composed, _ = wave_arrival(aperture, phase / self.speed, focusing=True, flat_time=flat_time)
+        return np.asarray(closed / self.speed - composed)
+
+
+def true_focus(
+    focus: NDArray[np.float64],
+    firing: NDArray[np.float64],
+    fired: NDArray[np.float64],
+    travel: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    speed: float,
+) -> NDArray[np.float64]:
+    """Point near the intended ``focus`` (3,) [m] where the elements' waves arrive together most nearly.
+
+    Parameters
+    ----------
+    focus : (3,) float64 [m]
+    firing : (n, 3) float64 [m]
+        Firing elements.
+    fired : (n,) float64 [s]
+        Firing times.
+    travel : callable
+        (1, 3) float64 [m] to the travel times to the firing elements in the true medium, (1, n) [s].
+    speed : float [m/s]
+        Mean, for the slope of travel times.
+
+    Returns
+    -------
+    (3,) float64 [m]
+    """
+    best, smallest, p = focus, np.inf, focus
+    longest = 0.3 * float(np.linalg.norm(focus - firing.mean(axis=0)))
+    for _ in range(_FIT_STEPS):
+        phase = fired + travel(p[None])[0]
+        rest = phase - phase.mean()
+        if not rest @ rest < smallest:
+            break
+        best, smallest = p, float(rest @ rest)
+        ray = p - firing
+        slope = ray / np.maximum(np.linalg.norm(ray, axis=1), 1e-9)[:, None] / speed
+        # Directions that the aperture does not resolve (out of a row's plane, a nearly plane wave's depth) stay.
+        step = np.linalg.lstsq(slope - slope.mean(axis=0), -rest, rcond=1e-3)[0]
+        p = p + step * min(1.0, longest / max(float(np.linalg.norm(step)), 1e-12))
+    return best
 
 
 def _signed_distance(
