@@ -17,9 +17,11 @@ namespace sonoray {
 namespace {
 
 struct Job {
-  std::int64_t n, grain;
-  RangeTask task;
-  void* context;
+  Job(std::int64_t items, std::int64_t step, RangeTask f, void* with) : n(items), grain(step), task(f), context(with) {}
+
+  const std::int64_t n, grain;
+  const RangeTask task;
+  void* const context;
   std::atomic<std::int64_t> next{0};
   std::mutex error_lock;
   std::exception_ptr error;
@@ -132,7 +134,7 @@ int thread_count(const Cpu& exec) {
 
 void run_ranges(const Cpu& exec, std::int64_t n, std::int64_t grain, RangeTask task, void* context) {
   if (n <= 0) return;
-  Job job{n, grain > 0 ? grain : 1, task, context};
+  Job job(n, grain > 0 ? grain : 1, task, context);
   const std::int64_t ranges = (n + job.grain - 1) / job.grain;
   const int threads = static_cast<int>(std::min<std::int64_t>(thread_count(exec), ranges));
   if (threads <= 1 || inside_task || !pool().try_run(job, threads - 1)) job.work();
