@@ -173,7 +173,8 @@ def test_any_place_any_shape(position, shape, speed):
     sx, sz = position[0] * grid.x[-1], position[1] * grid.z[-1]
     times = solve(Medium(grid, speed), [[sx, 0.0, sz]])[0]
     exact = np.hypot(grid.x[:, None] - sx, grid.z - sz) / speed
-    np.testing.assert_allclose(times, exact, rtol=1e-5, atol=1e-13)
+    # float32 positions: 70 cells of 0.13 mm are known to 5e-10 m, 0.5 ps at 1000 m/s; twice that.
+    np.testing.assert_allclose(times, exact, rtol=1e-5, atol=1e-12)
 
 
 def test_many_sources_equal_one_at_a_time():
