@@ -1,0 +1,1 @@
+"""From recorded signals to maps of the medium."""
