@@ -181,7 +181,7 @@ SONORAY_HD inline Pick energy_ratio_pick(const Trace& u, std::int64_t n, const P
                                          double floor, double& spread) {
   const std::int64_t width = std::int64_t(p.long_window + 0.5);
   const std::int64_t left = s.left < 1 ? 1 : s.left;
-  std::int64_t right = s.right + std::int64_t(0.5 * p.duration);
+  std::int64_t right = s.right + std::int64_t(0.25 * p.duration);
   right = right > n - 2 ? n - 2 : right;
   if (left > right) return {0, 0, PickStatus::no_arrival};
   // Running sums: of [i - width, i] and [i, i + width].

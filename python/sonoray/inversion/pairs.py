@@ -24,7 +24,8 @@ def emitter_positions(channel_data: ChannelData) -> NDArray[np.float64]:
         raise ArgumentError(
             f"channel_data: expected transmits of single elements, got a {kind!r} one (number {several[0]})"
         )
-    return channel_data.probe.positions[[t.element for t in channel_data.transmits]]
+    elements = np.array([t.element for t in channel_data.transmits], np.intp)
+    return np.asarray(channel_data.probe.positions[elements])
 
 
 def pair_distances(tx: Any, rx: Any) -> NDArray[np.float64]:

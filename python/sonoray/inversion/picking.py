@@ -74,7 +74,7 @@ def pick_first_arrivals(
     taper : float
         Part of the record under the ends of a Tukey window, 0 to 1.
     short_window, long_window : float, optional [s]
-        Default a quarter of the pulse's duration, and all of it.
+        Default 0.1 of the pulse's duration; all of it for STA/LTA, 0.15 of it for the energy ratio.
     ratio : float
         For "sta_lta".
     minimum_contrast : float
@@ -121,8 +121,8 @@ def pick_first_arrivals(
             scalar("taper", taper, 0.0, 1.0, "(ratio)"),
             scalar("threshold", threshold, 0.0, 0.999, "(ratio)"),
             duration,
-            _window("short_window", short_window, 0.25 * duration, channel_data),
-            _window("long_window", long_window, duration, channel_data),
+            _window("short_window", short_window, 0.1 * duration, channel_data),
+            _window("long_window", long_window, duration if method == "sta_lta" else 0.15 * duration, channel_data),
             scalar("ratio", ratio, 0.01, 1.0, "(ratio)"),
             scalar("minimum_contrast", minimum_contrast, 0.0, 1e12, "(ratio)"),
         ),

@@ -45,7 +45,9 @@ def window_samples(
     windows: tuple[Any, Any], start_time: NDArray[np.float64], sampling_frequency: float, shape: tuple[int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Windows in samples from the first one of each record; start_time is (n_tx,) [s]."""
-    first, last = (array(n, w, shape, low=-1.0, high=1.0, unit="s") for n, w in zip(("first", "last"), windows))
+    first, last = (
+        array(n, w, shape, low=-1.0, high=1.0, unit="s") for n, w in zip(("first", "last"), windows, strict=True)
+    )
     if (first > last).any():
         at = tuple(int(i) for i in np.argwhere(first > last)[0])
         raise ArgumentError(f"windows: expected first <= last, got {first[at]:g} to {last[at]:g} s at {at}")
