@@ -17,12 +17,14 @@ void bind_picking(typename Place::Module& m) {
   using Status = typename Place::template Array<std::uint8_t, 2>;
   m.def(
       "pick_arrivals",
-      [](const Any& samples, Window first, Window last, int method, bool analytic, double taper, double threshold,
-         double duration, double short_window, double long_window, double ratio, double minimum_contrast, Times at,
-         Quality quality, Status status, int index, std::uintptr_t stream) {
+      [](const Any& samples, Window first, Window last, int method, bool analytic, bool parabolic, double silence,
+         double taper, double threshold, double duration, double short_window, double long_window, double ratio,
+         double minimum_contrast, Times at, Quality quality, Status status, int index, std::uintptr_t stream) {
         require(method >= 0 && method <= 3, "method: expected 0 to 3");
         const PickParams p{static_cast<PickMethod>(method),
                            analytic,
+                           parabolic,
+                           silence,
                            taper,
                            threshold,
                            duration,
@@ -40,9 +42,10 @@ void bind_picking(typename Place::Module& m) {
         pick_arrivals(Place::exec(index, stream), p, s, v0, v1, v2, v3, v4);
       },
       Place::arg("samples"), Place::arg("first"), Place::arg("last"), Place::arg("method"), Place::arg("analytic"),
-      Place::arg("taper"), Place::arg("threshold"), Place::arg("duration"), Place::arg("short_window"),
-      Place::arg("long_window"), Place::arg("ratio"), Place::arg("minimum_contrast"), Place::arg("at"),
-      Place::arg("quality"), Place::arg("status"), Place::arg("index"), Place::arg("stream"));
+      Place::arg("parabolic"), Place::arg("silence"), Place::arg("taper"), Place::arg("threshold"),
+      Place::arg("duration"), Place::arg("short_window"), Place::arg("long_window"), Place::arg("ratio"),
+      Place::arg("minimum_contrast"), Place::arg("at"), Place::arg("quality"), Place::arg("status"),
+      Place::arg("index"), Place::arg("stream"));
   using Templates = typename Place::template Array<const float, 2>;
   using Which = typename Place::template Array<const std::int32_t, 2>;
   m.def(

@@ -16,6 +16,8 @@ enum class PickStatus : std::uint8_t { picked = 0, skipped = 1, dead = 2, no_arr
 struct PickParams {
   PickMethod method;
   bool analytic;            ///< the threshold looks at the envelope instead of |u|
+  bool parabolic;           ///< AIC: the vertex through three values instead of Akaike weights
+  double silence;           ///< amplitude over the trace's largest, below which all is noise
   double taper;             ///< tapered part of the record, 0 to 1
   double threshold;         ///< of the largest magnitude in the expected window; 0: search all of that
   double duration;          ///< of the pulse, in samples

@@ -40,6 +40,7 @@ inline void check_picking(const PickParams& p, const Strided& s, View<const doub
           "first, last, at, quality, status: expected one shape (n_tx, n_rx)");
   require(p.taper >= 0 && p.taper <= 1 && p.threshold >= 0 && p.threshold < 1 && p.ratio > 0 && p.ratio <= 1,
           "taper, threshold, ratio: expected parts of one");
+  require(p.silence > 0 && p.silence < 1, "silence: expected a part of one");
   const double n = double(s.shape[2]);
   require(p.duration >= 1 && p.duration <= n && p.short_window >= 1 && p.short_window <= n && p.long_window >= 1 &&
               p.long_window <= n,

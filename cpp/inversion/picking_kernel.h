@@ -129,6 +129,13 @@ struct Split {
   }
 };
 
+/// Top of a parabola through three values, relative to the middle one.
+SONORAY_HD inline double vertex(double a, double b, double c) {
+  const double bend = a - 2 * b + c;
+  const double d = bend < 0 ? 0.5 * (a - c) / bend : 0;
+  return d > 1 ? 1 : d < -1 ? -1 : d;
+}
+
 /// Modified AIC picker: argmin over the search window, then the Akaike-weighted mean around it.
 template <class Trace>
 SONORAY_HD inline Pick aic_pick(const Trace& u, std::int64_t n, const PickParams& p, const Search& s, double floor,
@@ -144,12 +151,14 @@ SONORAY_HD inline Pick aic_pick(const Trace& u, std::int64_t n, const PickParams
   for (std::int64_t i = left; i < n; ++i) tail1 += u(i), tail2 += u(i) * u(i);
   split.all1 = start1 + tail1, split.all2 = start2 + tail2;
   split.head1 = start1, split.head2 = start2;
-  double least = 0;
+  double least = 0, before = 0, previous = 0, after = 0;
   std::int64_t best = left;
   for (std::int64_t i = left; i <= right; ++i) {
     split.head1 += u(i), split.head2 += u(i) * u(i);
     const double a = split.aic(i);
-    if (i == left || a < least) least = a, best = i;
+    if (i == best + 1) after = a;
+    if (i == left || a < least) least = a, best = i, before = previous;
+    previous = a;
   }
   if ((best == left && s.left < left) || (best == right && s.right > right) || (best == left && left < right))
     return {0, 0, PickStatus::edge};
@@ -165,14 +174,9 @@ SONORAY_HD inline Pick aic_pick(const Trace& u, std::int64_t n, const PickParams
   first /= sum;
   const double variance = second / sum - first * first;
   spread = sqrt(variance > 0 ? variance : 0);
-  return {double(best) + first, 0, PickStatus::picked};
-}
-
-/// Top of a parabola through three values, relative to the middle one.
-SONORAY_HD inline double vertex(double a, double b, double c) {
-  const double bend = a - 2 * b + c;
-  const double d = bend < 0 ? 0.5 * (a - c) / bend : 0;
-  return d > 1 ? 1 : d < -1 ? -1 : d;
+  const bool between = best > left && best < right;
+  const double refined = p.parabolic && between ? vertex(-before, -least, -after) : first;
+  return {double(best) + refined, 0, PickStatus::picked};
 }
 
 /// Modified energy ratio, log (|u| ratio)^3 at its largest.
@@ -247,8 +251,8 @@ SONORAY_HD inline Pick pick_trace(const Trace& u, std::int64_t n, const PickPara
                                   double largest, double step) {
   const Search s = search_window(u, n, p, first, last);
   if (!s.found) return {0, 0, PickStatus::no_arrival};
-  // Silence has the variance of rounding: of the samples' steps, or of an amplitude six decades below the largest.
-  const double rounding = step * step / 12, relative = 1e-12 * largest * largest;
+  // Without it, rounding and precursors of a record without noise would be taken for arrivals.
+  const double rounding = step * step / 12, relative = p.silence * p.silence * largest * largest;
   const double floor = rounding > relative ? rounding : relative;
   double spread = 0;
   Pick pick = p.method == PickMethod::aic            ? aic_pick(u, n, p, s, floor, spread)

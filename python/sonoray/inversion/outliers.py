@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy.spatial
 from numpy.typing import NDArray
 
 from .._checks import array, count, scalar
@@ -90,8 +91,6 @@ def reject_outliers(
 
 def _nearest(points: NDArray[np.float64], n: int) -> NDArray[np.intp]:
     """The 2 n nearest other points of each point, (n_points, up to 2 n)."""
-    import scipy.spatial
-
     k = min(2 * n + 1, len(points))
     found = scipy.spatial.cKDTree(points).query(points, k=k)[1].reshape(len(points), k)
     return np.asarray(found, np.intp)
@@ -124,8 +123,8 @@ def _reciprocal(
     delay: NDArray[np.float64], tx: NDArray[Any], rx: NDArray[Any], deviation: NDArray[np.float64], limit: float
 ) -> NDArray[np.bool_]:
     """Of two times between the same positions that differ by more than the limit, the one that fits less."""
-    apart = np.linalg.norm(tx[:, None] - rx[None], axis=2)
-    element = np.where(apart.min(axis=1) < 1e-6, apart.argmin(axis=1), -1)  # receiver where each emitter is
+    gap, nearest = scipy.spatial.cKDTree(rx).query(tx)
+    element = np.where(gap < 1e-6, nearest, -1)  # receiver where each emitter is
     emitter = np.full(len(rx), -1)
     emitter[element[element >= 0]] = np.flatnonzero(element >= 0)
     worse = np.zeros(delay.shape, bool)

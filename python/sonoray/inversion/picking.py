@@ -29,11 +29,13 @@ def pick_first_arrivals(
     pulse_duration: float | None = None,
     threshold: float = 0.25,
     envelope: bool = False,
+    refinement: str = "akaike",
     taper: float = 0.25,
     short_window: float | None = None,
     long_window: float | None = None,
     ratio: float = 0.5,
     minimum_contrast: float = 4.0,
+    dynamic_range: float = 60.0,
     frame: int = 0,
     device: str = "cpu",
 ) -> Picks:
@@ -71,6 +73,9 @@ def pick_first_arrivals(
         0 to 1; 0 searches the whole expected window.
     envelope : bool
         Compare the threshold with the magnitude of the analytic signal instead of abs(u).
+    refinement : {"akaike", "parabola"}
+        Of the AIC between samples: the weighted mean, or the vertex through its three least values, which is sharper
+        where samples are few.
     taper : float
         Part of the record under the ends of a Tukey window, 0 to 1.
     short_window, long_window : float, optional [s]
@@ -79,6 +84,8 @@ def pick_first_arrivals(
         For "sta_lta".
     minimum_contrast : float
         Energy of one duration after the pick over that before it; less is no arrival.
+    dynamic_range : float [dB]
+        What is this far below the trace's largest value counts as silence; noise-free records have precursors there.
     frame : int
     device : {"cpu", "cuda", "cuda:N"}
 
@@ -118,6 +125,8 @@ def pick_first_arrivals(
         (
             kind,
             bool(envelope),
+            option("refinement", refinement, ("akaike", "parabola")) == "parabola",
+            10 ** (-scalar("dynamic_range", dynamic_range, 6.0, 240.0, "dB") / 20),
             scalar("taper", taper, 0.0, 1.0, "(ratio)"),
             scalar("threshold", threshold, 0.0, 0.999, "(ratio)"),
             duration,
@@ -174,7 +183,9 @@ def pulse_onset(
     silence = max(int(duration) + 8 - crossing, 0)  # the onset may lie at the first sample
     trace = np.concatenate([np.zeros(silence, np.float32), u - u[0]])
     ends = np.zeros((1, 1)), np.full((1, 1), float(len(trace)))
-    at, _, status = _run(trace[None, None], *ends, (0, False, 0.0, level, duration, 1.0, duration, 0.5, 0.0), "cpu")
+    at, _, status = _run(
+        trace[None, None], *ends, (0, False, False, 1e-3, 0.0, level, duration, 1.0, duration, 0.5, 0.0), "cpu"
+    )
     return begin if status[0, 0] else float(begin + max(at[0, 0] - silence, 0.0) / fs)
 
 
