@@ -185,7 +185,7 @@ SONORAY_HD inline Pick energy_ratio_pick(const Trace& u, std::int64_t n, const P
                                          double floor, double& spread) {
   const std::int64_t width = std::int64_t(p.long_window + 0.5);
   const std::int64_t left = s.left < 1 ? 1 : s.left;
-  std::int64_t right = s.right + std::int64_t(0.25 * p.duration);
+  std::int64_t right = s.right + std::int64_t(0.5 * p.duration);
   right = right > n - 2 ? n - 2 : right;
   if (left > right) return {0, 0, PickStatus::no_arrival};
   // Running sums: of [i - width, i] and [i, i + width].
@@ -240,7 +240,7 @@ SONORAY_HD inline Pick sta_lta_pick(const Trace& u, std::int64_t n, const PickPa
 
 /// First crossing of the threshold, interpolated.
 SONORAY_HD inline Pick threshold_pick(const Search& s, double& spread) {
-  if (s.before > s.level || s.at_crossing <= s.level) return {0, 0, PickStatus::edge};
+  if (s.crossing < 1 || s.before > s.level || s.at_crossing <= s.level) return {0, 0, PickStatus::edge};
   spread = 0.5;
   return {double(s.crossing) - (s.at_crossing - s.level) / (s.at_crossing - s.before), 0, PickStatus::picked};
 }
@@ -264,7 +264,7 @@ SONORAY_HD inline Pick pick_trace(const Trace& u, std::int64_t n, const PickPara
   const double rise = contrast(u, std::int64_t(pick.at), width, width, n, floor);
   if (!(rise >= p.minimum_contrast)) return {0, 0, PickStatus::no_arrival};
   const double blur = spread / (0.125 * p.duration);
-  pick.quality = (1 - 1 / sqrt(rise)) / (1 + blur * blur);
+  pick.quality = rise > 1 ? (1 - 1 / sqrt(rise)) / (1 + blur * blur) : 0;
   return pick;
 }
 

@@ -79,7 +79,7 @@ def pick_first_arrivals(
     taper : float
         Part of the record under the ends of a Tukey window, 0 to 1.
     short_window, long_window : float, optional [s]
-        Default 0.1 of the pulse's duration; all of it for STA/LTA, 0.15 of it for the energy ratio.
+        Default 0.1 of the pulse's duration; all of it for STA/LTA, 0.3 of it for the energy ratio.
     ratio : float
         For "sta_lta".
     minimum_contrast : float
@@ -131,7 +131,7 @@ def pick_first_arrivals(
             scalar("threshold", threshold, 0.0, 0.999, "(ratio)"),
             duration,
             _window("short_window", short_window, 0.1 * duration, channel_data),
-            _window("long_window", long_window, duration if method == "sta_lta" else 0.15 * duration, channel_data),
+            _window("long_window", long_window, duration if method == "sta_lta" else 0.3 * duration, channel_data),
             scalar("ratio", ratio, 0.01, 1.0, "(ratio)"),
             scalar("minimum_contrast", minimum_contrast, 0.0, 1e12, "(ratio)"),
         ),
