@@ -107,13 +107,13 @@ def test_what_cannot_be_matched_has_a_status(recorder):
     e, r = np.argwhere(recorder.opposite)[[0, 40, 90, 120]].T
     samples[0, e[0], r[0]] = 3
     samples[0, e[1], r[1]] = np.random.default_rng(0).standard_normal(recorder.n_samples)
-    samples[0, e[2], r[2]] *= -1  # wired the wrong way round
+    samples[0, e[2], r[2], ::2] = 0  # every second sample lost
     picks = match_first_arrivals(
         data.with_(samples=samples), water_of(recorder), pairs=recorder.opposite, minimum_correlation=0.9, **OPTIONS
     )
     assert picks.status[e[0], r[0]] == PickStatus.DEAD
     assert picks.status[e[1], r[1]] in {PickStatus.NO_ARRIVAL, PickStatus.EDGE}
-    assert picks.status[e[2], r[2]] in {PickStatus.NO_ARRIVAL, PickStatus.EDGE}
+    assert picks.status[e[2], r[2]] == PickStatus.NO_ARRIVAL
     assert picks.status[e[3], r[3]] == PickStatus.PICKED
     outside = [np.full(recorder.distance.shape, t) for t in (1e-6, 5e-6)]
     late = match_first_arrivals(data, water_of(recorder), windows=tuple(outside), pairs=recorder.opposite, **OPTIONS)
@@ -151,7 +151,7 @@ def test_travel_times_of_a_full_water_set_remove_errors_of_position():
 @pytest.mark.parametrize("method", ["aic", "energy_ratio", "sta_lta", "threshold"])
 def test_lag_of_a_picker_is_taken_out(recorder, method):
     times = random_times(recorder)
-    options = {"method": method, "pairs": recorder.opposite, **OPTIONS}
+    options = {"method": method, "pairs": recorder.opposite, "outliers": False, **OPTIONS}
     picks = pick_travel_times(recorder(times, noise=0.003), water_of(recorder, noise=0.003), **options)
     assert picks.picked.sum() > 0.97 * recorder.opposite.sum()
     assert abs(np.nanmedian(np.where(picks.picked, picks.time - times, np.nan))) < 0.5 / RATE

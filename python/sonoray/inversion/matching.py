@@ -90,7 +90,7 @@ def match_first_arrivals(
     """
     option("method", method, MATCHERS)
     samples, wanted, distance = picking_input(channel_data, pairs, frame)
-    c = scalar("sound_speed", sound_speed or channel_data.sound_speed, 300.0, 12000.0, "m/s")
+    c = scalar("sound_speed", channel_data.sound_speed if sound_speed is None else sound_speed, 300.0, 12000.0, "m/s")
     zero = scalar("onset", onset, -1e-2, 1e-1, "s")
     fs = channel_data.sampling_frequency
     length = pulse_samples(channel_data, pulse_duration) / fs

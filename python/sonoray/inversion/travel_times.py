@@ -68,7 +68,7 @@ def pick_travel_times(
     method = option("method", method or ("aic" if water is None else MATCHERS[0]), (*MATCHERS, *METHODS))
     option("reference", reference, ("auto", "pair", "distance"))
     _, wanted, distance = picking_input(channel_data, pairs, 0)
-    c = scalar("sound_speed", sound_speed or channel_data.sound_speed, 300.0, 12000.0, "m/s")
+    c = scalar("sound_speed", channel_data.sound_speed if sound_speed is None else sound_speed, 300.0, 12000.0, "m/s")
     options = {**options, "method": method, "sound_speed": c, "onset": onset}
     if water is None:
         if method in MATCHERS:
@@ -89,15 +89,22 @@ def _against_water(
     rows = shared_transmits(channel_data, water)
     if reference == "pair" and rows is None:
         raise ArgumentError("reference: expected water shots of every transmit for 'pair'; use 'distance'")
-    by_pair = rows is not None and reference != "distance"
+    if reference == "distance":
+        rows = None
     matching = options["method"] in MATCHERS
     if matching:
         picks = match_first_arrivals(channel_data, water, pairs=wanted, **options)
     else:
         picks = pick_first_arrivals(channel_data, pairs=wanted, **options)
-    if not by_pair:
+    if rows is None:
         return picks if matching else _corrected(picks, water_bias(water, distance[wanted], options)(distance))
-    same = match_first_arrivals(water, water, **options) if matching else pick_first_arrivals(water, **options)
+    options = _for_water(options)
+    chosen = np.zeros((water.n_tx, water.n_rx), bool)  # the same pairs, so that templates are the same
+    chosen[rows] = wanted
+    if matching:
+        same = match_first_arrivals(water, water, pairs=chosen, **options)
+    else:
+        same = pick_first_arrivals(water, pairs=chosen, **options)
     apart = pair_distances(emitter_positions(water), water.probe.positions)
     return _corrected(picks, np.where(same.picked, same.time - apart / c, np.nan)[rows])
 
@@ -107,7 +114,12 @@ def water_bias(water: ChannelData, distances: NDArray[np.float64], options: dict
     apart = pair_distances(emitter_positions(water), water.probe.positions)
     near, far = (distances.min() * 0.999, distances.max() * 1.001) if distances.size else (0.0, 4.0)
     use = (apart >= near) & (apart <= far) & (apart > 0)
-    return fit_pick_bias(pick_first_arrivals(water, **options, pairs=use), apart, options["sound_speed"])
+    return fit_pick_bias(pick_first_arrivals(water, **_for_water(options), pairs=use), apart, options["sound_speed"])
+
+
+def _for_water(options: dict[str, Any]) -> dict[str, Any]:
+    """Without what belongs to the object's recording alone."""
+    return {name: value for name, value in options.items() if name not in {"windows", "frame"}}
 
 
 def shared_transmits(channel_data: ChannelData, water: ChannelData) -> NDArray[np.intp] | None:
