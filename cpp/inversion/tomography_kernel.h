@@ -1,0 +1,204 @@
+#pragma once
+// The integral of a bilinear (2-D) or trilinear (3-D) field along a straight segment, exactly.
+//
+// In a cell the interpolant is a sum of 2^D products of (1, p_i), where p_i in [-1/2, 1/2] is the position along axis
+// i from the cell's centre; its coefficients c are sums and differences of the nodes' values / 2^D' (`coefficient`).
+// Along a straight piece of length L with its middle at m and extent e the integrals of those products are
+//   1 -> L,   p_i -> L m_i,   p_i p_j -> L (m_i m_j + e_i e_j / 12),
+//   p_0 p_1 p_2 -> L (m_0 m_1 m_2 + (m_0 e_1 e_2 + m_1 e_0 e_2 + m_2 e_0 e_1) / 12),
+// because odd powers of the position along the piece vanish and its square has the mean 1/12. A forward operator is
+// the dot product of these moments with c, its adjoint adds multiples of them to an image of moments per cell, and the
+// transposed sums and differences then give the nodes' values.
+#include <cstdint>
+
+#include "core/exec.h"
+
+namespace sonoray {
+
+/// Nodes of a regular grid, the last axis fastest; 2-D (x, z) or 3-D (x, y, z).
+struct TomographyGrid {
+  int ndim = 2;
+  std::int64_t shape[3] = {1, 1, 1};
+  double spacing[3] = {};  ///< [m]
+  double origin[3] = {};   ///< [m] first node
+
+  SONORAY_HD std::int64_t size() const { return shape[0] * shape[1] * (ndim == 3 ? shape[2] : 1); }
+};
+
+namespace tomography {
+
+/// A straight step that is shorter than one cell along every axis, so that it crosses each axis' lines at most once.
+template <int D>
+struct Step {
+  double from[D], along[D];  ///< in cells
+  double length;             ///< [m]
+};
+
+/// What of a step lies in one cell.
+template <int D>
+struct Piece {
+  std::int32_t cell;  ///< its first node
+  double middle[D];   ///< in cells, from the cell's centre
+  double extent[D];   ///< in cells
+  double length;      ///< [m]
+};
+
+SONORAY_HD SONORAY_INLINE double smaller(double a, double b) { return a < b ? a : b; }
+SONORAY_HD SONORAY_INLINE double larger(double a, double b) { return a < b ? b : a; }
+
+/// Position along one axis in cells; a rounding margin beyond the grid is cut off.
+SONORAY_HD SONORAY_INLINE double in_cells(double position, double origin, double inverse_spacing, double last) {
+  return smaller(larger((position - origin) * inverse_spacing, 0.0), last);
+}
+
+/// Into how many steps a segment of this extent [cells along its longest axis] is divided.
+SONORAY_HD SONORAY_INLINE std::int32_t steps_of(double extent) {
+  return static_cast<std::int32_t>(extent * (1 - 1e-9)) + 1;
+}
+
+/// Where along the step, 0 to 1, it crosses a grid line of one axis; 1 if it does not.
+SONORAY_HD SONORAY_INLINE double crossing(double from, double along) {
+  const std::int32_t a = static_cast<std::int32_t>(from), b = static_cast<std::int32_t>(from + along);
+  const double line = a < b ? b : a;
+  const double t = (line - from) / (a == b ? 1.0 : along);
+  return a == b ? 1.0 : smaller(larger(t, 0.0), 1.0);
+}
+
+/// The ends of a step's D + 1 pieces, rising from 0 to 1; some pieces may be empty.
+template <int D>
+SONORAY_HD SONORAY_INLINE void split(const Step<D>& s, double* ends) {
+  ends[0] = 0.0;
+  ends[D + 1] = 1.0;
+  const double a = crossing(s.from[0], s.along[0]), b = crossing(s.from[1], s.along[1]);
+  const double low = smaller(a, b), high = larger(a, b);
+  if constexpr (D == 2) {
+    ends[1] = low;
+    ends[2] = high;
+  } else {
+    const double c = crossing(s.from[2], s.along[2]);
+    ends[1] = smaller(low, c);
+    ends[2] = smaller(larger(low, c), high);
+    ends[3] = larger(high, c);
+  }
+}
+
+/// The piece between two of these ends. `cells` are the numbers of cells per axis.
+template <int D>
+SONORAY_HD SONORAY_INLINE Piece<D> piece(const Step<D>& s, double begin, double end, const std::int32_t* cells) {
+  Piece<D> p;
+  const double part = end - begin, middle = 0.5 * (begin + end);
+  p.length = s.length * part;
+  p.cell = 0;
+  for (int i = 0; i < D; ++i) {
+    const double x = s.from[i] + s.along[i] * middle;
+    std::int32_t k = static_cast<std::int32_t>(x);
+    k = k < cells[i] ? k : cells[i] - 1;
+    p.middle[i] = x - k - 0.5;
+    p.extent[i] = s.along[i] * part;
+    p.cell = p.cell * (cells[i] + 1) + k;
+  }
+  return p;
+}
+
+/// The 2^D moments of a piece; bit i of an index (from the last axis) says that p_i is a factor.
+template <int D>
+SONORAY_HD SONORAY_INLINE void moments(const Piece<D>& p, double* w) {
+  const double L = p.length;
+  const double* const m = p.middle;
+  const double* const e = p.extent;
+  constexpr double twelfth = 1.0 / 12;
+  w[0] = L;
+  if constexpr (D == 2) {
+    w[1] = L * m[1];
+    w[2] = L * m[0];
+    w[3] = L * (m[0] * m[1] + twelfth * (e[0] * e[1]));
+  } else {
+    const double xy = twelfth * (e[0] * e[1]), xz = twelfth * (e[0] * e[2]), yz = twelfth * (e[1] * e[2]);
+    w[1] = L * m[2];
+    w[2] = L * m[1];
+    w[3] = L * (m[1] * m[2] + yz);
+    w[4] = L * m[0];
+    w[5] = L * (m[0] * m[2] + xz);
+    w[6] = L * (m[0] * m[1] + xy);
+    w[7] = L * (m[0] * (m[1] * m[2] + yz) + (m[1] * xz + m[2] * xy));
+  }
+}
+
+/// Corner values (bit i of the index: the upper node of axis i) to the coefficients of the products, in place.
+template <int D>
+SONORAY_HD SONORAY_INLINE void coefficients(double* v) {
+  for (int bit = 1; bit < 1 << D; bit *= 2)
+    for (int k = 0; k < 1 << D; ++k)
+      if (!(k & bit)) {
+        const double low = v[k], high = v[k | bit];
+        v[k] = 0.5 * (low + high);
+        v[k | bit] = high - low;
+      }
+}
+
+/// How far a cell's corner `k` lies from its first node in memory.
+template <int D>
+SONORAY_HD SONORAY_INLINE std::int64_t corner_offset(int k, const std::int64_t* shape) {
+  std::int64_t offset = 0;
+  for (int i = 0; i < D; ++i) offset = offset * shape[i] + ((k >> (D - 1 - i)) & 1);
+  return offset;
+}
+
+/// Whether `index` is a cell's first node; the last node of an axis is none.
+template <int D>
+SONORAY_HD SONORAY_INLINE bool is_cell(const std::int64_t* index, const std::int64_t* shape) {
+  bool inside = true;
+  for (int i = 0; i < D; ++i) inside = inside && index[i] + 1 < shape[i];
+  return inside;
+}
+
+/// Index along each axis of the node at place `k` in memory.
+template <int D>
+SONORAY_HD SONORAY_INLINE void unravel(std::int64_t k, const std::int64_t* shape, std::int64_t* index) {
+  for (int i = D - 1; i >= 0; --i) {
+    index[i] = k % shape[i];
+    k /= shape[i];
+  }
+}
+
+/// The value of node `node`, which is x[columns[node]], or 0 where that is negative.
+SONORAY_HD SONORAY_INLINE double node_value(const double* x, const std::int32_t* columns, std::int64_t node) {
+  if (!columns) return x[node];
+  return columns[node] < 0 ? 0.0 : x[columns[node]];
+}
+
+/// Coefficients (2^D) of the cell whose first node is `node`.
+template <int D>
+SONORAY_HD SONORAY_INLINE void cell_coefficients(const double* x, const std::int32_t* columns, std::int64_t node,
+                                                 const std::int64_t* shape, double* c) {
+  for (int k = 0; k < 1 << D; ++k) c[k] = node_value(x, columns, node + corner_offset<D>(k, shape));
+  coefficients<D>(c);
+}
+
+/// Weight of moment `m` in corner `k`: the transpose of `coefficients`.
+template <int D>
+SONORAY_HD SONORAY_INLINE double corner_weight(int k, int m) {
+  double weight = 1.0;
+  for (int bit = 1; bit < 1 << D; bit *= 2) weight *= !(m & bit) ? 0.5 : (k & bit) ? 1.0 : -1.0;
+  return weight;
+}
+
+/// What the moments (size, 2^D) of the cells around a node give to it; exactly 0 where no ray passes.
+template <int D, class Moment>
+SONORAY_HD SONORAY_INLINE double gather_moments(const Moment& moment, std::int64_t node, const std::int64_t* index,
+                                                const std::int64_t* shape) {
+  double sum = 0;
+  for (int k = 0; k < 1 << D; ++k) {
+    std::int64_t first[D];
+    for (int i = 0; i < D; ++i) first[i] = index[i] - ((k >> (D - 1 - i)) & 1);
+    bool inside = is_cell<D>(first, shape);
+    for (int i = 0; i < D; ++i) inside = inside && first[i] >= 0;
+    if (!inside) continue;
+    const std::int64_t cell = node - corner_offset<D>(k, shape);
+    for (int m = 0; m < 1 << D; ++m) sum += corner_weight<D>(k, m) * moment(cell, m);
+  }
+  return sum;
+}
+
+}  // namespace tomography
+}  // namespace sonoray
