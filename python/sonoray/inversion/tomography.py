@@ -60,9 +60,7 @@ class TravelTimeOperator:
     True
     """
 
-    def __init__(
-        self, grid: Grid, paths: Paths, *, weights: Any = None, mask: Any = None, device: str = "cpu"
-    ) -> None:
+    def __init__(self, grid: Grid, paths: Paths, *, weights: Any = None, mask: Any = None, device: str = "cpu") -> None:
         for name, value, kind in (("grid", grid, Grid), ("paths", paths, Paths)):
             if not isinstance(value, kind):
                 raise ArgumentError(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
@@ -128,7 +126,13 @@ class TravelTimeOperator:
             x = array("x", self.vector(given) if given.shape == self.grid.shape else given, (self._n_columns,))
         result = self._result(self.paths.n_rays, out)
         self._module.travel_times(
-            *self._frame, *self._paths, *self._rest, self._own("x", x), result, place(self.device), stream_handle(stream)
+            *self._frame,
+            *self._paths,
+            *self._rest,
+            self._own("x", x),
+            result,
+            place(self.device),
+            stream_handle(stream),
         )
         return result
 
@@ -247,10 +251,11 @@ class TravelTimeOperator:
                 return np.empty(n)
             return self._module.empty([n], "float64", place(self.device))
         self._own("out", out)
-        if self.device == "cpu" and (
-            not isinstance(out, np.ndarray) or out.dtype != np.float64 or out.shape != (n,) or not out.flags.c_contiguous
-        ):
-            raise ArgumentError(f"out: expected float64 of shape ({n},), got {getattr(out, 'shape', type(out).__name__)}")
+        if self.device == "cpu":
+            ok = isinstance(out, np.ndarray) and out.dtype == np.float64 and out.flags.c_contiguous
+            if not ok or out.shape != (n,):
+                got = getattr(out, "shape", type(out).__name__)
+                raise ArgumentError(f"out: expected a C-ordered float64 array of shape ({n},), got {got}")
         return out
 
 
