@@ -27,24 +27,76 @@ struct TomographyGrid {
 
 namespace tomography {
 
+// The functions of steps and pieces take doubles or vectors of them (GCC and Clang vector types): F is either.
+template <class F>
+struct WholeOf {
+  using type = std::int32_t;
+};
+#if !defined(__CUDACC__)
+template <int W>
+struct Lanes {
+  typedef double F __attribute__((vector_size(8 * W)));
+  typedef std::int32_t I __attribute__((vector_size(4 * W)));
+};
+template <>
+struct WholeOf<Lanes<4>::F> {
+  using type = Lanes<4>::I;
+};
+template <>
+struct WholeOf<Lanes<8>::F> {
+  using type = Lanes<8>::I;
+};
+#endif
+template <class F>
+using whole_of = typename WholeOf<F>::type;
+
+/// Truncates towards zero.
+template <class F>
+SONORAY_HD SONORAY_INLINE whole_of<F> to_whole(F x) {
+  if constexpr (sizeof(F) == sizeof(double)) {
+    return static_cast<std::int32_t>(x);
+  } else {
+#if !defined(__CUDACC__)
+    return __builtin_convertvector(x, whole_of<F>);
+#endif
+  }
+}
+
+template <class F>
+SONORAY_HD SONORAY_INLINE F to_double(whole_of<F> i) {
+  if constexpr (sizeof(F) == sizeof(double)) {
+    return static_cast<double>(i);
+  } else {
+#if !defined(__CUDACC__)
+    return __builtin_convertvector(i, F);
+#endif
+  }
+}
+
+template <class F>
+SONORAY_HD SONORAY_INLINE F smaller(F a, F b) {
+  return a < b ? a : b;
+}
+template <class F>
+SONORAY_HD SONORAY_INLINE F larger(F a, F b) {
+  return a < b ? b : a;
+}
+
 /// A straight step that is shorter than one cell along every axis, so that it crosses each axis' lines at most once.
-template <int D>
+template <int D, class F>
 struct Step {
-  double from[D], along[D];  ///< in cells
-  double length;             ///< [m]
+  F from[D], along[D];  ///< in cells
+  F length;             ///< [m]
 };
 
 /// What of a step lies in one cell.
-template <int D>
+template <int D, class F>
 struct Piece {
-  std::int32_t cell;  ///< its first node
-  double middle[D];   ///< in cells, from the cell's centre
-  double extent[D];   ///< in cells
-  double length;      ///< [m]
+  whole_of<F> cell;  ///< its first node
+  F middle[D];       ///< in cells, from the cell's centre
+  F extent[D];       ///< in cells
+  F length;          ///< [m]
 };
-
-SONORAY_HD SONORAY_INLINE double smaller(double a, double b) { return a < b ? a : b; }
-SONORAY_HD SONORAY_INLINE double larger(double a, double b) { return a < b ? b : a; }
 
 /// Position along one axis in cells; a rounding margin beyond the grid is cut off.
 SONORAY_HD SONORAY_INLINE double in_cells(double position, double origin, double inverse_spacing, double last) {
@@ -52,48 +104,52 @@ SONORAY_HD SONORAY_INLINE double in_cells(double position, double origin, double
 }
 
 /// Into how many steps a segment of this extent [cells along its longest axis] is divided.
-SONORAY_HD SONORAY_INLINE std::int32_t steps_of(double extent) {
-  return static_cast<std::int32_t>(extent * (1 - 1e-9)) + 1;
+template <class F>
+SONORAY_HD SONORAY_INLINE whole_of<F> steps_of(F extent) {
+  return to_whole<F>(extent * (1 - 1e-9)) + 1;
 }
 
 /// Where along the step, 0 to 1, it crosses a grid line of one axis; 1 if it does not.
-SONORAY_HD SONORAY_INLINE double crossing(double from, double along) {
-  const std::int32_t a = static_cast<std::int32_t>(from), b = static_cast<std::int32_t>(from + along);
-  const double line = a < b ? b : a;
-  const double t = (line - from) / (a == b ? 1.0 : along);
-  return a == b ? 1.0 : smaller(larger(t, 0.0), 1.0);
+template <class F>
+SONORAY_HD SONORAY_INLINE F crossing(F from, F along) {
+  const F zero = F{}, one = F{} + 1.0;
+  const F a = to_double<F>(to_whole<F>(from)), b = to_double<F>(to_whole<F>(from + along));
+  const F t = (larger<F>(a, b) - from) / (a == b ? one : along);
+  return a == b ? one : smaller<F>(larger<F>(t, zero), one);
 }
 
 /// The ends of a step's D + 1 pieces, rising from 0 to 1; some pieces may be empty.
-template <int D>
-SONORAY_HD SONORAY_INLINE void split(const Step<D>& s, double* ends) {
-  ends[0] = 0.0;
-  ends[D + 1] = 1.0;
-  const double a = crossing(s.from[0], s.along[0]), b = crossing(s.from[1], s.along[1]);
-  const double low = smaller(a, b), high = larger(a, b);
+template <int D, class F>
+SONORAY_HD SONORAY_INLINE void split(const Step<D, F>& s, F* ends) {
+  ends[0] = F{};
+  ends[D + 1] = F{} + 1.0;
+  const F a = crossing<F>(s.from[0], s.along[0]), b = crossing<F>(s.from[1], s.along[1]);
+  const F low = smaller<F>(a, b), high = larger<F>(a, b);
   if constexpr (D == 2) {
     ends[1] = low;
     ends[2] = high;
   } else {
-    const double c = crossing(s.from[2], s.along[2]);
-    ends[1] = smaller(low, c);
-    ends[2] = smaller(larger(low, c), high);
-    ends[3] = larger(high, c);
+    const F c = crossing<F>(s.from[2], s.along[2]);
+    ends[1] = smaller<F>(low, c);
+    ends[2] = smaller<F>(larger<F>(low, c), high);
+    ends[3] = larger<F>(high, c);
   }
 }
 
 /// The piece between two of these ends. `cells` are the numbers of cells per axis.
-template <int D>
-SONORAY_HD SONORAY_INLINE Piece<D> piece(const Step<D>& s, double begin, double end, const std::int32_t* cells) {
-  Piece<D> p;
-  const double part = end - begin, middle = 0.5 * (begin + end);
+template <int D, class F>
+SONORAY_HD SONORAY_INLINE Piece<D, F> piece(const Step<D, F>& s, F begin, F end, const std::int32_t* cells) {
+  using I = whole_of<F>;
+  Piece<D, F> p;
+  const F part = end - begin, middle = 0.5 * (begin + end);
   p.length = s.length * part;
-  p.cell = 0;
+  p.cell = I{};
   for (int i = 0; i < D; ++i) {
-    const double x = s.from[i] + s.along[i] * middle;
-    std::int32_t k = static_cast<std::int32_t>(x);
-    k = k < cells[i] ? k : cells[i] - 1;
-    p.middle[i] = x - k - 0.5;
+    const F x = s.from[i] + s.along[i] * middle;
+    const I last = I{} + (cells[i] - 1);
+    I k = to_whole<F>(x);
+    k = k < last ? k : last;
+    p.middle[i] = x - to_double<F>(k) - 0.5;
     p.extent[i] = s.along[i] * part;
     p.cell = p.cell * (cells[i] + 1) + k;
   }
@@ -101,11 +157,11 @@ SONORAY_HD SONORAY_INLINE Piece<D> piece(const Step<D>& s, double begin, double 
 }
 
 /// The 2^D moments of a piece; bit i of an index (from the last axis) says that p_i is a factor.
-template <int D>
-SONORAY_HD SONORAY_INLINE void moments(const Piece<D>& p, double* w) {
-  const double L = p.length;
-  const double* const m = p.middle;
-  const double* const e = p.extent;
+template <int D, class F>
+SONORAY_HD SONORAY_INLINE void moments(const Piece<D, F>& p, F* w) {
+  const F L = p.length;
+  const F* const m = p.middle;
+  const F* const e = p.extent;
   constexpr double twelfth = 1.0 / 12;
   w[0] = L;
   if constexpr (D == 2) {
@@ -113,7 +169,7 @@ SONORAY_HD SONORAY_INLINE void moments(const Piece<D>& p, double* w) {
     w[2] = L * m[0];
     w[3] = L * (m[0] * m[1] + twelfth * (e[0] * e[1]));
   } else {
-    const double xy = twelfth * (e[0] * e[1]), xz = twelfth * (e[0] * e[2]), yz = twelfth * (e[1] * e[2]);
+    const F xy = twelfth * (e[0] * e[1]), xz = twelfth * (e[0] * e[2]), yz = twelfth * (e[1] * e[2]);
     w[1] = L * m[2];
     w[2] = L * m[1];
     w[3] = L * (m[1] * m[2] + yz);
