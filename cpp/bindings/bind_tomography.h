@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
-#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -32,14 +32,15 @@ void bind_tomography_host(typename Place::Module& m) {
   using Numbers = std::optional<typename Place::template Array<const double, 1>>;
   using Columns = std::optional<Offsets>;
   m.def(
-      "first_ray_outside",
+      "check_paths",
       [](std::vector<std::int64_t> shape, std::vector<double> spacing, std::vector<double> origin, Points points,
          Offsets offsets, int index) {
         const TomographyGrid grid = tomography_grid(shape, spacing, origin);
         const RayPaths paths{Place::template view<const double, 2>(points, "points"),
                              Place::template view<const std::int32_t, 1>(offsets, "offsets")};
         const typename Place::WithoutGil release;
-        return first_ray_outside(Place::exec(index, 0), grid, paths);
+        const PathCheck found = check_paths(Place::exec(index, 0), grid, paths);
+        return std::pair<std::int64_t, double>(found.outside, found.total_length);
       },
       Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("points"), Place::arg("offsets"),
       Place::arg("index"));

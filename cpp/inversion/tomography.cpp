@@ -1,7 +1,7 @@
 #include "inversion/tomography.h"
 
 #include <algorithm>
-#include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -168,24 +168,39 @@ void matrix(const Cpu& exec, const Work& work, std::int64_t n_rays, View<const s
 
 }  // namespace
 
-std::int64_t first_ray_outside(const Cpu& exec, const TomographyGrid& grid, const RayPaths& paths) {
+PathCheck check_paths(const Cpu& exec, const TomographyGrid& grid, const RayPaths& paths) {
   check_work(grid, paths, {}, {}, grid.size(), paths.n_rays());
   check_host(paths, {}, 0);
-  const std::int64_t n = paths.n_rays();
-  std::atomic<std::int64_t> first{n};
-  const auto check = [&](std::int64_t ray) {
-    bool inside = true;
-    for (std::int64_t node = paths.offsets(ray); node < paths.offsets(ray + 1); ++node)
-      for (int i = 0; i < grid.ndim; ++i) {
-        const double p = (paths.points(node, i) - grid.origin[i]) / grid.spacing[i];
-        inside = inside && p >= -1e-6 && p <= static_cast<double>(grid.shape[i] - 1) + 1e-6;
+  const std::int64_t n = paths.n_rays(), parts = (n + rays_at_once - 1) / rays_at_once;
+  std::vector<PathCheck> found(parts, PathCheck{-1, 0.0});
+  const int ndim = grid.ndim;
+  const auto check = [&](std::int64_t part) {
+    PathCheck mine{-1, 0.0};
+    for (std::int64_t ray = part * rays_at_once; ray < std::min(n, (part + 1) * rays_at_once); ++ray) {
+      const double* before = nullptr;
+      bool inside = true;
+      for (std::int64_t node = paths.offsets(ray); node < paths.offsets(ray + 1); ++node) {
+        const double* const point = paths.points.data + node * ndim;
+        double squared = 0;
+        for (int i = 0; i < ndim; ++i) {
+          const double p = (point[i] - grid.origin[i]) / grid.spacing[i];
+          inside = inside && p >= -1e-6 && p <= static_cast<double>(grid.shape[i] - 1) + 1e-6;
+          if (before) squared += (point[i] - before[i]) * (point[i] - before[i]);
+        }
+        mine.total_length += std::sqrt(squared);
+        before = point;
       }
-    std::int64_t known = first.load();
-    while (!inside && ray < known && !first.compare_exchange_weak(known, ray)) {
+      if (!inside && mine.outside < 0) mine.outside = ray;
     }
+    found[part] = mine;
   };
-  for_each(exec, n, check, rays_at_once);
-  return first == n ? -1 : first.load();
+  for_each(exec, parts, check);
+  PathCheck all{-1, 0.0};
+  for (const PathCheck& part : found) {
+    if (all.outside < 0) all.outside = part.outside;
+    all.total_length += part.total_length;
+  }
+  return all;
 }
 
 template <>

@@ -15,11 +15,16 @@ struct RayPaths {
   std::int64_t n_rays() const { return offsets.shape[0] - 1; }
 };
 
-/// The first ray with a node outside the grid (or not a number), -1 if there is none. Host memory.
-std::int64_t first_ray_outside(const Cpu&, const TomographyGrid&, const RayPaths&);
+struct PathCheck {
+  std::int64_t outside;  ///< the first ray with a node outside the grid (or not a number), -1 if there is none
+  double total_length;   ///< [m] of all rays
+};
+
+/// Host memory.
+PathCheck check_paths(const Cpu&, const TomographyGrid&, const RayPaths&);
 
 /// out_i = weights_i * integral of the interpolated field along ray i; no nodes: 0.
-/// Paths have been checked by first_ray_outside; indices stay inside the grid even if they have not.
+/// Paths have been checked by check_paths; indices stay inside the grid even if they have not.
 template <class Exec>
 void travel_times(const Exec&, const TomographyGrid&, const RayPaths&,
                   View<const double, 1> weights,        ///< (n_rays) or none

@@ -13,6 +13,10 @@
 
 #include "core/exec.h"
 
+#if !defined(__CUDACC__) && defined(__AVX__)
+#include <immintrin.h>
+#endif
+
 namespace sonoray {
 
 /// Nodes of a regular grid, the last axis fastest; 2-D (x, z) or 3-D (x, y, z).
@@ -73,6 +77,20 @@ SONORAY_HD SONORAY_INLINE F to_double(whole_of<F> i) {
   }
 }
 
+/// The same, as a floating-point number.
+template <class F>
+SONORAY_HD SONORAY_INLINE F truncated(F x) {
+#if !defined(__CUDACC__) && defined(__AVX__)
+  constexpr int mode = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+  if constexpr (sizeof(F) == 32) return reinterpret_cast<F>(_mm256_round_pd(reinterpret_cast<__m256d>(x), mode));
+#if defined(__AVX512F__)
+  if constexpr (sizeof(F) == 64)
+    return reinterpret_cast<F>(_mm512_maskz_roundscale_pd(0xff, reinterpret_cast<__m512d>(x), mode));
+#endif
+#endif
+  return to_double<F>(to_whole<F>(x));
+}
+
 template <class F>
 SONORAY_HD SONORAY_INLINE F smaller(F a, F b) {
   return a < b ? a : b;
@@ -113,7 +131,7 @@ SONORAY_HD SONORAY_INLINE whole_of<F> steps_of(F extent) {
 template <class F>
 SONORAY_HD SONORAY_INLINE F crossing(F from, F along) {
   const F zero = F{}, one = F{} + 1.0;
-  const F a = to_double<F>(to_whole<F>(from)), b = to_double<F>(to_whole<F>(from + along));
+  const F a = truncated<F>(from), b = truncated<F>(from + along);
   const F t = (larger<F>(a, b) - from) / (a == b ? one : along);
   return a == b ? one : smaller<F>(larger<F>(t, zero), one);
 }
@@ -138,21 +156,19 @@ SONORAY_HD SONORAY_INLINE void split(const Step<D, F>& s, F* ends) {
 
 /// The piece between two of these ends. `cells` are the numbers of cells per axis.
 template <int D, class F>
-SONORAY_HD SONORAY_INLINE Piece<D, F> piece(const Step<D, F>& s, F begin, F end, const std::int32_t* cells) {
-  using I = whole_of<F>;
+SONORAY_HD SONORAY_INLINE Piece<D, F> piece(const Step<D, F>& s, F begin, F end, const double* cells) {
   Piece<D, F> p;
   const F part = end - begin, middle = 0.5 * (begin + end);
   p.length = s.length * part;
-  p.cell = I{};
+  F cell = {};  // below 2^31, so exact
   for (int i = 0; i < D; ++i) {
     const F x = s.from[i] + s.along[i] * middle;
-    const I last = I{} + (cells[i] - 1);
-    I k = to_whole<F>(x);
-    k = k < last ? k : last;
-    p.middle[i] = x - to_double<F>(k) - 0.5;
+    const F k = smaller<F>(truncated<F>(x), F{} + (cells[i] - 1));
+    p.middle[i] = x - k - 0.5;
     p.extent[i] = s.along[i] * part;
-    p.cell = p.cell * (cells[i] + 1) + k;
+    cell = cell * (cells[i] + 1) + k;
   }
+  p.cell = to_whole<F>(cell);
   return p;
 }
 

@@ -45,15 +45,13 @@ struct Scratch {
 
 template <int D>
 struct Scale {
-  double origin[D], spacing[D], inverse[D], last[D];
-  std::int32_t cells[D];
+  double origin[D], spacing[D], inverse[D], last[D];  ///< last: the number of cells
 
   explicit Scale(const TomographyGrid& g) {
     for (int i = 0; i < D; ++i) {
       origin[i] = g.origin[i];
       spacing[i] = g.spacing[i];
       inverse[i] = 1 / g.spacing[i];
-      cells[i] = static_cast<std::int32_t>(g.shape[i] - 1);
       last[i] = static_cast<double>(g.shape[i] - 1);
     }
   }
@@ -96,8 +94,8 @@ template <int D>
 void cut(const Scale<D>& scale, const Steps<D>& steps, Block<D>& b) {
   constexpr int n = 1 << D;
   b.steps = steps.n;
-  std::int32_t cells[D];
-  for (int i = 0; i < D; ++i) cells[i] = scale.cells[i];
+  double cells[D];
+  for (int i = 0; i < D; ++i) cells[i] = scale.last[i];
   for (int j = 0; j < steps.n; j += W) {
     Step<D, F> s;
     for (int i = 0; i < D; ++i) {

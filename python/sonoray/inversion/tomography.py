@@ -74,7 +74,7 @@ class TravelTimeOperator:
         self._module = backend(device)
         self._frame = (list(grid.shape), list(grid.spacing), list(grid.origin))
         self._host_paths = (paths.points, paths.offsets.astype(np.int32))
-        self._refuse_outside()
+        self._check_paths()
         self.weights = None if weights is None else freeze(array("weights", weights, (paths.n_rays,)))
         if self.weights is not None and (self.weights < 0).any():
             raise ArgumentError(f"weights: expected no negative ones, got {self.weights.min():g}")
@@ -89,7 +89,6 @@ class TravelTimeOperator:
             tuple(to_device(v, device) if there and v is not None else v for v in values)
             for values in (self._host_paths, self._host_rest)
         )
-        self._total_length = float(paths.lengths().sum())
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -217,8 +216,8 @@ class TravelTimeOperator:
         """An operator on NumPy vectors that does its work here: itself, or one that copies to and from CUDA."""
         return self if self.device == "cpu" else _HostSide(self)
 
-    def _refuse_outside(self) -> None:
-        bad = host_module().first_ray_outside(*self._frame, *self._host_paths, place("cpu"))
+    def _check_paths(self) -> None:
+        bad, self._total_length = host_module().check_paths(*self._frame, *self._host_paths, place("cpu"))
         if bad >= 0:
             nodes, extent = self.paths[bad], np.array(self.grid.extent)
             wrong = ((nodes < extent[:, 0]) | (nodes > extent[:, 1])).any(axis=1)
