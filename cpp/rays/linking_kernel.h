@@ -317,7 +317,7 @@ SONORAY_HD SONORAY_INLINE int locate(const Fan<2>& fan, const double* receiver, 
   const double y = receiver[0], h = fan.pitch[0];
   int n = 0, nearest = -1;
   double best = 1e300;
-  Sample<2> form[2], kept{};
+  Sample<2> form[2] = {}, kept{};
   double f[2] = {}, g[2] = {};
   bool valid[2] = {};
   const double window = fan.reach * 1.05 + 1.5 * h;

@@ -158,7 +158,7 @@ SONORAY_HD SONORAY_INLINE bool newton_step(const Search<D>& s, const Chart<D>& c
 template <int D>
 SONORAY_HD SONORAY_INLINE void advance_newton(Search<D>& s, const Chart<D>& chart, const Landing<D>& at, double miss) {
   constexpr int E = D - 1;
-  double dy[E], y[E];
+  double dy[E] = {}, y[E] = {};
   const bool bracket = s.low < s.high;
   if (!at.landed) {
     if (bracket && s.best >= 1e299) {  // nothing known yet: look at the middle, then nearer to either end

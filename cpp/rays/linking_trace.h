@@ -2,6 +2,7 @@
 // Rays of one emitter: a fan into all directions where receivers lie, and trial rays that end on planes. What is done
 // for one bunch of rays (one per SIMD lane, or one per CUDA thread) is here; compiled once per processor level.
 #include <cstdint>
+#include <cstring>
 
 #include "core/exec.h"
 #include "core/lanes.h"
@@ -42,6 +43,28 @@ struct TrialTask {
   const std::int32_t* order;
   std::int64_t n;
   Landing<D>* landings;
+};
+
+/// One number per lane.
+template <class N>
+SONORAY_HD SONORAY_INLINE N from_lanes(const double* values) {
+  N n;
+  std::memcpy(&n, values, sizeof n);
+  return n;
+}
+
+/// Rays to be written down: every `stride`-th of `steps[i]` full steps.
+template <int D>
+struct PathTask {
+  const Space<D>* space;
+  double emitter[D], index;
+  std::int64_t n;
+  const double* take_off;       ///< (n, D)
+  const double* receivers;      ///< (n, D) [m] the last node
+  const std::int32_t* steps;    ///< (n)
+  const std::int64_t* offsets;  ///< (n) first node in `points`
+  int stride;
+  double* points;  ///< (nodes, D) [m]
 };
 
 template <int D, class N>
@@ -178,6 +201,7 @@ SONORAY_HD SONORAY_INLINE void trace_fan(const FanTask<D>& task, int first) {
   Follower<D> follower[W];
   B bunch;
   N t[D];
+  double directions[D][W];
   int active = 0;
   for (int l = 0; l < W; ++l) {
     const int ray = first + l < rays ? first + l : rays - 1;
@@ -185,8 +209,9 @@ SONORAY_HD SONORAY_INLINE void trace_fan(const FanTask<D>& task, int first) {
     follower[l].start(task.fan, ray, direction);
     follower[l].active = first + l < rays;
     active += follower[l].active;
-    for (int d = 0; d < D; ++d) lanes::set_lane<N>(t[d], l, direction[d]);
+    for (int d = 0; d < D; ++d) directions[d][l] = direction[d];
   }
+  for (int d = 0; d < D; ++d) t[d] = from_lanes<N>(directions[d]);
   bunch.start(task.emitter, task.index, t);
   const N h = lanes::same<N>(space.step);
   // A ray that winds about is given up after three times the way.
@@ -228,19 +253,25 @@ SONORAY_HD SONORAY_INLINE void trace_trials(const TrialTask<D>& task, std::int64
   using L = typename B::L;
   const Space<D>& space = *task.space;
   B bunch;
-  N t[D], normal[D], offset = N{}, limit = N{}, held[L::size], gap_before = N{}, gap_after = N{};
+  N t[D], normal[D], held[L::size], gap_before = N{}, gap_after = N{};
+  double given[2 * D + 2][W];
   for (int l = 0; l < W; ++l) {
     const std::int64_t i = first + l < task.n ? first + l : task.n - 1;
     const Search<D>& s = task.searches[task.order[i]];
     double along = 0;
     for (int d = 0; d < D; ++d) {
-      set_lane<N>(t[d], l, s.t[d]);
-      set_lane<N>(normal[d], l, s.normal[d]);
+      given[d][l] = s.t[d];
+      given[D + d][l] = s.normal[d];
       along += s.normal[d] * (s.target[d] + task.emitter[d]);
     }
-    set_lane<N>(offset, l, along);
-    set_lane<N>(limit, l, 2.5 * s.rho / space.step + 16);
+    given[2 * D][l] = along;
+    given[2 * D + 1][l] = 2.5 * s.rho / space.step + 16;
   }
+  for (int d = 0; d < D; ++d) {
+    t[d] = from_lanes<N>(given[d]);
+    normal[d] = from_lanes<N>(given[D + d]);
+  }
+  const N offset = from_lanes<N>(given[2 * D]), limit = from_lanes<N>(given[2 * D + 1]);
   bunch.start(task.emitter, task.index, t);
   for (int c = 0; c < L::size; ++c) held[c] = bunch.y[c];
   const N h = same<N>(space.step);
@@ -251,14 +282,15 @@ SONORAY_HD SONORAY_INLINE void trace_trials(const TrialTask<D>& task, std::int64
     bunch.advance(space, h);
     N ahead = -offset;
     for (int d = 0; d < D; ++d) ahead += normal[d] * bunch.next[L::x + d];
-    const mask_of<N> running = open > N{};
     const N crosses = pick<N>(ahead >= N{}, open, N{});
-    // What crosses waits before its last step, which all lanes then do together.
-    for (int c = 0; c < L::size; ++c) held[c] = pick<N>(running, bunch.y[c], held[c]);
-    gap_before = pick<N>(running, gap, gap_before);
-    gap_after = pick<N>(running, ahead, gap_after);
-    landed += crosses;
-    open -= crosses;
+    const mask_of<N> crossing = crosses > N{};
+    if (any<N>(crossing)) {  // these wait before their last step, which all lanes then do together
+      for (int c = 0; c < L::size; ++c) held[c] = pick<N>(crossing, bunch.y[c], held[c]);
+      gap_before = pick<N>(crossing, gap, gap_before);
+      gap_after = pick<N>(crossing, ahead, gap_after);
+      landed += crosses;
+      open -= crosses;
+    }
     const N goes = pick<N>(open > N{}, same<N>(1.0), N{});
     caustics += goes * tracing::caustics_between<D, N>(bunch.y + L::q, bunch.next + L::q);
     steps += goes;
@@ -295,12 +327,49 @@ SONORAY_HD SONORAY_INLINE void trace_trials(const TrialTask<D>& task, std::int64
   }
 }
 
+/// How many nodes a path of so many full steps has.
+SONORAY_HD inline std::int64_t path_nodes(std::int64_t steps, int stride) { return steps / stride + 2; }
+
+/// Paths `first` to `first + W - 1`.
+template <int D, class N>
+SONORAY_HD SONORAY_INLINE void trace_paths(const PathTask<D>& task, std::int64_t first) {
+  constexpr int W = lanes::count<N>;
+  using B = Bunch<D, N>;
+  using L = typename B::L;
+  B bunch;
+  N t[D];
+  double given[D][W];
+  std::int32_t most = 0;
+  for (int l = 0; l < W; ++l) {
+    const std::int64_t i = first + l < task.n ? first + l : task.n - 1;
+    for (int d = 0; d < D; ++d) given[d][l] = task.take_off[i * D + d];
+    most = task.steps[i] > most ? task.steps[i] : most;
+  }
+  for (int d = 0; d < D; ++d) t[d] = from_lanes<N>(given[d]);
+  bunch.start(task.emitter, task.index, t);
+  for (std::int32_t k = 0; k <= most; ++k) {
+    if (k % task.stride == 0)
+      for (int l = 0; l < W && first + l < task.n; ++l)
+        if (k <= task.steps[first + l])
+          for (int d = 0; d < D; ++d)
+            task.points[(task.offsets[first + l] + k / task.stride) * D + d] = lanes::lane<N>(bunch.y[L::x + d], l);
+    bunch.advance(*task.space, lanes::same<N>(task.space->step));
+    for (int c = 0; c < L::size; ++c) bunch.y[c] = bunch.next[c];
+  }
+  for (int l = 0; l < W && first + l < task.n; ++l)
+    for (int d = 0; d < D; ++d)
+      task.points[(task.offsets[first + l] + path_nodes(task.steps[first + l], task.stride) - 1) * D + d] =
+          task.receivers[(first + l) * D + d];
+}
+
 #define SONORAY_DECLARE_LEVEL(level)         \
   namespace level {                          \
   void link_fan(const FanTask<2>&);          \
   void link_fan(const FanTask<3>&);          \
   void link_trials(const TrialTask<2>&);     \
   void link_trials(const TrialTask<3>&);     \
+  void link_trace_paths(const PathTask<2>&); \
+  void link_trace_paths(const PathTask<3>&); \
   }
 SONORAY_DECLARE_LEVEL(baseline)
 SONORAY_DECLARE_LEVEL(v3)
