@@ -22,7 +22,7 @@ def total_variation(
     edge: float,
     start: Any = None,
     weights: Any = None,
-    huber: float | None = 2.5,
+    huber: float | None = None,
     reweightings: int = 5,
     iterations: int = 10,
     tolerance: float = 1e-3,
@@ -104,7 +104,9 @@ def _huber_weights(residual: Vector, weights: Vector, limit: float) -> Vector:
     if not used.size:
         return np.ones_like(residual)
     scale = 1.4826 * limit * float(np.median(used))
-    return np.asarray(np.minimum(1.0, scale / np.maximum(np.abs(residual), 1e-300))) if scale else np.ones_like(residual)
+    return (
+        np.asarray(np.minimum(1.0, scale / np.maximum(np.abs(residual), 1e-300))) if scale else np.ones_like(residual)
+    )
 
 
 def _conjugate_gradients(
