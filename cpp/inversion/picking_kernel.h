@@ -15,21 +15,34 @@ struct Summary {
   bool dead = true;              ///< constant, or not finite
 };
 
+/// Sums of u and u^2 over [begin, end) in four chains, so that additions need not wait for each other.
+template <class Trace>
+SONORAY_HD inline void add_up(const Trace& u, std::int64_t begin, std::int64_t end, double& sum, double& squares) {
+  double a[4] = {}, b[4] = {};
+  std::int64_t i = begin;
+  for (; i + 4 <= end; i += 4)
+    for (int l = 0; l < 4; ++l) {
+      const double v = u(i + l);
+      a[l] += v, b[l] += v * v;
+    }
+  for (; i < end; ++i) a[0] += u(i), b[0] += u(i) * u(i);
+  sum = (a[0] + a[1]) + (a[2] + a[3]);
+  squares = (b[0] + b[1]) + (b[2] + b[3]);
+}
+
 template <class Raw>
 SONORAY_HD inline Summary summarise(const Raw& raw, std::int64_t n) {
   Summary s;
-  double sum = 0, low = raw(0), high = low;
-  bool finite = true;
-  for (std::int64_t i = 0; i < n; ++i) {
+  double sum, squares, low = raw(0), high = low;
+  add_up(raw, 0, n, sum, squares);
+  for (std::int64_t i = 1; i < n; ++i) {
     const double v = raw(i);
-    sum += v;
     low = v < low ? v : low;
     high = v > high ? v : high;
-    finite &= v - v == 0;
   }
   s.mean = sum / n;
   s.largest = high - s.mean > s.mean - low ? high - s.mean : s.mean - low;
-  s.dead = !finite || !(high > low);
+  s.dead = !(squares - squares == 0) || !(high > low);  // NaN or infinity in any sample stays in the sum
   return s;
 }
 
@@ -145,10 +158,9 @@ SONORAY_HD inline Pick aic_pick(const Trace& u, std::int64_t n, const PickParams
   Split split;
   split.n = n;
   split.floor = floor;
-  double start1 = 0, start2 = 0;
-  for (std::int64_t i = 0; i < left; ++i) start1 += u(i), start2 += u(i) * u(i);
-  double tail1 = 0, tail2 = 0;
-  for (std::int64_t i = left; i < n; ++i) tail1 += u(i), tail2 += u(i) * u(i);
+  double start1, start2, tail1, tail2;
+  add_up(u, 0, left, start1, start2);
+  add_up(u, left, n, tail1, tail2);
   split.all1 = start1 + tail1, split.all2 = start2 + tail2;
   split.head1 = start1, split.head2 = start2;
   double least = 0, before = 0, previous = 0, after = 0;
