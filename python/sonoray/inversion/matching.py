@@ -9,17 +9,20 @@ from .._arrays import to_device, to_host
 from .._backends import backend, place
 from .._checks import option, scalar
 from ..acquisition.channel_data import ChannelData
-from .picking import picking_input, pulse_samples
+from .outliers import reject_outliers
+from .pairs import emitter_positions
+from .picking import pick_first_arrivals, picking_input, pulse_samples
 from .picks import Picks
-from .templates import OVERSAMPLING, WaterTemplates, water_templates
+from .templates import OVERSAMPLING, Templates, own_templates, water_templates
 from .windows import expected_windows, window_samples
 
+_ALIGNMENTS = 3  # of the object's own traces
 MATCHERS = ("onset_match", "cross_correlation")
 
 
 def match_first_arrivals(
     channel_data: ChannelData,
-    water: ChannelData,
+    water: ChannelData | None = None,
     *,
     method: str = "onset_match",
     sound_speed: float | None = None,
@@ -37,20 +40,23 @@ def match_first_arrivals(
     """Travel times by matching each trace with the wave through water at that distance.
 
     The water shots, of which one transmit suffices, are averaged into templates in reduced time
-    (`water_templates`). The arrival is where trace and template correlate most within the expected window, or at the
-    first peak that reaches ``earliest`` of that; least squares then places it between samples:
+    (`water_templates`). Without water shots, the object's own traces are, aligned first to their AIC picks and then to
+    the matches found with that (`own_templates`). The arrival is where trace and template correlate most within the
+    expected window, or at the first peak that reaches ``earliest`` of that; least squares then places it between
+    samples:
 
     - "cross_correlation": over the whole pulse.
     - "onset_match": over the part of it before ``onset_window`` after its onset, so that it stays a first arrival
       where later ones overlap it.
 
-    The amplitude is free. The time is free of the picker's lag, since template and trace have the same.
+    The amplitude is free. The time is free of the picker's lag, since template and trace have the same; without water
+    shots it keeps the median lag of the AIC.
 
     Parameters
     ----------
     channel_data : ChannelData
         RF, transmits of single elements; any strides, nothing is copied.
-    water : ChannelData
+    water : ChannelData, optional
         Shots through water by the same array, sampled at the same frequency.
     method : {"onset_match", "cross_correlation"}
     sound_speed : float, optional [m/s]
@@ -59,6 +65,7 @@ def match_first_arrivals(
         Mean speeds along a ray within this of the water's are expected.
     onset : float [s]
         When the pulse starts to leave the emitter, within a pulse's duration; the rest is found in the water shots.
+        Without those it must be right, since it is subtracted.
     windows : (first, last), each (n_tx, n_rx) float64 [s], optional
         Expected windows of the travel time + onset, instead of those that follow from speed and spread.
     pairs : (n_tx, n_rx) bool, optional
@@ -94,38 +101,40 @@ def match_first_arrivals(
     zero = scalar("onset", onset, -1e-2, 1e-1, "s")
     fs = channel_data.sampling_frequency
     length = pulse_samples(channel_data, pulse_duration) / fs
-    used = distance[wanted] if wanted.any() else distance.ravel()
-    waves = water_templates(water, c, float(used.min()), float(used.max()), length=length, onset=zero)
-    flank = 0.5 * waves.period
-    narrow = flank if onset_window is None else scalar("onset_window", onset_window, 1e-9, 1e-2, "s")
-    whole = (flank, length, flank)
-    part = whole if method == "cross_correlation" else (flank, narrow, flank)
     if windows is None:
         windows = expected_windows(distance, c, spread, onset=zero)
     first, last = window_samples(windows, channel_data.start_time, fs, distance.shape)
-    later = (waves.onset - zero) * fs
-    result = _run(
-        samples,
-        waves,
-        np.where(wanted, first + later, np.nan),
-        last + later,
-        distance,
-        (
-            [x * fs for x in whole],
-            [x * fs for x in part],
-            float(OVERSAMPLING),
-            (waves.onset - waves.begin) * fs,
-            scalar("earliest", earliest, 0.05, 1.0, "(ratio)"),
-            flank * fs,
-            scalar("minimum_correlation", minimum_correlation, 0.0, 0.999, "(ratio)"),
-        ),
-        device,
+    first = np.where(wanted, first, np.nan)
+    flat = length if method == "cross_correlation" else onset_window
+    narrow = None if flat is None else scalar("onset_window", flat, 1e-9, 1e-2, "s")
+    limits = (
+        scalar("earliest", earliest, 0.05, 1.0, "(ratio)"),
+        scalar("minimum_correlation", minimum_correlation, 0.0, 0.999, "(ratio)"),
     )
-    time = channel_data.start_time[:, None] + result[0] / fs - waves.onset
-    return Picks(time, np.minimum(result[1], np.float32(1)), result[2], method)
+
+    def match(waves: Templates, later: float, origin: float) -> Picks:
+        begin, end = first + later * fs, last + later * fs
+        found = _match(samples, waves, begin, end, distance, fs, length, narrow, limits, device)
+        return Picks(channel_data.start_time[:, None] + found[0] / fs - origin, found[1], found[2], method)
+
+    if water is not None:
+        used = distance[wanted] if wanted.any() else distance.ravel()
+        waves = water_templates(water, c, float(used.min()), float(used.max()), length=length, onset=zero)
+        return match(waves, waves.onset - zero, waves.onset)
+    coarse = pick_first_arrivals(
+        channel_data, sound_speed=c, windows=windows, pairs=wanted, pulse_duration=length, frame=frame, device=device
+    )
+    travel = coarse.with_(time=coarse.time - zero)
+    good = reject_outliers(travel, emitter_positions(channel_data), channel_data.probe.positions, c)
+    picks = good.with_(time=coarse.time)
+    for _ in range(_ALIGNMENTS):
+        picks = match(own_templates(channel_data, picks, length=length, frame=frame), 0.0, 0.0)
+    both = coarse.picked & picks.picked
+    lag = float(np.median((picks.time - coarse.time)[both])) if both.any() else 0.0
+    return picks.with_(time=picks.time - lag - zero)
 
 
-def _taps(waves: WaterTemplates, whole: list[float], lead: float) -> tuple[NDArray[np.float32], int]:
+def _taps(waves: Templates, whole: list[float], lead: float) -> tuple[NDArray[np.float32], int]:
     """Templates times the whole window at whole samples from the onset, and how many of them precede it."""
     rise, flat, fall = whole
     before = int(np.ceil(rise))
@@ -140,23 +149,31 @@ def _taps(waves: WaterTemplates, whole: list[float], lead: float) -> tuple[NDArr
     return np.ascontiguousarray(values * weight, np.float32), before
 
 
-def _run(
+def _match(
     samples: NDArray[Any],
-    waves: WaterTemplates,
+    waves: Templates,
     first: NDArray[Any],
     last: NDArray[Any],
     distance: NDArray[Any],
-    params: tuple[Any, ...],
+    fs: float,
+    length: float,
+    narrow: float | None,
+    limits: tuple[float, float],
     device: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.uint8]]:
+    """Where each template's onset lies in its trace, in samples; quality and status."""
     module, index = backend(device), place(device)
-    taps, lead = _taps(waves, params[0], params[3])
+    flank, lead = 0.5 * waves.period * fs, (waves.onset - waves.begin) * fs
+    whole = [flank, length * fs, flank]
+    part = [flank, flank if narrow is None else narrow * fs, flank]
+    taps, before = _taps(waves, whole, lead)
     arrays = [samples, waves.samples, taps, waves.nearest(distance), np.ascontiguousarray(first)]
     arrays.append(np.ascontiguousarray(last))
     results: list[Any] = [np.empty(first.shape), np.empty(first.shape, np.float32), np.empty(first.shape, np.uint8)]
     if device != "cpu":
         arrays, results = ([to_device(a, device) for a in group] for group in (arrays, results))
     u, w, t, which, begin, end = arrays
-    module.match_arrivals(u, w, t, lead, which, begin, end, *params, *results, index, 0)
+    params = (whole, part, float(OVERSAMPLING), lead, limits[0], flank, limits[1])
+    module.match_arrivals(u, w, t, before, which, begin, end, *params, *results, index, 0)
     at, quality, status = results if device == "cpu" else [to_host(a) for a in results]
-    return at, quality, status
+    return at, np.minimum(quality, np.float32(1)), status

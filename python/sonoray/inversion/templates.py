@@ -1,4 +1,4 @@
-"""The wave through water as a function of distance, from one shot or many."""
+"""The wave that arrives as a function of distance, averaged over many traces."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from .picking import picking_input, pulse_onset
+from .picks import Picks
 
 OVERSAMPLING = 16  # templates are interpolated linearly: within 1e-3 of a wave with five samples per period
 _NODES = 8  # distances at which templates differ
@@ -19,8 +20,8 @@ _BLOCK = 1024  # traces that are transformed at a time
 
 
 @dataclass(frozen=True, eq=False)
-class WaterTemplates:
-    """Waves through water in reduced time, t - distance / sound speed, oversampled.
+class Templates:
+    """Waves in reduced time, t - the time to which each trace was aligned, oversampled.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def water_templates(
     length: float,
     onset: float = 0.0,
     frame: int = 0,
-) -> WaterTemplates:
+) -> Templates:
     """Average the traces of water shots over pairs of like distance.
 
     Each trace is shifted to reduced time and scaled with the square root of its distance (the decay of a line source;
@@ -79,53 +80,97 @@ def water_templates(
 
     Returns
     -------
-    WaterTemplates
+    Templates
 
     Raises
     ------
     ArgumentError
         Only silent traces; a wave that arrives at another time than expected.
     """
-    traces, distance, start = _traces(water, nearest, furthest, frame)
+    samples, wanted, distance = picking_input(water, None, frame)
+    gap = np.where(wanted, np.maximum(np.maximum(nearest - distance, distance - furthest), 0.0), np.inf)
+    if not np.isfinite(gap).any():
+        raise ArgumentError("water: expected at least one pair of different elements")
+    traces, tx, rx = _traces("water", samples, gap <= gap.min() + 1e-6)
+    apart = distance[tx, rx]
+    delay = apart / sound_speed - water.start_time[tx]
+    return _templates("water", traces, apart, delay, onset - length, length, water.sampling_frequency)
+
+
+def own_templates(channel_data: ChannelData, picks: Picks, *, length: float, frame: int = 0) -> Templates:
+    """Average the traces of the object itself, aligned to their picks: for recordings without a water shot.
+
+    Parameters
+    ----------
+    channel_data : ChannelData
+    picks : Picks
+        Times of traces that are averaged; reduced time zero is there.
+    length : float [s]
+        Of the wave; the templates reach from one length before the picks to two after them.
+    frame : int
+
+    Returns
+    -------
+    Templates
+
+    Raises
+    ------
+    ArgumentError
+        Nothing picked.
+    """
+    samples, wanted, distance = picking_input(channel_data, None, frame)
+    if not (picks.picked & wanted).any():
+        raise ArgumentError(f"channel_data: expected some first arrivals to make templates from, got {picks}")
+    traces, tx, rx = _traces("channel_data", samples, picks.picked & wanted)
+    traces /= np.sqrt((traces**2).mean(axis=1, keepdims=True))  # amplitudes behind an object say little
+    delay = picks.time[tx, rx] - channel_data.start_time[tx]
+    fs = channel_data.sampling_frequency
+    return _templates("channel_data", traces, distance[tx, rx], delay, -length, length, fs)
+
+
+def _templates(
+    name: str,
+    traces: NDArray[Any],
+    distance: NDArray[Any],
+    delay: NDArray[Any],
+    begin: float,
+    length: float,
+    fs: float,
+) -> Templates:
     nodes = np.linspace(distance.min(), distance.max(), _NODES if np.ptp(distance) > 1e-3 else 1)
     width = max(float(np.ptp(nodes)) / 4, 1e-3)
     share = np.exp(-0.5 * ((nodes[:, None] - distance) / width) ** 2)
     share /= share.sum(axis=1, keepdims=True)
-    fs, begin = water.sampling_frequency, onset - length
-    waves = _average(traces, distance / sound_speed - start + begin, share * np.sqrt(distance), fs)
+    waves = _average(traces, delay + begin, share * np.sqrt(distance), fs)
     n = int(np.ceil(3 * length * fs))
     mean = waves.mean(axis=0)
     peak = int(np.abs(mean).argmax())
     if peak >= n:
         late = (peak if peak < len(mean) // 2 else peak - len(mean)) / fs + begin
         raise ArgumentError(
-            f"water: expected the wave within {length:g} s of distance / sound speed + onset, got its peak "
+            f"{name}: expected the wave within {length:g} s of distance / sound speed + onset, got its peak "
             f"{late:.3g} s after distance / sound speed; are sound_speed and onset right?"
         )
     wave = mean[:n]
     power = np.abs(scipy.fft.rfft(wave - wave.mean(), 8 * n)) ** 2
     center = float((scipy.fft.rfftfreq(8 * n, 1 / fs) * power).sum() / power.sum())
     starts = pulse_onset(wave, fs, start_time=begin, pulse_duration=length)
-    return WaterTemplates(_oversampled(waves, n), begin - _GUARD / fs, starts, 1 / center, nodes)
+    return Templates(_oversampled(waves, n), begin - _GUARD / fs, starts, 1 / center, nodes)
 
 
 def _traces(
-    water: ChannelData, nearest: float, furthest: float, frame: int
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-    """Live traces (n, n_samples) of pairs at the wanted distances, their distances [m] and first sample times [s]."""
-    samples, wanted, distance = picking_input(water, None, frame)
-    gap = np.where(wanted, np.maximum(np.maximum(nearest - distance, distance - furthest), 0.0), np.inf)
-    if not np.isfinite(gap).any():
-        raise ArgumentError("water: expected at least one pair of different elements")
-    tx, rx = np.nonzero(gap <= gap.min() + 1e-6)
+    name: str, samples: NDArray[Any], use: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
+    """Live traces (n, n_samples) among the pairs in use, at most `_MOST`, and their transmits and receivers."""
+    tx, rx = np.nonzero(use)
     if len(tx) > _MOST:
         chosen = np.linspace(0, len(tx) - 1, _MOST).astype(np.intp)
         tx, rx = tx[chosen], rx[chosen]
     traces = samples[tx, rx].astype(np.float32)
     alive = np.ptp(traces, axis=1) > 0
     if not alive.any():
-        raise ArgumentError("water: expected signals, got constant traces only")
-    return traces[alive], distance[tx, rx][alive], water.start_time[tx][alive]
+        raise ArgumentError(f"{name}: expected signals, got constant traces only")
+    return traces[alive], tx[alive], rx[alive]
 
 
 def _average(traces: NDArray[Any], delay: NDArray[Any], weights: NDArray[Any], fs: float) -> NDArray[np.float64]:

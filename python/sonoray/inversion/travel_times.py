@@ -37,14 +37,15 @@ def pick_travel_times(
     water : ChannelData, optional
         Shots through water by the same array; one transmit suffices.
     method : str, optional
-        Of `match_first_arrivals` ("onset_match", the default with water shots, "cross_correlation") or of
-        `pick_first_arrivals` ("aic", the default without, "energy_ratio", "sta_lta", "threshold").
+        Of `match_first_arrivals` ("onset_match", the default, "cross_correlation") or of `pick_first_arrivals`
+        ("aic", "energy_ratio", "sta_lta", "threshold").
     sound_speed : float, optional [m/s]
         Of the water; default that of the data.
     reference : {"auto", "pair", "distance"}
         What an object's pick is compared with: "pair", the same pair's in water, which removes errors of position
         and delay too; or "distance", what all picks in water say about that distance. "auto" takes pairs where
-        `water` holds every transmit of `channel_data`. Without water shots the lag is `onset`.
+        `water` holds every transmit of `channel_data`. Without water shots
+        the lag is `onset`, and what a picker adds to that stays in the times, alike in all of them.
     pairs : (n_tx, n_rx) bool, optional
         Which to pick; default all.
     onset : float [s]
@@ -65,16 +66,17 @@ def pick_travel_times(
         Another array or sampling frequency in water, no arrival in water, a matching method without water shots,
         wrong units.
     """
-    method = option("method", method or ("aic" if water is None else MATCHERS[0]), (*MATCHERS, *METHODS))
+    method = option("method", method or MATCHERS[0], (*MATCHERS, *METHODS))
     option("reference", reference, ("auto", "pair", "distance"))
     _, wanted, distance = picking_input(channel_data, pairs, 0)
     c = scalar("sound_speed", channel_data.sound_speed if sound_speed is None else sound_speed, 300.0, 12000.0, "m/s")
     options = {**options, "method": method, "sound_speed": c, "onset": onset}
     if water is None:
         if method in MATCHERS:
-            raise ArgumentError(f"method: expected water shots for {method!r}; without them use one of {METHODS}")
-        picks = pick_first_arrivals(channel_data, pairs=wanted, **options)
-        times = _corrected(picks, np.full(distance.shape, float(onset)))
+            times = match_first_arrivals(channel_data, pairs=wanted, **options)
+        else:
+            picks = pick_first_arrivals(channel_data, pairs=wanted, **options)
+            times = _corrected(picks, PickBias.constant(onset)(distance))
     else:
         times = _against_water(channel_data, water, wanted, reference, options)
     if not outliers:
