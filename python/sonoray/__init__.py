@@ -19,6 +19,7 @@ from .imaging.doppler import doppler_power, doppler_velocity, nyquist_velocity
 from .imaging.localization import localization_error, localize_points
 from .imaging.metrics import cnr, contrast, fwhm, gcnr, lag_one_coherence, peak_sidelobe_level, speckle_snr
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .inversion.tomography import TravelTimeOperator
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
@@ -43,6 +44,7 @@ __all__ = [
     "Sampling",
     "SectorGrid",
     "Transmit",
+    "TravelTimeOperator",
     "arrivals",
     "band_pass",
     "cnr",
