@@ -111,10 +111,11 @@ def primal_dual(
         scalar("balance", balance, 1e-6, 1e6, "(ratio)"),
     )
     problem.begin(x / _MICRO)
+    limit, small = count("iterations", iterations, 0), scalar("tolerance", tolerance, 0.0, 1.0, "(ratio)")
     history, objective = [norm(problem.residual(), w) * _MICRO], [problem.objective()]
     reason = "iterations"
-    for i in range(count("iterations", iterations, 0)):
-        settled = problem.iterate(scalar("tolerance", tolerance, 0.0, 1.0, "(ratio)"))
+    for i in range(limit):
+        settled = problem.iterate(small)
         history.append(norm(problem.residual(), w) * _MICRO)
         objective.append(problem.objective())
         if callback is not None and callback(i + 1, problem.x * _MICRO, history[-1]):

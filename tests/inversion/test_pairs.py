@@ -1,0 +1,87 @@
+"""Pairs: positions, masks, water speed per emission."""
+
+import numpy as np
+import pytest
+
+from sonoray import ArgumentError, Grid, Probe
+from sonoray.inversion import pairs
+from sonoray.inversion.tomography import TravelTimeOperator
+from sonoray.rays.paths import Paths
+
+RING = Probe.ring(12, 0.1).positions
+
+
+def test_points_follow_the_order_of_pairs():
+    receivers = np.stack([RING[k : k + 3] for k in range(4)])  # another array for every emission
+    starts, ends = pairs.pair_points(RING[:4], receivers)
+    distances = pairs.pair_distances(RING[:4], receivers)
+    assert distances.shape == (4, 3)
+    assert np.allclose(np.linalg.norm(ends - starts, axis=1), distances.ravel())
+    assert np.array_equal(ends.reshape(4, 3, 3), receivers)
+    assert np.array_equal(starts[3:6], RING[[1, 1, 1]])
+
+
+def test_open_angle_and_selection():
+    angles = pairs.open_angles(RING, RING)
+    assert angles[0, 6] == pytest.approx(0, abs=1e-7)
+    assert angles[0, 3] == pytest.approx(np.pi / 4)  # inscribed angle: half of the arc from the opposite element
+    assert angles[0, 0] == np.pi
+    quality = np.ones((12, 12))
+    quality[0, 6] = np.nan
+    quality[0, 7] = 0.2
+    kept = pairs.select_pairs(RING, RING, min_distance=0.12, max_open_angle=np.pi / 3, quality=quality, min_quality=0.5)
+    # chords: 2 R sin(pi k / 12) = 0.1, 0.141, ... for k = 2, 3
+    assert np.flatnonzero(kept[0]).tolist() == [3, 4, 5, 8, 9]
+    assert np.flatnonzero(pairs.select_pairs(RING, RING)[0]).tolist() == list(range(1, 12))
+
+
+def test_times_against_drifting_water():
+    """Water of a different speed in every emission, in the water shot and with the object: one index explains all."""
+    grid = Grid.from_extent(x=(-0.1, 0.1), z=(-0.1, 0.1), spacing=2e-3)
+    points = grid.points()
+    index = 1 + 0.03 * np.exp(-((points[..., 0] - 0.02) ** 2 + points[..., 2] ** 2) / (2 * 0.02**2))
+    operator = TravelTimeOperator(grid, Paths.straight(*pairs.pair_points(RING, RING)))
+    length = operator.integrate(index).reshape(12, 12)
+    distance = pairs.pair_distances(RING, RING)
+    water_before, water_now = 1480 + np.arange(12.0), 1500 - 2 * np.arange(12.0)
+    measured = length / water_now[:, None] - distance / water_before[:, None]
+    times = pairs.absolute_times(measured, distance, water_before)
+    assert np.allclose(times, length / water_now[:, None], rtol=1e-14, atol=1e-18)
+    common = pairs.to_reference_water(times, water_now, 1490.0)
+    assert np.allclose(common, length / 1490.0, rtol=1e-14, atol=1e-18)
+    rest = pairs.time_perturbations(operator, common.ravel(), np.full(grid.shape, 1 / 1490.0))
+    assert np.allclose(rest, operator((index - 1).ravel() / 1490.0), rtol=0, atol=1e-18)
+
+
+def test_background_outside_the_mask_is_explained():
+    grid = Grid.from_extent(x=(-0.1, 0.1), z=(-0.1, 0.1), spacing=2e-3)
+    mask = np.hypot(grid.points()[..., 0], grid.points()[..., 2]) < 0.06
+    weights = np.linspace(0, 1, 144)
+    operator = TravelTimeOperator(grid, Paths.straight(*pairs.pair_points(RING, RING)), mask=mask, weights=weights)
+    background = np.full(grid.shape, 1 / 1500)
+    added = np.where(mask, 1e-5, 0.0)
+    rest = pairs.time_perturbations(operator, operator.integrate(background + added), background)
+    assert np.allclose(rest, operator(operator.vector(added)), rtol=0, atol=1e-18)
+    missing = np.full(144, np.nan)
+    assert np.isnan(pairs.time_perturbations(operator, missing, background)).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: pairs.pair_points(RING * 1000, RING), "emitters: .*is it really in m"),
+        (lambda: pairs.pair_points(RING, RING[:, :2]), "receivers: expected shape"),
+        (lambda: pairs.pair_points(RING, np.zeros((3, 4, 3))), "receivers: expected shape"),
+        (lambda: pairs.select_pairs(RING, RING, max_open_angle=45), "max_open_angle.*rad"),
+        (lambda: pairs.select_pairs(RING, RING, min_distance=20), "min_distance"),
+        (lambda: pairs.select_pairs(RING, RING, quality=np.ones(3)), "quality: expected shape"),
+        (lambda: pairs.absolute_times(np.full((2, 2), 30.0), np.ones((2, 2)), 1500), "are they in us"),
+        (lambda: pairs.absolute_times(np.zeros((2, 3)), np.ones((2, 2)), 1500), "differences: expected shape"),
+        (lambda: pairs.absolute_times(np.zeros((2, 2)), np.ones((2, 2)), [1500]), "water_speed: expected shape"),
+        (lambda: pairs.absolute_times(np.zeros((2, 2)), np.ones((2, 2)), 1.5), "water_speed"),
+        (lambda: pairs.to_reference_water(np.zeros((2, 2)), 1500, 1.5), "reference"),
+    ],
+)
+def test_refuses(call, message):
+    with pytest.raises(ArgumentError, match=message):
+        call()
