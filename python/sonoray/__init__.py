@@ -25,6 +25,7 @@ from .inversion.pairs import pairs_by_distance, pairs_by_open_angle
 from .inversion.picking import pick_first_arrivals, pulse_onset
 from .inversion.picks import Picks, PickStatus
 from .inversion.travel_times import pick_travel_times
+from .inversion.tomography import TravelTimeOperator
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
@@ -51,6 +52,7 @@ __all__ = [
     "Sampling",
     "SectorGrid",
     "Transmit",
+    "TravelTimeOperator",
     "arrivals",
     "band_pass",
     "cnr",
