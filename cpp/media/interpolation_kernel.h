@@ -83,73 +83,90 @@ SONORAY_HD SONORAY_INLINE void along_row(const double* p, const lanes::IndexOf<N
 /// `order` is the highest derivative that is wanted.
 template <int order, int D, class N>
 SONORAY_HD SONORAY_INLINE void sample(const Field<D>& f, const N* x, Sample<D, N>& out) {
-  N w[D][3][4], inside[D], base = N{};
-  for (int d = 0; d < D; ++d) {
-    const N t = (x[d] - f.origin[d]) * f.inverse[d];
-    const N low = lanes::larger<N>(N{}, t);  // in this order NaN would give 0
-    const N held = lanes::smaller<N>(lanes::same<N>(f.last[d]), low);
-    const N cell = lanes::smaller<N>(lanes::whole<N>(held), lanes::same<N>(f.last[d] - 1.0));
-    inside[d] = lanes::pick<N>(held == t, lanes::same<N>(1.0), N{});
-    base = base + cell * f.stride[d];
-    weights<order>(f.kind, N(held - cell), f.inverse[d], w[d]);
-  }
-  const lanes::IndexOf<N> at = lanes::to_index<N>(base);
-  // sum[i][j][k]: i-th derivative along the first axis, j-th along the second of three, k-th along the last
-  if constexpr (D == 2) {
-    N f0 = N{}, f1 = N{}, f2 = N{}, g0 = N{}, g1 = N{}, h0 = N{};
-    for (int i = 0; i < 4; ++i) {
-      N s[3];
-      along_row<order>(f.coefficients + i * static_cast<std::int64_t>(f.stride[0]), at, w[1], s);
-      f0 += w[0][0][i] * s[0];
+  if constexpr (lanes::is_pair<N>) {  // one after the other: interleaved, their weights would not fit the registers
+    using H = decltype(N::a);
+    H y[2][D];
+    Sample<D, H> s[2];
+    for (int d = 0; d < D; ++d) {
+      y[0][d] = x[d].a;
+      y[1][d] = x[d].b;
+    }
+    for (int i = 0; i < 2; ++i) sample<order, D, H>(f, y[i], s[i]);
+    out.value = {s[0].value, s[1].value};
+    if constexpr (order > 0)
+      for (int d = 0; d < D; ++d) out.gradient[d] = {s[0].gradient[d], s[1].gradient[d]};
+    if constexpr (order > 1)
+      for (int d = 0; d < D * (D + 1) / 2; ++d) out.hessian[d] = {s[0].hessian[d], s[1].hessian[d]};
+    return;
+  } else {
+    N w[D][3][4], inside[D], base = N{};
+    for (int d = 0; d < D; ++d) {
+      const N t = (x[d] - f.origin[d]) * f.inverse[d];
+      const N low = lanes::larger<N>(N{}, t);  // in this order NaN would give 0
+      const N held = lanes::smaller<N>(lanes::same<N>(f.last[d]), low);
+      const N cell = lanes::smaller<N>(lanes::whole<N>(held), lanes::same<N>(f.last[d] - 1.0));
+      inside[d] = lanes::pick<N>(held == t, lanes::same<N>(1.0), N{});
+      base = base + cell * f.stride[d];
+      weights<order>(f.kind, N(held - cell), f.inverse[d], w[d]);
+    }
+    const lanes::IndexOf<N> at = lanes::to_index<N>(base);
+    // sum[i][j][k]: i-th derivative along the first axis, j-th along the second of three, k-th along the last
+    if constexpr (D == 2) {
+      N f0 = N{}, f1 = N{}, f2 = N{}, g0 = N{}, g1 = N{}, h0 = N{};
+      for (int i = 0; i < 4; ++i) {
+        N s[3];
+        along_row<order>(f.coefficients + i * static_cast<std::int64_t>(f.stride[0]), at, w[1], s);
+        f0 += w[0][0][i] * s[0];
+        if constexpr (order > 0) {
+          g0 += w[0][1][i] * s[0];
+          f1 += w[0][0][i] * s[1];
+        }
+        if constexpr (order > 1) {
+          h0 += w[0][2][i] * s[0];
+          g1 += w[0][1][i] * s[1];
+          f2 += w[0][0][i] * s[2];
+        }
+      }
+      out.value = f0;
       if constexpr (order > 0) {
-        g0 += w[0][1][i] * s[0];
-        f1 += w[0][0][i] * s[1];
+        out.gradient[0] = g0 * inside[0];
+        out.gradient[1] = f1 * inside[1];
       }
       if constexpr (order > 1) {
-        h0 += w[0][2][i] * s[0];
-        g1 += w[0][1][i] * s[1];
-        f2 += w[0][0][i] * s[2];
+        out.hessian[0] = h0 * inside[0];
+        out.hessian[1] = g1 * (inside[0] * inside[1]);
+        out.hessian[2] = f2 * inside[1];
       }
-    }
-    out.value = f0;
-    if constexpr (order > 0) {
-      out.gradient[0] = g0 * inside[0];
-      out.gradient[1] = f1 * inside[1];
-    }
-    if constexpr (order > 1) {
-      out.hessian[0] = h0 * inside[0];
-      out.hessian[1] = g1 * (inside[0] * inside[1]);
-      out.hessian[2] = f2 * inside[1];
-    }
-  } else {
-    N a[3][3][3] = {};
-    for (int i = 0; i < 4; ++i) {
-      N b[3][3] = {};
-      for (int j = 0; j < 4; ++j) {
-        N s[3];
-        along_row<order>(
-            f.coefficients + i * static_cast<std::int64_t>(f.stride[0]) + j * static_cast<std::int64_t>(f.stride[1]),
-            at, w[2], s);
-        for (int q = 0; q <= order; ++q)
-          for (int r = 0; q + r <= order; ++r) b[q][r] += w[1][q][j] * s[r];
+    } else {
+      N a[3][3][3] = {};
+      for (int i = 0; i < 4; ++i) {
+        N b[3][3] = {};
+        for (int j = 0; j < 4; ++j) {
+          N s[3];
+          along_row<order>(
+              f.coefficients + i * static_cast<std::int64_t>(f.stride[0]) + j * static_cast<std::int64_t>(f.stride[1]),
+              at, w[2], s);
+          for (int q = 0; q <= order; ++q)
+            for (int r = 0; q + r <= order; ++r) b[q][r] += w[1][q][j] * s[r];
+        }
+        for (int p = 0; p <= order; ++p)
+          for (int q = 0; p + q <= order; ++q)
+            for (int r = 0; p + q + r <= order; ++r) a[p][q][r] += w[0][p][i] * b[q][r];
       }
-      for (int p = 0; p <= order; ++p)
-        for (int q = 0; p + q <= order; ++q)
-          for (int r = 0; p + q + r <= order; ++r) a[p][q][r] += w[0][p][i] * b[q][r];
-    }
-    out.value = a[0][0][0];
-    if constexpr (order > 0) {
-      out.gradient[0] = a[1][0][0] * inside[0];
-      out.gradient[1] = a[0][1][0] * inside[1];
-      out.gradient[2] = a[0][0][1] * inside[2];
-    }
-    if constexpr (order > 1) {
-      out.hessian[0] = a[2][0][0] * inside[0];
-      out.hessian[1] = a[1][1][0] * (inside[0] * inside[1]);
-      out.hessian[2] = a[1][0][1] * (inside[0] * inside[2]);
-      out.hessian[3] = a[0][2][0] * inside[1];
-      out.hessian[4] = a[0][1][1] * (inside[1] * inside[2]);
-      out.hessian[5] = a[0][0][2] * inside[2];
+      out.value = a[0][0][0];
+      if constexpr (order > 0) {
+        out.gradient[0] = a[1][0][0] * inside[0];
+        out.gradient[1] = a[0][1][0] * inside[1];
+        out.gradient[2] = a[0][0][1] * inside[2];
+      }
+      if constexpr (order > 1) {
+        out.hessian[0] = a[2][0][0] * inside[0];
+        out.hessian[1] = a[1][1][0] * (inside[0] * inside[1]);
+        out.hessian[2] = a[1][0][1] * (inside[0] * inside[2]);
+        out.hessian[3] = a[0][2][0] * inside[1];
+        out.hessian[4] = a[0][1][1] * (inside[1] * inside[2]);
+        out.hessian[5] = a[0][0][2] * inside[2];
+      }
     }
   }
 }

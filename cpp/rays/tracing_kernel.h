@@ -232,7 +232,7 @@ SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& 
         }
       }
     }
-    const mask_of<N> accept = ends | (full & (leaves == (leaves ^ leaves)));
+    const mask_of<N> accept = ends | (full & (pick<N>(leaves, same<N>(1.0), N{}) == N{}));
     if constexpr (L::solutions > 0) {
       const N* const q = next + L::q;
       ray.caustics += pick<N>(accept, caustics_between<D, N>(ray.passed, q), N{});
