@@ -109,13 +109,12 @@ SONORAY_HD SONORAY_INLINE Place<D, N> locate(const Field<D>& f, const N* x) {
 template <int order, class N>
 SONORAY_HD SONORAY_INLINE void sample_spline(const Field<2>& f, const N* x, Sample<2, N>& out) {
   const Place<2, N> place = locate<2, N>(f, x);
-  N v[3], d[3], e[3];  // derivatives along x of the value and of the first and second derivative along z
+  N v[3] = {}, d[3] = {}, e[3] = {};  // derivatives along x of the value and of those along z
   for (int power = 3; power >= 0; --power) {
     N s[3];
     along_row<order>(f.data + 4 * power, place.at, place.u[1], s);
     if (power == 3) {
       v[0] = s[0];
-      v[1] = v[2] = d[1] = N{};
       d[0] = s[1];
       e[0] = s[2];
       continue;

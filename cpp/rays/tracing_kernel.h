@@ -191,7 +191,8 @@ SONORAY_HD SONORAY_INLINE void creep(lanes::mask_of<N> m, N delta, N* next) {
   next[L::length] += d / unit;
 }
 
-/// Traces to the end. `record(mask, x)` gets the positions of the rays in the mask: start, nodes, end.
+/// Traces to the end. `record(mask, y)` gets the states (Layout) of the rays in the mask: at the start, each node, the
+/// end; the last half interval of the published schemes' integrals is added after that.
 template <class R, int D, class Record>
 SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& surface, const Limits& limits, R& ray,
                                      const Record& record) {
@@ -202,7 +203,7 @@ SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& 
   const bool boxed_only = surface.shape == Shape::box, planes = surface.shape == Shape::plane;
   N h = same<N>(limits.step), boxed = N{}, landing = N{}, tries = N{};
   mask_of<N> active = ray.status == N{};
-  record(active, ray.position());
+  record(active, ray.y);
   while (any<N>(active)) {
     N next[L::size];
     advance<R::scheme, L::solutions, D, N>(medium, h, ray.y, next);
@@ -251,7 +252,7 @@ SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& 
     ray.status = pick<N>(ends, end, ray.status);
     ray.status = pick<N>((ray.status == N{}) & (landing == N{}) & (ray.steps >= limits.max_steps), same<N>(too_long),
                          ray.status);
-    record(accept, ray.position());
+    record(accept, ray.y);
     active = ray.status == N{};
   }
   if constexpr (R::scheme != Scheme::rk4) {  // the last node's half of the trapezoid
