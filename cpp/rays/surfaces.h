@@ -42,6 +42,14 @@ SONORAY_HD SONORAY_INLINE Gap<D, N> box_gap(const Surface<D>& s, const N* x) {
   return gap;
 }
 
+/// The value of box_gap alone.
+template <int D, class N>
+SONORAY_HD SONORAY_INLINE N box_distance(const Surface<D>& s, const N* x) {
+  N worst = lanes::larger<N>(s.low[0] - x[0], x[0] - s.high[0]);
+  for (int d = 1; d < D; ++d) worst = lanes::larger<N>(worst, lanes::larger<N>(s.low[d] - x[d], x[d] - s.high[d]));
+  return worst;
+}
+
 /// `point` and `normal` belong to the ray and matter to planes only.
 template <int D, class N>
 SONORAY_HD SONORAY_INLINE Gap<D, N> surface_gap(const Surface<D>& s, const N* point, const N* normal, const N* x) {
@@ -77,6 +85,23 @@ SONORAY_HD SONORAY_INLINE Gap<D, N> surface_gap(const Surface<D>& s, const N* po
     gap = box_gap<D, N>(s, x);
   }
   return gap;
+}
+
+/// The value of surface_gap alone.
+template <int D, class N>
+SONORAY_HD SONORAY_INLINE N surface_distance(const Surface<D>& s, const N* point, const N* normal, const N* x) {
+  using namespace lanes;
+  if (s.shape == Shape::sphere) {
+    N square = N{};
+    for (int d = 0; d < D; ++d) square += (x[d] - s.center[d]) * (x[d] - s.center[d]);
+    return (0.5 / s.radius) * (square - s.radius * s.radius);
+  }
+  if (s.shape == Shape::plane) {
+    N value = N{};
+    for (int d = 0; d < D; ++d) value += normal[d] * (x[d] - point[d]);
+    return value;
+  }
+  return surface_gap<D, N>(s, point, normal, x).value;
 }
 
 /// The cubic through both ends of a step with the directions there; a straight line if both are the chord's.
