@@ -13,6 +13,23 @@
 #include <immintrin.h>
 #endif
 
+/// A function that is called, not inlined: large and rare. Only for templates over N, whose type differs between the
+/// files of different processor levels, so that the linker cannot mix them up.
+#if defined(__CUDACC__)
+#define SONORAY_OUTLINED __noinline__
+#else
+#define SONORAY_OUTLINED __attribute__((noinline))
+#endif
+
+/// Before a loop that must stay one: its body is large and gains nothing from copies.
+#if defined(__clang__)
+#define SONORAY_ROLLED _Pragma("clang loop unroll(disable)")
+#elif defined(__CUDACC__)
+#define SONORAY_ROLLED _Pragma("unroll 1")
+#else
+#define SONORAY_ROLLED _Pragma("GCC unroll 1")
+#endif
+
 namespace sonoray::lanes {
 
 #if !defined(__CUDACC__)

@@ -143,6 +143,7 @@ SONORAY_HD SONORAY_INLINE void sample_spline(const Field<3>& f, const N* x, Samp
   spline_weights<order>(place.u[0], wx);
   spline_weights<order>(place.u[1], wy);
   N a[3][3][3] = {};  // derivatives over factorials, first axis first
+  SONORAY_ROLLED
   for (int i = 0; i < 4; ++i) {
     N b[3][3] = {};
     for (int j = 0; j < 4; ++j) {
@@ -173,7 +174,7 @@ SONORAY_HD SONORAY_INLINE void sample_spline(const Field<3>& f, const N* x, Samp
 }
 
 template <int order, int D, class N>
-SONORAY_HD SONORAY_INLINE void sample_linear(const Field<D>& f, const N* x, Sample<D, N>& out) {
+SONORAY_HD SONORAY_OUTLINED void sample_linear(const Field<D>& f, const N* x, Sample<D, N>& out) {
   const Place<D, N> place = locate<D, N>(f, x);
   N w[D][2][4];
   for (int d = 0; d < D; ++d) {
@@ -187,6 +188,7 @@ SONORAY_HD SONORAY_INLINE void sample_linear(const Field<D>& f, const N* x, Samp
     w[d][1][3] = 0.5 * u;
   }
   N sum[D + 1] = {};  // the value, then the differences along each axis
+  SONORAY_ROLLED
   for (int i = 0; i < (D == 2 ? 4 : 16); ++i) {
     std::int64_t row = i % 4 * static_cast<std::int64_t>(f.stride[D - 2]);
     if constexpr (D == 3) row += i / 4 * static_cast<std::int64_t>(f.stride[0]);
@@ -215,6 +217,14 @@ SONORAY_HD SONORAY_INLINE void sample(const Field<D>& f, const N* x, Sample<D, N
     sample_linear<order, D, N>(f, x, out);
   else
     sample_spline<order, N>(f, x, out);
+}
+
+/// The value alone, of a field that is only integrated along rays.
+template <int D, class N>
+SONORAY_HD SONORAY_OUTLINED N sample_value(const Field<D>& f, const N* x) {
+  Sample<D, N> s;
+  sample<0, D, N>(f, x, s);
+  return s.value;
 }
 
 }  // namespace sonoray::interpolation

@@ -140,15 +140,14 @@ SONORAY_HD SONORAY_INLINE N leaving(const Surface<D>& surface, const R& ray, con
     arc.end[d] = R::scheme == Scheme::rk4 ? after * next[L::k + d] : straight;
   }
   const N never = 2.0 * h + 1.0;
-  N at = never, box = never;
-  if (surface.shape != Shape::box && any<N>(through_surface)) {
-    const auto gap = [&](const N* x) { return surface_gap<D, N>(surface, ray.point, ray.plane, x); };
-    at = pick<N>(through_surface, crossing<D, N>(arc, gap), never);
+  N at = never, box = never, point[D], plane[D];
+  for (int d = 0; d < D; ++d) {
+    point[d] = ray.point[d];
+    plane[d] = ray.plane[d];
   }
-  if (any<N>(through_box)) {
-    const auto gap = [&](const N* x) { return box_gap<D, N>(surface, x); };
-    box = pick<N>(through_box, crossing<D, N>(arc, gap), never);
-  }
+  if (surface.shape != Shape::box && any<N>(through_surface))
+    at = pick<N>(through_surface, crossing<D, N>(surface, point, plane, false, arc), never);
+  if (any<N>(through_box)) box = pick<N>(through_box, crossing<D, N>(surface, point, plane, true, arc), never);
   boxed = pick<N>(box < at, same<N>(1.0), N{});
   return smaller<N>(at, box);
 }
