@@ -252,7 +252,7 @@ struct Emitter {
     std::vector<int> open;
     for (std::size_t i = 0; i < seen.size(); ++i) {
       std::int32_t* const m = mark(seen[i].rx);
-      const bool known = m[0] == int(PairStatus::linked) && !params.all;  // other arrivals need the fan
+      const bool known = m[0] == int(PairStatus::linked);
       m[1] = 0;
       if (!known || params.solver == Solver::regula_falsi) {
         open.push_back(int(i));

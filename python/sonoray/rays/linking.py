@@ -109,6 +109,7 @@ class RayLinker:
         else:
             self.reference_sound_speed = scalar("reference_sound_speed", reference_sound_speed, 300.0, 12000.0, "m/s")
         self._index_field = self._field(option("interpolation", interpolation, _KINDS))
+        self._straight = bool(medium.sound_speed.min() == medium.sound_speed.max())
         grid = medium.grid
         self._numbers = [*grid.spacing, *grid.origin, self.step, self.tolerance, 1e-3]
         self._options = [
@@ -165,8 +166,13 @@ class RayLinker:
         rays = np.full((*shape, 2 + 2 * ndim), np.nan)
         marks = np.zeros((*shape, 4), np.int32)
         marks[..., 0] = _UNKNOWN
-        if start is not None:
+        if start is not None and self.arrivals == "first":  # other arrivals need the fan
             self._warm(start, shape, rays, marks)
+        elif self._straight and self.solver == "newton":  # then the line of sight is the only ray
+            toward = rx[None] - tx[:, None]
+            toward /= np.maximum(np.linalg.norm(toward, axis=-1, keepdims=True), 1e-12)
+            rays[..., 2:] = np.concatenate([toward, toward], axis=-1)
+            marks[..., 0] = PairStatus.LINKED
         if pairs is not None:
             wanted = np.asarray(pairs)
             if wanted.shape != shape or wanted.dtype != np.bool_:
