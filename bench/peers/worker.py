@@ -1,5 +1,8 @@
 """One contender in a process of its own. Parent side: `Worker`. Child side: ``python -m bench.peers.worker``.
 
+A job says its `task`; adapter NAME does it in the module bench.peers.NAME_TASK, whose `prepare(job, data, option)`
+returns what to execute, what makes the answer of its result, and a note; `job.judge` compares that with the truth.
+
 The child prepares its job, then executes it for a quarter of a second for every line it reads and answers with its
 own clocks, so that contenders with conflicting dependencies can still be measured in interleaved rounds. The first
 execution of a round, which finds caches and clocks as the previous contender left them, does not count.
@@ -17,8 +20,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.job import Job
+from bench.ray_job import RingJob
 
 ROOT = Path(__file__).parents[2]
+JOBS = {job.task: job for job in (Job, RingJob)}
 _MARK = "@worker "  # peers print, too
 
 
@@ -32,8 +37,8 @@ class Worker:
     Parameters
     ----------
     adapter : str
-        Module in `bench.peers`.
-    job : Job
+        Package that does the job.
+    job : Job or RingJob
     threads : int
         Also the number of processors that the child may use.
     python : str
@@ -48,7 +53,7 @@ class Worker:
             env["PYTHONPATH"] = str(ROOT)  # sonoray is installed, not built in place
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 a pipe that nobody reads would fill up
         self._process = subprocess.Popen(
-            [python, "-m", "bench.peers.worker", adapter, json.dumps(asdict(job)), str(threads), option],
+            [python, "-m", "bench.peers.worker", adapter, job.task, json.dumps(asdict(job)), str(threads), option],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=env, cwd=ROOT,
         )  # fmt: skip
         self.facts = self._read()
@@ -90,23 +95,22 @@ def _memory(name):
 
 
 def main():
-    adapter, job, threads, option = sys.argv[1], Job(**json.loads(sys.argv[2])), int(sys.argv[3]), sys.argv[4]
+    adapter, task, job, threads, option = sys.argv[1:]
+    job, threads = JOBS[task](**json.loads(job)), int(threads)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     try:
-        module = importlib.import_module(f"bench.peers.{adapter}_das")
+        module = importlib.import_module(f"bench.peers.{adapter}_{task}")
         data = job.data()
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak that making the data had
         before = _memory("VmRSS")
         start = time.process_time()
-        execute, images, note = module.prepare(job, data, option)
+        execute, answer, note = module.prepare(job, data, option)
         setup = time.process_time() - start
-        result = images(execute())
+        result = answer(execute())
     except (ImportError, NotImplementedError) as error:
         _answer(unavailable=f"{adapter}: {error}")
         return
-    frame = job.n_frames - 1
-    error = job.error(result[frame], data, frame)
-    _answer(setup=setup, error=error, memory=_memory("VmHWM") - before, note=note)
+    _answer(**job.judge(result, data), setup=setup, memory=_memory("VmHWM") - before, note=note)
     for _ in sys.stdin:
         execute()
         _answer(**_round(execute))
