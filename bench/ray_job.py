@@ -168,4 +168,3 @@ def sampled(field, axis, points):
     near = (1 - v) * field[:, i, j] + v * field[:, i, j + 1]
     far = (1 - v) * field[:, i + 1, j] + v * field[:, i + 1, j + 1]
     return (1 - u) * near + u * far
-

@@ -5,13 +5,13 @@ returns what to execute, what makes the answer of its result, and a note; `job.j
 
 The child prepares its job, then executes it for a quarter of a second for every line it reads and answers with its
 own clocks, so that contenders with conflicting dependencies can still be measured in interleaved rounds. The first
-execution of a round, which finds caches and clocks as the previous contender left them, does not count.
+execution of a round, which finds caches and clocks as the previous contender left them, does not count unless it takes
+longer than a second.
 """
 
 import importlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +19,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.harness import repeated_time
 from bench.job import Job
 from bench.ray_job import RingJob
 
@@ -106,26 +107,18 @@ def main():
         start = time.process_time()
         execute, answer, note = module.prepare(job, data, option)
         setup = time.process_time() - start
+        slow = time.perf_counter()
         result = answer(execute())
+        slow = time.perf_counter() - slow > 1.0
     except (ImportError, NotImplementedError) as error:
         _answer(unavailable=f"{adapter}: {error}")
         return
     _answer(**job.judge(result, data), setup=setup, memory=_memory("VmHWM") - before, note=note)
     for _ in sys.stdin:
-        execute()
-        _answer(**_round(execute))
-
-
-def _round(execute, seconds=0.25):
-    """Median wall and CPU time of the executions that fit into ``seconds``, at least one."""
-    times = []
-    start = time.perf_counter()
-    while not times or time.perf_counter() - start < seconds:
-        wall, cpu = time.perf_counter(), time.process_time()
-        execute()
-        times.append((time.perf_counter() - wall, time.process_time() - cpu))
-    wall, cpu = zip(*times, strict=True)
-    return {"wall": statistics.median(wall), "cpu": statistics.median(cpu)}
+        if not slow:
+            execute()
+        wall, cpu = repeated_time(execute)
+        _answer(wall=wall, cpu=cpu)
 
 
 if __name__ == "__main__":
