@@ -23,9 +23,9 @@ FACTS = {
     "length_error": "length error %",
     "traces": "traces per pair",
     "failed": "failed pairs",
-    "time_ns": "time - ours [ns]",
-    "angle_mrad": "angle [mrad]",
-    "miss_um": "miss [um]",
+    "time_ns": "time - ours [ns]: median (band)",
+    "angle_mrad": "angle - ours [mrad]: median (largest)",
+    "miss_um": "miss [um]: median (largest)",
     "all_pairs": "all pairs [CPU-s]",
     "rms_ns": "rms [ns]",
     "max_ns": "largest [ns]",
@@ -60,7 +60,8 @@ def ratios(results):
     """Lines: rate of each contender of ours over each peer's, with the band, where it is a result."""
     ours = [r for r in results if r.name.startswith("sonoray")]
     for peer in (r for r in results if r not in ours):
-        best = max((r for r in ours if r.case.split(",")[0] == peer.case.split(",")[0]) or ours, key=lambda r: r.rate)
+        same = [r for r in ours if r.case == peer.case] or ours
+        best = max(same, key=lambda r: r.rate)
         value, low = best.rate / peer.rate, best.rate_band()[0] / peer.rate_band()[1]
         high = best.rate_band()[1] / peer.rate_band()[0]
         says = "" if low > 1 or high < 1 else ": no result"

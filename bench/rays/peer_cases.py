@@ -17,108 +17,85 @@ from bench.peers.sonoray_times import eikonal_times, medium
 from bench.peers.worker import UnavailableError, Worker
 from bench.ray_job import WATER, FishEye, RingJob, box_mean, raw_index
 
-SCHEMES = {"mixed": "mixed_step", "dual": "dual_update", "characteristics": "characteristics", "heun": "heun"}
+SCHEMES = ("mixed", "dual", "characteristics", "heun")  # as the driver names them
 # The scale of the fish-eye for us, who take metres and plausible speeds: lens radius and speed at its centre.
 _LENS, _CENTER = 0.05, 1500.0
+_NEAR = 0.01  # [m] closer pairs are not linked
 _TIMES = (
     ("sonoray", "", 1), ("sonoray", "link", 1), ("ttcrpy", "fsm", 64), ("ttcrpy", "fsm1", 16), ("ttcrpy", "spm", 64),
     ("ttcrpy", "dspm", 64), ("pykonal", "", 16),
 )  # fmt: skip
 
 
-def _steps(points):
-    return float(np.sum(np.asarray(points) - 1))
-
-
 def trace(args, rwave):
     """Fish-eye, 101 rays at a step of one cell: the schemes of r-Wave, the same and RK4 of ours."""
-    from sonoray.rays.tracing import RayTracer
+    job = FishEye(args.rays)
+    found = [_rwave_fish_eye(rwave, scheme, job) for scheme in SCHEMES] if rwave else []
+    return found + [_our_fish_eye(scheme, job, copies) for copies in (1, args.copies) for scheme in (*SCHEMES, "rk4")], []
 
-    job = FishEye(args.rays, h=2 * np.pi / 360)
-    case = f"fish-eye, {job.n_rays} rays"
-    found, finish = [], []
-    for short in SCHEMES if rwave else ():
-        answers = []
-        given = {
-            "scheme": short, "interpolation": "cubic", "n": job.index, "x": job.axis, "h": job.h, "ds": job.step * job.h,
-            "start": np.array([[0.0], [1.0]]), "directions": job.directions.T,
-        }  # fmt: skip
-        first = rwave.call("trace", **given)
-        run = contender_run(answers, lambda given=given: rwave.call("trace", **given))
-        found.append(harness.Contender(f"r-wave {short}", case, run, job.n_rays))
-        found[-1].facts = {
-            "steps": _steps(first["points"]),
-            "length_error": float(100 * np.mean(np.abs(first["length"] / job.length - 1))),
-        }
-    grid = sonoray.Grid(job.index.shape, job.h * _LENS, (job.axis[0] * _LENS,) * 2)
-    lens = sonoray.Medium(grid, _CENTER / job.index)
-    for copies in (1, args.copies):
-        directions = np.tile(np.insert(job.directions, 1, 0.0, axis=1), (copies, 1))
-        for short, scheme in {**SCHEMES, "rk4": "rk4"}.items():
-            tracer = RayTracer(lens, scheme=scheme, step=job.step * job.h * _LENS, **_tracer_options())
-            call = _fish_eye_call(tracer, directions)
-            rays = call()
-            name = f"sonoray {short}"
-            contender = harness.Contender(
-                name,
-                f"fish-eye, {len(directions)} rays",
-                lambda call=call: harness.repeated_time(call),
-                len(directions),
-            )
-            length = np.asarray(rays.length) / _LENS
-            contender.facts = {
-                "steps": float(np.sum(rays.steps)),
-                "length_error": float(100 * np.mean(np.abs(length / job.length - 1))),
-            }
-            found.append(contender)
-    return found, finish
+
+def _fish_eye_contender(name, job, n_rays, run, length, points):
+    error = float(100 * np.mean(np.abs(length / job.length - 1)))
+    steps = float(np.sum(points) - n_rays)
+    facts = {"steps": steps, "length_error": error}
+    return harness.Contender(name, f"fish-eye, {n_rays} rays", run, n_rays, facts=facts)
+
+
+def _rwave_fish_eye(rwave, scheme, job):
+    def call():
+        return rwave.call(
+            "trace", scheme=scheme, interpolation="cubic", n=job.index, x=job.axis, h=job.h, ds=job.step * job.h,
+            start=np.array([[0.0], [1.0]]), directions=job.directions.T,
+        )  # fmt: skip
+
+    first = call()
+    run = contender_run([], call)
+    return _fish_eye_contender(f"r-wave {scheme}", job, job.n_rays, run, first["length"], first["points"])
 
 
 def link(args, rwave):
     """1 mm map averaged over 7 x 7 cells: r-Wave links one emitter to some receivers, we link all pairs."""
-    from sonoray.rays.linking import RayLinker
-
     job = RingJob()
+    emitter, receivers = job.elements[:1], job.elements[2 :: job.n_elements // args.receivers]
     raw = raw_index(job.axis)
-    elements, found, answers = job.elements, [], []
-    receivers = elements[2 :: 256 // args.receivers]
-    if rwave:
-        given = {
-            "n": raw, "x": job.axis, "h": job.spacing, "emitters": planar(elements[:1]), "receivers": planar(receivers),
-            "step": 1.0, "window": 7.0, "linker": "Secant", "tracer": "Runge-kutta-2nd", "interpolation": "Bspline",
-            "minimum_distance": 0.01,
-        }  # fmt: skip
-        run = contender_run(answers, lambda: rwave.call("link", limit=1200, **given))
-        pairs = int((np.linalg.norm(receivers - elements[0], axis=1) > 0.01).sum())
-        found.append(harness.Contender("r-wave secant, Heun", f"1 x {args.receivers}", run, pairs))
-    smooth = sonoray.Medium(medium(job, raw).grid, WATER / box_mean(raw))
-    cold = RayLinker(smooth)
-    linked = cold(elements, elements)
-    for name, call in _linkers(cold, smooth, elements, linked):
-        rays = call()
-        work = int(rays.linked.sum())
-        found.append(harness.Contender(name, "256 x 256", lambda call=call: harness.repeated_time(call), work))
-        found[-1].facts = {"traces": rays.mean_traces, "failed": job.pairs - work}
+    smooth = medium(job, WATER / box_mean(raw))
+    answers = []
+    found = [_rwave_linker(rwave, job, raw, emitter, receivers, answers)] if rwave else []
+    found += _our_linkers(job, smooth)
 
     def finish():
-        if not answers:
-            return
-        some, theirs = cold(elements[:1], receivers), answers[-1]
-        t = np.asarray(theirs["length"]) / WATER
-        ours = some.take_off[0]
-        angle = np.arctan2(ours[:, 2], ours[:, 0])
-        asked = np.asarray(theirs["traces"]) > 0
-        turn = np.angle(np.exp(1j * (np.asarray(theirs["angles"]) - angle)))[asked]
-        miss = np.linalg.norm(np.asarray(theirs["finish"]) - planar(receivers), axis=0)[asked]
-        away = 1e9 * (t - some.time[0])[asked]
-        found[0].facts = {
-            "traces": float(np.mean(np.asarray(theirs["traces"])[asked])),
-            "time_ns": f"{np.median(away):+.2f}, at most {np.abs(away).max():.2f}",
-            "angle_mrad": f"median {1e3 * np.median(np.abs(turn)):.3f}, at most {1e3 * np.abs(turn).max():.3f}",
-            "miss_um": f"median {1e6 * np.median(miss):.3f}, at most {1e6 * miss.max():.3f}",
-        }
+        if answers:
+            found[0].facts.update(_compared(answers[-1], RayLinker(smooth)(emitter, receivers), receivers))
 
     return found, [finish]
+
+
+def _rwave_linker(rwave, job, index, emitter, receivers, answers):
+    def call():
+        return rwave.call(
+            "link", limit=1200, n=index, x=job.axis, h=job.spacing, emitters=planar(emitter),
+            receivers=planar(receivers), step=1.0, window=7.0, linker="Secant", tracer="Runge-kutta-2nd",
+            interpolation="Bspline", minimum_distance=_NEAR,
+        )  # fmt: skip
+
+    pairs = int((np.linalg.norm(receivers - emitter, axis=1) > _NEAR).sum())
+    return harness.Contender("r-wave secant, Heun", f"1 x {len(receivers)}", contender_run(answers, call), pairs)
+
+
+def _compared(theirs, ours, receivers):
+    """Facts about r-Wave's rays: how many, where they end, and times and take-off angles against ours."""
+    traces = np.asarray(theirs["traces"])
+    asked = traces > 0
+    away = 1e9 * (np.asarray(theirs["length"]) / WATER - ours.time[0])[asked]
+    angle = np.asarray(theirs["angles"]) - np.arctan2(ours.take_off[0, :, 2], ours.take_off[0, :, 0])
+    turn = 1e3 * np.abs(np.angle(np.exp(1j * angle)))[asked]
+    miss = 1e6 * np.linalg.norm(np.asarray(theirs["finish"]) - planar(receivers), axis=0)[asked]
+    return {
+        "traces": float(traces[asked].mean()),
+        "time_ns": f"{np.median(away):+.2f} ({away.min():+.2f} to {away.max():+.2f})",
+        "angle_mrad": f"{np.median(turn):.3f} ({turn.max():.3f})",
+        "miss_um": f"{np.median(miss):.3f} ({miss.max():.3f})",
+    }
 
 
 def times(args, spacing, kind):
@@ -180,7 +157,7 @@ def pick(args, rwave):
     positions = np.concatenate([job.elements[:1], receivers])
     samples = np.concatenate([np.zeros((1, n)), traces]).astype(np.float32)
     probe = sonoray.Probe(positions, center_frequency=0.6e6)
-    data = sonoray.ChannelData(samples[None, None], probe, [sonoray.element_transmit(0)], fs, sound_speed=WATER)
+    data = sonoray.ChannelData(samples[None, None], probe, [sonoray.Transmit.single(0)], fs, sound_speed=WATER)
 
     def ours():
         return pick_first_arrivals(data, method="aic", pulse_duration=4e-6)
