@@ -1,5 +1,6 @@
 #include "bindings/bind_beamforming.h"
 #include "bindings/bind_core.h"
+#include "bindings/bind_linking.h"
 #include "bindings/bind_picking.h"
 #include "bindings/bind_rays.h"
 #include "bindings/host_arrays.h"
@@ -15,6 +16,7 @@ PYBIND11_MODULE(_cpu, m) {
   bindings::bind_core<Host>(m);
   bindings::bind_beamforming<Host>(m);
   bindings::bind_rays<Host>(m);
+  bindings::bind_linking<Host>(m);
   bindings::bind_picking<Host>(m);
   m.def("thread_count", [] { return thread_count(Cpu{}); });
   m.def("cpu_level", [] { return static_cast<int>(cpu_level()); });

@@ -1,0 +1,323 @@
+// The host's schedule: threads take emitters; per emitter a fan, then rounds in which the trial rays of all searches
+// that still go on are traced together, so that lanes stay full.
+#include "rays/linking.h"
+
+#include <memory>
+#include <mutex>
+
+#include "core/dispatch.h"
+#include "core/for_each.h"
+#include "rays/linking_plan.h"
+#include "rays/linking_trace.h"
+
+namespace sonoray {
+
+using namespace linking;
+
+namespace {
+
+/// Rays per receiver in a fan: its starts are good to fourth order in the angle between rays.
+constexpr double rays_per_receiver[2] = {0.5, 0.5};
+
+template <int D>
+struct Emitter {
+  const LinkParams<D>& params;
+  const Space<D>& space;
+  double at[D], index;
+  Chart<D> chart;
+  std::vector<Seen<D>> seen;
+  double* rays;         ///< of this emitter
+  std::int32_t* marks;  ///< of this emitter
+  std::vector<std::vector<Found<D>>> found;
+  std::vector<bool> sure;  ///< rays of the fan pass on both sides
+  std::int64_t fan_traces = 0;
+
+  std::vector<Sample<D>> samples;
+  std::vector<Exit<D>> exits;
+
+  Emitter(const LinkParams<D>& p, const Space<D>& s) : params(p), space(s) {}
+
+  double* ray(std::int32_t rx) { return rays + std::int64_t(rx) * ray_fields<D>; }
+  std::int32_t* mark(std::int32_t rx) { return marks + std::int64_t(rx) * mark_fields; }
+
+  void look(const double* tx, View<const double, 2> rx) {
+    tracing::Sample<D, double> s;
+    for (int d = 0; d < D; ++d) at[d] = tx[d];
+    tracing::sample_index<0, D, double>(params.medium, at, s);
+    index = s.value;
+    for (std::int64_t r = 0; r < rx.shape[0]; ++r) {
+      Seen<D> one{std::int32_t(r), {}, 0, {}};
+      for (int d = 0; d < D; ++d) one.target[d] = rx(r, d) - at[d];
+      one.rho = norm<D>(one.target);
+      auto& status = mark(one.rx)[0];
+      if (one.rho <= params.tolerance) status = int(PairStatus::skipped);
+      if (status != int(PairStatus::skipped)) seen.push_back(one);
+    }
+    place(seen, chart);
+    found.resize(seen.size());
+    sure.assign(seen.size(), true);
+  }
+
+  /// Traces a fan over the given receivers, wider until it covers them.
+  Fan<D> spread(const std::vector<int>& which, int rays_wanted) {
+    double beyond = 0.03;
+    for (;;) {
+      Fan<D> fan = make_fan(params, chart, seen, which, beyond, rays_wanted);
+      samples.resize(std::size_t(fan.rays()) * fan.most_samples);
+      exits.resize(fan.rays());
+      FanTask<D> task{&space, fan, {}, index, 0, look_interval(params), samples.data(), exits.data()};
+      for (int d = 0; d < D; ++d) task.emitter[d] = at[d];
+      for (int i : which) task.farthest = std::max(task.farthest, seen[i].rho);
+      SONORAY_DISPATCH(link_fan, task);
+      fan_traces += fan.rays();
+      fan.samples = samples.data();
+      fan.exits = exits.data();
+      fan.reach = reach_of(fan);
+      if (covers(fan, seen, which, beyond)) return fan;
+      beyond = std::max(3 * beyond, 1.2 * std::min(fan.reach, 1.0));
+    }
+  }
+
+  void candidates(const std::vector<int>& which, std::vector<Search<D>>& searches, std::vector<int>& owner) {
+    const Fan<D> fan = spread(which, int(rays_per_receiver[D - 2] * double(which.size())));
+    Candidate<D> list[max_candidates];
+    for (int i : which) {
+      bool both = false;
+      const int n = locate(fan, seen[i].y, seen[i].rho, list, &both);
+      sure[i] = both;
+      for (int k = 0; k < n; ++k) {
+        Search<D> s;
+        begin<D>(s, chart, seen[i].target, seen[i].rho, list[k].y, list[k].arrival);
+        s.low = list[k].low;
+        s.high = list[k].high;
+        s.f_low = list[k].sign_low;
+        searches.push_back(s);
+        owner.push_back(i);
+      }
+    }
+  }
+
+  /// Starts of the published solvers.
+  void straight(const std::vector<int>& which, std::vector<Search<D>>& searches, std::vector<int>& owner) {
+    Fan<D> ends{};
+    if constexpr (D == 2)
+      if (params.solver == Solver::regula_falsi) ends = outermost(which);
+    for (int i : which) {
+      Search<D> s;
+      double sight[D];
+      for (int d = 0; d < D; ++d) sight[d] = seen[i].target[d] / seen[i].rho;
+      begin<D>(s, chart, seen[i].target, seen[i].rho, seen[i].y, sight);
+      if constexpr (D == 2) {
+        if (params.solver == Solver::regula_falsi) {
+          Sample<2> low, high;
+          if (!ray_at<2>(ends, 0, s.rho, low) || !ray_at<2>(ends, 1, s.rho, high)) continue;
+          s.low = ends.first[0];
+          s.high = ends.first[0] + ends.pitch[0];
+          s.f_low = s.low + low.deflection[0] - s.toward[0];
+          s.f_high = s.high + high.deflection[0] - s.toward[0];
+          if (!(s.f_low < 0 && s.f_high > 0)) continue;
+          false_position(s, chart);
+        }
+      }
+      searches.push_back(s);
+      owner.push_back(i);
+    }
+  }
+
+  /// The two outermost rays of the receivers' half-plane.
+  Fan<2> outermost(const std::vector<int>& which) {
+    Fan<2> fan = make_fan(params, chart, seen, which, 0.03, 2);
+    const double half = std::min(-fan.first[0], 0.5 * pi);
+    fan.closed = false;
+    fan.n[0] = 2;
+    fan.first[0] = -half;
+    fan.pitch[0] = 2 * half;
+    samples.resize(2 * std::size_t(fan.most_samples));
+    exits.resize(2);
+    FanTask<2> task{&space, fan, {at[0], at[1]}, index, 0, look_interval(params), samples.data(), exits.data()};
+    for (int i : which) task.farthest = std::max(task.farthest, seen[i].rho);
+    SONORAY_DISPATCH(link_fan, task);
+    fan_traces += 2;
+    fan.samples = samples.data();
+    fan.exits = exits.data();
+    return fan;
+  }
+
+  /// Traces until every search has ended; keeps the rays found.
+  void run(std::vector<Search<D>>& searches, const std::vector<int>& owner) {
+    std::vector<std::int32_t> order;
+    for (std::size_t k = 0; k < searches.size(); ++k)
+      if (searches[k].state == State::searching) order.push_back(std::int32_t(k));
+    std::vector<Landing<D>> landings(order.size());
+    while (!order.empty()) {
+      TrialTask<D> task{&space, {}, index, searches.data(), order.data(), std::int64_t(order.size()), landings.data()};
+      for (int d = 0; d < D; ++d) task.emitter[d] = at[d];
+      SONORAY_DISPATCH(link_trials, task);
+      std::size_t left = 0;
+      for (std::size_t k = 0; k < order.size(); ++k) {
+        Search<D>& s = searches[order[k]];
+        const int i = owner[order[k]];
+        ++mark(seen[i].rx)[1];
+        advance(s, params.solver, chart, landings[k], params.tolerance, params.max_traces);
+        if (s.state == State::found) found[i].push_back(outcome(s, landings[k]));
+        if (s.state == State::searching) order[left++] = order[k];
+      }
+      order.resize(left);
+    }
+  }
+
+  /// The first arrival of each pair; the others go to `later`.
+  void choose(std::int32_t tx, std::vector<LaterRay<D>>& later) {
+    for (std::size_t i = 0; i < seen.size(); ++i) {
+      auto& list = found[i];
+      std::int32_t* const m = mark(seen[i].rx);
+      double* const to = ray(seen[i].rx);
+      bool outside = false;
+      std::vector<Found<D>> kept;
+      std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.fields[0] < b.fields[0]; });
+      for (const auto& f : list) {
+        outside = outside || f.outside;
+        bool known = f.outside;
+        for (const auto& other : kept) known = known || same_ray<D>(f, other, params.tolerance);
+        if (!known) kept.push_back(f);
+      }
+      if (kept.empty()) {
+        m[0] = int(outside ? PairStatus::left_grid : sure[i] ? PairStatus::not_converged : PairStatus::shadow);
+        m[2] = m[3] = 0;
+        for (int k = 0; k < ray_fields<D>; ++k) to[k] = std::nan("");
+        continue;
+      }
+      m[0] = int(PairStatus::linked);
+      m[2] = kept[0].caustics;
+      m[3] = kept[0].steps;
+      std::copy(kept[0].fields, kept[0].fields + ray_fields<D>, to);
+      for (std::size_t k = 1; k < kept.size() && params.all; ++k) {
+        LaterRay<D> one{tx, seen[i].rx, kept[k].caustics, kept[k].steps, {}};
+        std::copy(kept[k].fields, kept[k].fields + ray_fields<D>, one.fields);
+        later.push_back(one);
+      }
+    }
+  }
+
+  void link(std::int32_t tx, std::vector<LaterRay<D>>& later) {
+    std::vector<Search<D>> searches;
+    std::vector<int> owner, open;
+    for (std::size_t i = 0; i < seen.size(); ++i) {
+      std::int32_t* const m = mark(seen[i].rx);
+      const bool known = m[0] == int(PairStatus::linked) && !params.all;  // other arrivals need the fan
+      m[1] = 0;
+      if (!known || params.solver == Solver::regula_falsi) {
+        open.push_back(int(i));
+        continue;
+      }
+      const double* const f = ray(seen[i].rx);
+      Search<D> s;
+      double y[D - 1];
+      chart.coordinates(f + 2, y);
+      begin<D>(s, chart, seen[i].target, seen[i].rho, y, f + 2 + D);
+      searches.push_back(s);
+      owner.push_back(int(i));
+    }
+    if (!searches.empty()) {
+      run(searches, owner);
+      for (std::size_t k = 0; k < owner.size(); ++k)
+        if (found[owner[k]].empty()) open.push_back(owner[k]);
+      std::sort(open.begin(), open.end());
+    }
+    if (!open.empty()) {
+      searches.clear();
+      owner.clear();
+      if (params.solver == Solver::newton)
+        candidates(open, searches, owner);
+      else
+        straight(open, searches, owner);
+      run(searches, owner);
+    }
+    choose(tx, later);
+  }
+};
+
+}  // namespace
+
+template <int D, class Exec>
+LinkReport link(const Exec& exec, const LinkParams<D>& params, View<const double, 2> tx, View<const double, 2> rx,
+                View<double, 3> rays, View<std::int32_t, 3> marks, std::vector<LaterRay<D>>& later) {
+  check<D>(params, tx, rx, rays.shape[0], rays.shape[1]);
+  check<D>(params, tx, rx, marks.shape[0], marks.shape[1]);
+  require(rays.shape[2] == ray_fields<D> && marks.shape[2] == mark_fields, "rays, marks: expected the fields in order");
+  const Space<D> space = make_space<D>(params, tx, rx);
+  std::vector<std::vector<LaterRay<D>>> each(tx.shape[0]);
+  std::vector<std::int64_t> traces(tx.shape[0]);
+  for_each(exec, tx.shape[0], [&](std::int64_t e) {
+    Emitter<D> emitter(params, space);
+    emitter.rays = rays.data + e * rx.shape[0] * ray_fields<D>;
+    emitter.marks = marks.data + e * rx.shape[0] * mark_fields;
+    emitter.look(tx.data + e * D, rx);
+    emitter.link(std::int32_t(e), each[e]);
+    traces[e] = emitter.fan_traces;
+  });
+  LinkReport report;
+  for (std::int64_t e = 0; e < tx.shape[0]; ++e) {
+    auto& list = each[e];
+    std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.rx < b.rx; });
+    later.insert(later.end(), list.begin(), list.end());
+    report.fan_traces += traces[e];
+  }
+  return report;
+}
+
+template <int D, class Exec>
+void link_paths(const Exec& exec, const LinkParams<D>& params, View<const double, 2> tx, View<const double, 2> rx,
+                View<const double, 3> rays, View<const std::int32_t, 3> marks, int stride,
+                View<const std::int64_t, 1> offsets, View<double, 2> points) {
+  check<D>(params, tx, rx, rays.shape[0], rays.shape[1]);
+  check<D>(params, tx, rx, marks.shape[0], marks.shape[1]);
+  require(rays.shape[2] == ray_fields<D> && marks.shape[2] == mark_fields, "rays, marks: expected the fields in order");
+  const std::int64_t n_rx = rx.shape[0], pairs = tx.shape[0] * n_rx;
+  require(stride >= 1, "stride: expected at least 1");
+  require(offsets.shape[0] == pairs + 1 && points.shape[1] == D && offsets.data[0] == 0 &&
+              offsets.data[pairs] == points.shape[0],
+          "offsets, points: expected one offset per pair and one more, and as many nodes as they say");
+  for (std::int64_t i = 0; i < pairs; ++i) {
+    const std::int32_t* m = marks.data + i * mark_fields;
+    const std::int64_t nodes = offsets.data[i + 1] - offsets.data[i];
+    require(nodes == 0 || (m[0] == int(PairStatus::linked) && m[3] >= 0 && nodes == path_nodes(m[3], stride)),
+            "offsets: expected the number of nodes that each pair's steps need");
+  }
+  const Space<D> space = make_space<D>(params, tx, rx);
+  for_each(exec, tx.shape[0], [&](std::int64_t e) {
+    std::vector<double> take_off, receivers;
+    std::vector<std::int32_t> steps;
+    std::vector<std::int64_t> first;
+    for (std::int64_t r = 0; r < n_rx; ++r) {
+      const std::int64_t pair = e * n_rx + r;
+      if (offsets.data[pair] == offsets.data[pair + 1]) continue;
+      for (int d = 0; d < D; ++d) {
+        take_off.push_back(rays(e, r, 2 + d));
+        receivers.push_back(rx(r, d));
+      }
+      steps.push_back(marks(e, r, 3));
+      first.push_back(offsets.data[pair]);
+    }
+    if (steps.empty()) return;
+    PathTask<D> task{&space, {}, 0, std::int64_t(steps.size()), take_off.data(), receivers.data(), steps.data(),
+                     first.data(), stride, points.data};
+    tracing::Sample<D, double> s;
+    for (int d = 0; d < D; ++d) task.emitter[d] = tx(e, d);
+    tracing::sample_index<0, D, double>(params.medium, task.emitter, s);
+    task.index = s.value;
+    SONORAY_DISPATCH(link_trace_paths, task);
+  });
+}
+
+#define SONORAY_INSTANTIATE(D)                                                                                       \
+  template LinkReport link<D, Cpu>(const Cpu&, const LinkParams<D>&, View<const double, 2>, View<const double, 2>,   \
+                                   View<double, 3>, View<std::int32_t, 3>, std::vector<LaterRay<D>>&);               \
+  template void link_paths<D, Cpu>(const Cpu&, const LinkParams<D>&, View<const double, 2>, View<const double, 2>,   \
+                                   View<const double, 3>, View<const std::int32_t, 3>, int,                          \
+                                   View<const std::int64_t, 1>, View<double, 2>);
+SONORAY_INSTANTIATE(2)
+SONORAY_INSTANTIATE(3)
+#undef SONORAY_INSTANTIATE
+
+}  // namespace sonoray
