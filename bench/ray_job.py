@@ -8,7 +8,8 @@ import numpy as np
 # Water with a disc and five inclusions (x, z, radius [mm], sound speed [m/s]); later ones lie over earlier ones.
 WATER = 1480.0
 _DISCS = (
-    (2, -1.5, 45, 1495), (-16, 12, 10, 1475), (18, 14, 8, 1545), (-6, -22, 6, 1460), (22, -14, 4, 1520), (4, 4, 3, 1555),
+    (2, -1.5, 45, 1495), (-16, 12, 10, 1475), (18, 14, 8, 1545), (-6, -22, 6, 1460), (22, -14, 4, 1520),
+    (4, 4, 3, 1555),
 )  # fmt: skip
 _EDGE = 0.35e-3
 _WINDOW = 7  # cells of 1 mm over which ray codes smooth such a map

@@ -1,7 +1,9 @@
 """sonoray. Default: the eikonal equation; ``link``: two-point rays."""
 
+import numpy as np
+
 import sonoray
-from bench.ray_job import WATER, sampled
+from bench.ray_job import sampled
 
 
 def medium(job, data):
@@ -12,8 +14,6 @@ def medium(job, data):
 
 def eikonal_times(solver, axis, sources, receivers, batch=64):
     """Times (n_sources, n_receivers) [s]: mean slowness, which is smooth at the source, between nodes, by distance."""
-    import numpy as np
-
     times = []
     for first in range(0, len(sources), batch):
         some = sources[first : first + batch]
@@ -26,8 +26,8 @@ def prepare(job, data, option):
     if option == "link":
         from sonoray.rays.linking import RayLinker
 
-        linker = RayLinker(medium(job, data), job.sources, job.elements, c_ref=WATER)
-        return linker, lambda linked: linked.time, "cubic spline, RK4"
+        linker = RayLinker(medium(job, data))
+        return lambda: linker(job.sources, job.elements), lambda linked: linked.time, "two-point rays, cubic spline"
     solver = sonoray.EikonalSolver(medium(job, data))
 
     def execute():

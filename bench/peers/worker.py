@@ -57,7 +57,11 @@ class Worker:
             [python, "-m", "bench.peers.worker", adapter, job.task, json.dumps(asdict(job)), str(threads), option],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=env, cwd=ROOT,
         )  # fmt: skip
-        self.facts = self._read()
+        try:
+            self.facts = self._read()
+        except UnavailableError:
+            self.close()
+            raise
 
     def _read(self):
         for line in self._process.stdout:

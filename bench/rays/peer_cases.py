@@ -6,6 +6,7 @@ answers were.
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from bench.peers.rwave_octave import contender_run, planar
 from bench.peers.sonoray_times import eikonal_times, medium
 from bench.peers.worker import UnavailableError, Worker
 from bench.ray_job import WATER, FishEye, RingJob, box_mean, raw_index
+from sonoray.inversion.picking import pick_first_arrivals
+from sonoray.rays.linking import RayLinker
 
 SCHEMES = ("mixed", "dual", "characteristics", "heun")  # as the driver names them
 # The scale of the fish-eye for us, who take metres and plausible speeds: lens radius and speed at its centre.
@@ -31,7 +34,9 @@ def trace(args, rwave):
     """Fish-eye, 101 rays at a step of one cell: the schemes of r-Wave, the same and RK4 of ours."""
     job = FishEye(args.rays)
     found = [_rwave_fish_eye(rwave, scheme, job) for scheme in SCHEMES] if rwave else []
-    return found + [_our_fish_eye(scheme, job, copies) for copies in (1, args.copies) for scheme in (*SCHEMES, "rk4")], []
+    return found + [
+        _our_fish_eye(scheme, job, copies) for copies in (1, args.copies) for scheme in (*SCHEMES, "rk4")
+    ], []
 
 
 def _fish_eye_contender(name, job, n_rays, run, length, points):
@@ -80,6 +85,26 @@ def _rwave_linker(rwave, job, index, emitter, receivers, answers):
 
     pairs = int((np.linalg.norm(receivers - emitter, axis=1) > _NEAR).sum())
     return harness.Contender("r-wave secant, Heun", f"1 x {len(receivers)}", contender_run(answers, call), pairs)
+
+
+def _our_linkers(job, smooth):
+    """All pairs of the ring: cold, from the rays of a map of 90 % contrast, and by the published secant solver."""
+    elements, index = job.elements, WATER / smooth.sound_speed
+    before = RayLinker(medium(job, WATER / (1 + 0.9 * (index - 1))))(elements, elements)
+    some = elements[:: len(elements) // 8]
+    calls = {
+        "Newton, RK4, cold": lambda: RayLinker(smooth)(elements, elements),
+        "Newton, RK4, warm": lambda: RayLinker(smooth)(elements, elements, start=before),
+        "secant, RK4": lambda: RayLinker(smooth, solver="secant")(some, elements),
+    }
+    found = []
+    for name, call in calls.items():
+        rays = call()
+        facts = {"traces": rays.mean_traces, "failed": int((~rays.linked).sum()) - rays.counts()["skipped"]}
+        run = partial(harness.repeated_time, call)
+        case = "{} x {}".format(*rays.time.shape)
+        found.append(harness.Contender(f"sonoray {name}", case, run, int(rays.linked.sum()), facts=facts))
+    return found
 
 
 def _compared(theirs, ours, receivers):
@@ -135,8 +160,6 @@ def reference_times(fine=1.25e-4):
 
 def pick(args, rwave):
     """Noisy onsets at the straight-ray times through water, one transmit, 64 receivers, 1101 samples at 5 MHz."""
-    from sonoray.inversion.picking import pick_first_arrivals
-
     job = RingJob()
     receivers, fs, n = job.elements[2::4], 5e6, 1101
     distance = np.linalg.norm(receivers - job.elements[0], axis=1)
@@ -162,7 +185,7 @@ def pick(args, rwave):
     def ours():
         return pick_first_arrivals(data, method="aic", pulse_duration=4e-6)
 
-    found.append(harness.Contender("sonoray AIC", case, lambda: harness.repeated_time(ours), len(receivers)))
+    found.append(harness.Contender("sonoray AIC", case, partial(harness.repeated_time, ours), len(receivers)))
 
     def finish():
         for contender in found:
