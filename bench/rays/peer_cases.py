@@ -70,7 +70,8 @@ def link(args, rwave):
 
     def finish():
         if answers:
-            found[0].facts.update(_compared(answers[-1], RayLinker(smooth)(emitter, receivers), receivers))
+            same, ours = (RayLinker(smooth, interpolation=i)(emitter, receivers) for i in ("smoothing", "cubic"))
+            found[0].facts.update(_compared(answers[-1], same, ours, receivers))
 
     return found, [finish]
 
@@ -85,6 +86,46 @@ def _rwave_linker(rwave, job, index, emitter, receivers, answers):
 
     pairs = int((np.linalg.norm(receivers - emitter, axis=1) > _NEAR).sum())
     return harness.Contender("r-wave secant, Heun", f"1 x {len(receivers)}", contender_run(answers, call), pairs)
+
+
+def _our_linkers(job, smooth):
+    """All pairs of the ring: cold, from the rays of a map of 90 % contrast, and by the published secant solver."""
+    elements, index = job.elements, WATER / smooth.sound_speed
+    before = RayLinker(medium(job, WATER / (1 + 0.9 * (index - 1))))(elements, elements)
+    some = elements[:: len(elements) // 8]
+    calls = {
+        "Newton, RK4, cold": lambda: RayLinker(smooth)(elements, elements),
+        "Newton, RK4, warm": lambda: RayLinker(smooth)(elements, elements, start=before),
+        "secant, RK4": lambda: RayLinker(smooth, solver="secant")(some, elements),
+    }
+    found = []
+    for name, call in calls.items():
+        rays = call()
+        facts = {"traces": rays.mean_traces, "failed": int((~rays.linked).sum()) - rays.counts()["skipped"]}
+        run = partial(harness.repeated_time, call)
+        case = "{} x {}".format(*rays.time.shape)
+        found.append(harness.Contender(f"sonoray {name}", case, run, int(rays.linked.sum()), facts=facts))
+    return found
+
+
+def _compared(theirs, same, ours, receivers):
+    """Facts about r-Wave's rays: how many, where they end, and times and take-off angles against ours.
+
+    ``same`` are our rays with the spline that r-Wave uses, ``ours`` those with the one that goes through the samples.
+    """
+    traces = np.asarray(theirs["traces"])
+    asked = traces > 0
+    times = 1e9 * np.asarray(theirs["length"]) / WATER
+    angle = np.asarray(theirs["angles"]) - np.arctan2(same.take_off[0, :, 2], same.take_off[0, :, 0])
+    turn = 1e3 * np.angle(np.exp(1j * angle))
+    miss = 1e6 * np.linalg.norm(np.asarray(theirs["finish"]) - planar(receivers), axis=0)
+    return {
+        "traces": float(traces[asked].mean()),
+        "same_ns": float(np.abs(times - 1e9 * same.time[0])[asked].max()),
+        "same_mrad": float(np.abs(turn)[asked].max()),
+        "ours_ns": float(np.abs(times - 1e9 * ours.time[0])[asked].max()),
+        "miss_um": float(miss[asked].max()),
+    }
 
 
 def _our_linkers(job, smooth):

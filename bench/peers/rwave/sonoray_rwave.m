@@ -22,7 +22,7 @@ result.interpreter = 'MATLAB';
 if exist('OCTAVE_VERSION', 'builtin')
     result.interpreter = 'GNU Octave';
 end
-save('-v7', output_file, '-struct', 'result');
+save(output_file, '-struct', 'result', '-v7');
 end
 
 
