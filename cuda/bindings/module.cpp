@@ -2,6 +2,7 @@
 
 #include "bindings/bind_beamforming.h"
 #include "bindings/bind_core.h"
+#include "bindings/bind_finite_frequency.h"
 #include "bindings/bind_picking.h"
 #include "bindings/bind_rays.h"
 #include "bindings/device_arrays.h"
@@ -16,6 +17,7 @@ NB_MODULE(_cuda, m) {
   bindings::bind_core<Device>(m);
   bindings::bind_beamforming<Device>(m);
   bindings::bind_rays<Device>(m);
+  bindings::bind_finite_frequency<Device>(m);
   bindings::bind_picking<Device>(m);
   bindings::bind_memory(m);
 }

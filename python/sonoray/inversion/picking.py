@@ -170,7 +170,8 @@ def pulse_onset(
         raise ArgumentError("pulse: expected at least 4 samples that differ")
     duration = DEFAULT_DURATION if pulse_duration is None else scalar("pulse_duration", pulse_duration, 1e-9, 1e-2, "s")
     duration = min(max(duration * fs, 1.0), 0.5 * len(u))
-    silence = int(2 * duration) + 8  # the onset may lie at the first sample
+    crossing = int((np.abs(u - u[0]) > level * np.abs(u - u[0]).max()).argmax())
+    silence = max(int(duration) + 8 - crossing, 0)  # the onset may lie at the first sample
     trace = np.concatenate([np.zeros(silence, np.float32), u - u[0]])
     ends = np.zeros((1, 1)), np.full((1, 1), float(len(trace)))
     at, _, status = _run(trace[None, None], *ends, (0, False, 0.0, level, duration, 1.0, duration, 0.5, 0.0), "cpu")

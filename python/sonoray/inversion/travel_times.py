@@ -9,8 +9,10 @@ from .._checks import option, scalar
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from .calibration import PickBias, fit_pick_bias
+from .matching import MATCHERS, match_first_arrivals
+from .outliers import reject_outliers
 from .pairs import emitter_positions, pair_distances
-from .picking import pick_first_arrivals, picking_input
+from .picking import METHODS, pick_first_arrivals, picking_input
 from .picks import Picks, PickStatus
 
 
@@ -18,11 +20,12 @@ def pick_travel_times(
     channel_data: ChannelData,
     water: ChannelData | None = None,
     *,
-    method: str = "aic",
+    method: str | None = None,
     sound_speed: float | None = None,
     reference: str = "auto",
     pairs: Any = None,
     onset: float = 0.0,
+    outliers: bool = True,
     **options: Any,
 ) -> Picks:
     """Travel times through an object: distance / sound speed of water + (pick - pick of the same pair in water).
@@ -33,20 +36,23 @@ def pick_travel_times(
         Transmits of single elements.
     water : ChannelData, optional
         Shots through water by the same array; one transmit suffices.
-    method : str
-        See `pick_first_arrivals`.
+    method : str, optional
+        Of `match_first_arrivals` ("onset_match", the default with water shots, "cross_correlation") or of
+        `pick_first_arrivals` ("aic", the default without, "energy_ratio", "sta_lta", "threshold").
     sound_speed : float, optional [m/s]
         Of the water; default that of the data.
     reference : {"auto", "pair", "distance"}
         What an object's pick is compared with: "pair", the same pair's in water, which removes errors of position
-        and delay too; or "distance", a smooth function of distance fitted to the picks in water. "auto" takes pairs
-        where `water` holds every transmit of `channel_data`. Without water shots the lag is `onset`.
+        and delay too; or "distance", what all picks in water say about that distance. "auto" takes pairs where
+        `water` holds every transmit of `channel_data`. Without water shots the lag is `onset`.
     pairs : (n_tx, n_rx) bool, optional
         Which to pick; default all.
     onset : float [s]
         When the pulse starts to leave the emitter (`pulse_onset`).
+    outliers : bool
+        Whether `reject_outliers` looks at the times.
     **options
-        Of `pick_first_arrivals`, for object and water alike.
+        Of the picking function, for object and water alike.
 
     Returns
     -------
@@ -56,25 +62,44 @@ def pick_travel_times(
     Raises
     ------
     ArgumentError
-        Another array or sampling frequency in water, no arrival in water, wrong units.
+        Another array or sampling frequency in water, no arrival in water, a matching method without water shots,
+        wrong units.
     """
+    method = option("method", method or ("aic" if water is None else MATCHERS[0]), (*MATCHERS, *METHODS))
     option("reference", reference, ("auto", "pair", "distance"))
     _, wanted, distance = picking_input(channel_data, pairs, 0)
     c = scalar("sound_speed", sound_speed or channel_data.sound_speed, 300.0, 12000.0, "m/s")
     options = {**options, "method": method, "sound_speed": c, "onset": onset}
-    picks = pick_first_arrivals(channel_data, pairs=wanted, **options)
     if water is None:
-        return _corrected(picks, PickBias.constant(onset)(distance))
+        if method in MATCHERS:
+            raise ArgumentError(f"method: expected water shots for {method!r}; without them use one of {METHODS}")
+        picks = pick_first_arrivals(channel_data, pairs=wanted, **options)
+        times = _corrected(picks, np.full(distance.shape, float(onset)))
+    else:
+        times = _against_water(channel_data, water, wanted, reference, options)
+    if not outliers:
+        return times
+    return reject_outliers(times, emitter_positions(channel_data), channel_data.probe.positions, c)
+
+
+def _against_water(
+    channel_data: ChannelData, water: ChannelData, wanted: NDArray[np.bool_], reference: str, options: dict[str, Any]
+) -> Picks:
+    distance, c = pair_distances(emitter_positions(channel_data), channel_data.probe.positions), options["sound_speed"]
     rows = shared_transmits(channel_data, water)
     if reference == "pair" and rows is None:
         raise ArgumentError("reference: expected water shots of every transmit for 'pair'; use 'distance'")
-    if rows is not None and reference != "distance":
-        same = pick_first_arrivals(water, **options)
-        lag = np.where(
-            same.picked, same.time - pair_distances(emitter_positions(water), water.probe.positions) / c, np.nan
-        )
-        return _corrected(picks, lag[rows])
-    return _corrected(picks, water_bias(water, distance[wanted], options)(distance))
+    by_pair = rows is not None and reference != "distance"
+    matching = options["method"] in MATCHERS
+    if matching:
+        picks = match_first_arrivals(channel_data, water, pairs=wanted, **options)
+    else:
+        picks = pick_first_arrivals(channel_data, pairs=wanted, **options)
+    if not by_pair:
+        return picks if matching else _corrected(picks, water_bias(water, distance[wanted], options)(distance))
+    same = match_first_arrivals(water, water, **options) if matching else pick_first_arrivals(water, **options)
+    apart = pair_distances(emitter_positions(water), water.probe.positions)
+    return _corrected(picks, np.where(same.picked, same.time - apart / c, np.nan)[rows])
 
 
 def water_bias(water: ChannelData, distances: NDArray[np.float64], options: dict[str, Any]) -> PickBias:

@@ -1,0 +1,113 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "core/view.h"
+#include "inversion/tomography.h"
+
+namespace sonoray::bindings {
+
+inline TomographyGrid tomography_grid(const std::vector<std::int64_t>& shape, const std::vector<double>& spacing,
+                                      const std::vector<double>& origin) {
+  require((shape.size() == 2 || shape.size() == 3) && spacing.size() == shape.size() && origin.size() == shape.size(),
+          "shape, spacing, origin: expected 2 or 3 values each");
+  TomographyGrid grid;
+  grid.ndim = static_cast<int>(shape.size());
+  for (int i = 0; i < grid.ndim; ++i) {
+    grid.shape[i] = shape[i];
+    grid.spacing[i] = spacing[i];
+    grid.origin[i] = origin[i];
+  }
+  return grid;
+}
+
+/// What only the host has: the check of paths and the matrix.
+template <class Place>
+void bind_tomography_host(typename Place::Module& m) {
+  using Points = typename Place::template Array<const double, 2>;
+  using Offsets = typename Place::template Array<const std::int32_t, 1>;
+  using Numbers = std::optional<typename Place::template Array<const double, 1>>;
+  using Columns = std::optional<Offsets>;
+  m.def(
+      "check_paths",
+      [](std::vector<std::int64_t> shape, std::vector<double> spacing, std::vector<double> origin, Points points,
+         Offsets offsets, int index) {
+        const TomographyGrid grid = tomography_grid(shape, spacing, origin);
+        const RayPaths paths{Place::template view<const double, 2>(points, "points"),
+                             Place::template view<const std::int32_t, 1>(offsets, "offsets")};
+        const typename Place::WithoutGil release;
+        const PathCheck found = check_paths(Place::exec(index, 0), grid, paths);
+        return std::pair<std::int64_t, double>(found.outside, found.total_length);
+      },
+      Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("points"), Place::arg("offsets"),
+      Place::arg("index"));
+  m.def(
+      "travel_time_matrix",
+      [](std::vector<std::int64_t> shape, std::vector<double> spacing, std::vector<double> origin, Points points,
+         Offsets offsets, Numbers weights, Columns columns, typename Place::template Array<std::int64_t, 1> starts,
+         std::optional<typename Place::template Array<std::int32_t, 1>> indices,
+         std::optional<typename Place::template Array<double, 1>> values, int index) {
+        const TomographyGrid grid = tomography_grid(shape, spacing, origin);
+        const RayPaths paths{Place::template view<const double, 2>(points, "points"),
+                             Place::template view<const std::int32_t, 1>(offsets, "offsets")};
+        const auto w = Place::template view<const double, 1>(weights, "weights");
+        const auto c = Place::template view<const std::int32_t, 1>(columns, "columns");
+        const auto s = Place::template view<std::int64_t, 1>(starts, "starts");
+        const auto i = Place::template view<std::int32_t, 1>(indices, "indices");
+        const auto v = Place::template view<double, 1>(values, "values");
+        const typename Place::WithoutGil release;
+        travel_time_matrix(Place::exec(index, 0), grid, paths, w, c, s, i, v);
+      },
+      Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("points"), Place::arg("offsets"),
+      Place::arg("weights").none(true), Place::arg("columns").none(true), Place::arg("starts"),
+      Place::arg("indices").none(true), Place::arg("values").none(true), Place::arg("index"));
+}
+
+template <class Place>
+void bind_tomography(typename Place::Module& m) {
+  using Points = typename Place::template Array<const double, 2>;
+  using Offsets = typename Place::template Array<const std::int32_t, 1>;
+  using Numbers = typename Place::template Array<const double, 1>;
+  using Out = typename Place::template Array<double, 1>;
+  m.def(
+      "travel_times",
+      [](std::vector<std::int64_t> shape, std::vector<double> spacing, std::vector<double> origin, Points points,
+         Offsets offsets, std::optional<Numbers> weights, std::optional<Offsets> columns, Numbers x, Out out, int index,
+         std::uintptr_t stream) {
+        const TomographyGrid grid = tomography_grid(shape, spacing, origin);
+        const RayPaths paths{Place::template view<const double, 2>(points, "points"),
+                             Place::template view<const std::int32_t, 1>(offsets, "offsets")};
+        const auto w = Place::template view<const double, 1>(weights, "weights");
+        const auto c = Place::template view<const std::int32_t, 1>(columns, "columns");
+        const auto from = Place::template view<const double, 1>(x, "x");
+        const auto to = Place::template view<double, 1>(out, "out");
+        const typename Place::WithoutGil release;
+        travel_times(Place::exec(index, stream), grid, paths, w, c, from, to);
+      },
+      Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("points"), Place::arg("offsets"),
+      Place::arg("weights").none(true), Place::arg("columns").none(true), Place::arg("x"), Place::arg("out"),
+      Place::arg("index"), Place::arg("stream"));
+  m.def(
+      "travel_times_adjoint",
+      [](std::vector<std::int64_t> shape, std::vector<double> spacing, std::vector<double> origin, Points points,
+         Offsets offsets, double total_length, std::optional<Numbers> weights, std::optional<Offsets> columns,
+         Numbers y, Out out, int index, std::uintptr_t stream) {
+        const TomographyGrid grid = tomography_grid(shape, spacing, origin);
+        const RayPaths paths{Place::template view<const double, 2>(points, "points"),
+                             Place::template view<const std::int32_t, 1>(offsets, "offsets")};
+        const auto w = Place::template view<const double, 1>(weights, "weights");
+        const auto c = Place::template view<const std::int32_t, 1>(columns, "columns");
+        const auto from = Place::template view<const double, 1>(y, "y");
+        const auto to = Place::template view<double, 1>(out, "out");
+        const typename Place::WithoutGil release;
+        travel_times_adjoint(Place::exec(index, stream), grid, paths, total_length, w, c, from, to);
+      },
+      Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("points"), Place::arg("offsets"),
+      Place::arg("total_length"), Place::arg("weights").none(true), Place::arg("columns").none(true), Place::arg("y"),
+      Place::arg("out"), Place::arg("index"), Place::arg("stream"));
+}
+
+}  // namespace sonoray::bindings
