@@ -19,10 +19,13 @@ from bench.peers.worker import UnavailableError, Worker
 from bench.ray_job import WATER, FishEye, RingJob, box_mean, raw_index
 from sonoray.inversion.picking import pick_first_arrivals
 from sonoray.rays.linking import RayLinker
+from sonoray.rays.surfaces import Plane
+from sonoray.rays.tracing import RayTracer
 
 SCHEMES = ("mixed", "dual", "characteristics", "heun")  # as the driver names them
 # The scale of the fish-eye for us, who take metres and plausible speeds: lens radius and speed at its centre.
 _LENS, _CENTER = 0.05, 1500.0
+_OURS = {"mixed": "mixed_step", "dual": "dual_update"}  # names that differ
 _NEAR = 0.01  # [m] closer pairs are not linked
 _TIMES = (
     ("sonoray", "", 1), ("sonoray", "link", 1), ("ttcrpy", "fsm", 64), ("ttcrpy", "fsm1", 16), ("ttcrpy", "spm", 64),
@@ -56,6 +59,22 @@ def _rwave_fish_eye(rwave, scheme, job):
     first = call()
     run = contender_run([], call)
     return _fish_eye_contender(f"r-wave {scheme}", job, job.n_rays, run, first["length"], first["points"])
+
+
+def _our_fish_eye(scheme, job, copies):
+    """Each direction ``copies`` times over, at our scale."""
+    h = job.h * _LENS
+    lens = sonoray.Medium(sonoray.Grid(job.index.shape, h, (job.axis[0] * _LENS,) * 2), _CENTER / job.index)
+    antipode = Plane((0.0, 0.0, -_LENS), (0.0, 0.0, -1.0), directed=True)
+    tracer = RayTracer(
+        lens, scheme=_OURS.get(scheme, scheme), step=job.step * h, surface=antipode, reference_sound_speed=_CENTER
+    )
+    directions = np.insert(np.repeat(job.directions, copies, axis=0), 1, 0.0, axis=1)
+    starts = np.tile([0.0, 0.0, _LENS], (len(directions), 1))
+    rays = tracer(starts, directions)
+    run = partial(harness.repeated_time, lambda: tracer(starts, directions))
+    points = rays.steps + 1
+    return _fish_eye_contender(f"sonoray {scheme}", job, len(directions), run, rays.acoustic_length / _LENS, points)
 
 
 def link(args, rwave):
