@@ -23,6 +23,9 @@ from .io import read, read_medium, read_scatterers, summary, write, write_dicom,
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
 from .rays.eikonal import EikonalSolver
+from .rays.linked import LaterArrivals, LinkedRays, PairStatus
+from .rays.linking import RayLinker
+from .rays.paths import Paths
 
 __version__ = "0.1.0"
 
@@ -37,9 +40,14 @@ __all__ = [
     "Error",
     "FormatError",
     "Grid",
+    "LaterArrivals",
+    "LinkedRays",
     "Medium",
     "MissingExtraError",
+    "PairStatus",
+    "Paths",
     "Probe",
+    "RayLinker",
     "Sampling",
     "SectorGrid",
     "Transmit",
