@@ -100,10 +100,11 @@ def total_variation(
 
 
 def _huber_weights(residual: Vector, weights: Vector, limit: float) -> Vector:
+    """Weights of Huber's rho. The scale is a high quantile: most pairs may miss the object and fit exactly."""
     used = np.abs(residual[weights > 0])
     if not used.size:
         return np.ones_like(residual)
-    scale = 1.4826 * limit * float(np.median(used))
+    scale = limit * float(np.quantile(used, 0.9)) / 1.645
     return (
         np.asarray(np.minimum(1.0, scale / np.maximum(np.abs(residual), 1e-300))) if scale else np.ones_like(residual)
     )

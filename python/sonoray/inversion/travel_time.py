@@ -31,6 +31,8 @@ from .solvers import cgls, lsqr, sart
 from .total_variation import total_variation
 from .travel_times import pick_travel_times
 
+_FEWEST = 0.3  # of the pairs; with fewer the geometry or the clock is wrong
+
 Report = Callable[["TravelTimeReconstruction"], None]
 
 
@@ -243,8 +245,12 @@ class _Job:
         assert self.picks is not None
         times = np.where(self.picks.picked & self.pairs, self.picks.time, np.nan)
         times = to_reference_water(times, self.speeds, self.speed)
-        if not np.isfinite(times).any():
-            raise ArgumentError(f"channel_data: expected an arrival in some of the pairs, found none: {self.picks!r}")
+        found, wanted = int(np.isfinite(times).sum()), int(self.pairs.sum())
+        if found < _FEWEST * wanted:
+            raise ArgumentError(
+                f"channel_data: expected a plausible arrival in at least {_FEWEST:.0%} of {wanted} pairs, got {found} "
+                f"({self.picks!r}); are the elements in the right order, the times in s, the sound speed right?"
+            )
         spectrum = None
         if self.settings.kernel == "finite_frequency":
             fc = self.data.center_frequency
