@@ -62,8 +62,8 @@ void bind_tomography_host(typename Place::Module& m) {
         travel_time_matrix(Place::exec(index, 0), grid, paths, w, c, s, i, v);
       },
       Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("points"), Place::arg("offsets"),
-      Place::arg("weights").none(true), Place::arg("columns").none(true), Place::arg("starts"),
-      Place::arg("indices").none(true), Place::arg("values").none(true), Place::arg("index"));
+      Place::arg("weights").none(), Place::arg("columns").none(), Place::arg("starts"), Place::arg("indices").none(),
+      Place::arg("values").none(), Place::arg("index"));
 }
 
 template <class Place>
@@ -88,7 +88,7 @@ void bind_tomography(typename Place::Module& m) {
         travel_times(Place::exec(index, stream), grid, paths, w, c, from, to);
       },
       Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("points"), Place::arg("offsets"),
-      Place::arg("weights").none(true), Place::arg("columns").none(true), Place::arg("x"), Place::arg("out"),
+      Place::arg("weights").none(), Place::arg("columns").none(), Place::arg("x"), Place::arg("out"),
       Place::arg("index"), Place::arg("stream"));
   m.def(
       "travel_times_adjoint",
@@ -106,7 +106,7 @@ void bind_tomography(typename Place::Module& m) {
         travel_times_adjoint(Place::exec(index, stream), grid, paths, total_length, w, c, from, to);
       },
       Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("points"), Place::arg("offsets"),
-      Place::arg("total_length"), Place::arg("weights").none(true), Place::arg("columns").none(true), Place::arg("y"),
+      Place::arg("total_length"), Place::arg("weights").none(), Place::arg("columns").none(), Place::arg("y"),
       Place::arg("out"), Place::arg("index"), Place::arg("stream"));
 }
 

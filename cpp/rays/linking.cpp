@@ -16,13 +16,29 @@ using namespace linking;
 
 namespace {
 
-/// Rays per receiver in a fan: its starts are good to fourth order in the angle between rays.
-constexpr double rays_per_receiver[2] = {0.5, 0.5};
+/// How a fan is laid out for n receivers: rays per receiver, and how far apart they may be in cells of the grid.
+struct Density {
+  double rays, cells;
+};
+constexpr Density usual{1.0, 8.0}, thorough{2.0, 2.0}, dense{8.0, 1.0};
+
+/// Traces per start from a usual fan; a start that needs more is a poor one, and a denser fan has better ones.
+constexpr int first_traces = 8;
+
+/// Two starts whose acoustic lengths differ by less [m] are both followed to find out which arrives first.
+constexpr double tie = 5e-6;
 
 template <int D>
 struct Emitter {
   const LinkParams<D>& params;
   const Space<D>& space;
+  /// Where a search begins.
+  struct Start {
+    Search<D> search;
+    int owner;
+    double length;  ///< acoustic, about [m]
+  };
+
   double at[D], index;
   Chart<D> chart;
   std::vector<Seen<D>> seen;
@@ -59,10 +75,10 @@ struct Emitter {
   }
 
   /// Traces a fan over the given receivers, wider until it covers them.
-  Fan<D> spread(const std::vector<int>& which, int rays_wanted) {
+  Fan<D> spread(const std::vector<int>& which, const Density& density) {
     double beyond = 0.03;
     for (;;) {
-      Fan<D> fan = make_fan(params, chart, seen, which, beyond, rays_wanted);
+      Fan<D> fan = make_fan(params, chart, seen, which, beyond, density.rays * double(which.size()), density.cells);
       samples.resize(std::size_t(fan.rays()) * fan.most_samples);
       exits.resize(fan.rays());
       FanTask<D> task{&space, fan, {}, index, 0, look_interval(params), samples.data(), exits.data()};
@@ -78,27 +94,60 @@ struct Emitter {
     }
   }
 
-  void candidates(const std::vector<int>& which, std::vector<Search<D>>& searches, std::vector<int>& owner) {
-    const Fan<D> fan = spread(which, int(rays_per_receiver[D - 2] * double(which.size())));
+  /// Starts for the given receivers from a fan, nearest in time first.
+  void candidates(const std::vector<int>& which, const Density& density, std::vector<Start>& starts) {
+    const Fan<D> fan = spread(which, density);
     Candidate<D> list[max_candidates];
     for (int i : which) {
       bool both = false;
       const int n = locate(fan, seen[i].y, seen[i].rho, list, &both);
       sure[i] = both;
+      std::sort(list, list + n, [](const auto& a, const auto& b) { return a.length < b.length; });
       for (int k = 0; k < n; ++k) {
-        Search<D> s;
-        begin<D>(s, chart, seen[i].target, seen[i].rho, list[k].y, list[k].arrival);
-        s.low = list[k].low;
-        s.high = list[k].high;
-        s.f_low = list[k].sign_low;
-        searches.push_back(s);
-        owner.push_back(i);
+        Start one{{}, i, list[k].length};
+        begin<D>(one.search, chart, seen[i].target, seen[i].rho, list[k].y, list[k].arrival);
+        one.search.low = list[k].low;
+        one.search.high = list[k].high;
+        one.search.f_low = list[k].sign_low;
+        starts.push_back(one);
       }
     }
   }
 
+  /// Follows the starts that may lead to the rays wanted; returns the receivers for which one of these led nowhere.
+  std::vector<int> follow(std::vector<Start>& starts, int most_traces) {
+    std::vector<Search<D>> searches;
+    std::vector<int> owner, failed;
+    std::vector<double> bound(seen.size(), 1e300);  // up to here a start may be the first arrival
+    std::vector<bool> poor(seen.size(), false), asked(starts.size(), false);
+    for (const Start& one : starts) bound[one.owner] = std::min(bound[one.owner], one.length + tie);
+    for (;;) {
+      searches.clear();
+      owner.clear();
+      for (std::size_t k = 0; k < starts.size(); ++k) {
+        if (asked[k] || !(params.all || starts[k].length <= bound[starts[k].owner])) continue;
+        asked[k] = true;
+        searches.push_back(starts[k].search);
+        owner.push_back(starts[k].owner);
+      }
+      if (searches.empty()) break;
+      run(searches, owner, most_traces);
+      for (std::size_t k = 0; k < searches.size(); ++k)
+        if (searches[k].state != State::found) poor[owner[k]] = true;
+      for (int i : owner) {
+        double first = 1e300;
+        for (const auto& f : found[i])
+          if (!f.outside) first = std::min(first, f.fields[0]);
+        bound[i] = first + tie;
+      }
+    }
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      if (poor[i]) failed.push_back(int(i));
+    return failed;
+  }
+
   /// Starts of the published solvers.
-  void straight(const std::vector<int>& which, std::vector<Search<D>>& searches, std::vector<int>& owner) {
+  void straight(const std::vector<int>& which, std::vector<Start>& starts) {
     Fan<D> ends{};
     if constexpr (D == 2)
       if (params.solver == Solver::regula_falsi) ends = outermost(which);
@@ -119,14 +168,13 @@ struct Emitter {
           false_position(s, chart);
         }
       }
-      searches.push_back(s);
-      owner.push_back(i);
+      starts.push_back({s, i, s.rho});
     }
   }
 
   /// The two outermost rays of the receivers' half-plane.
   Fan<2> outermost(const std::vector<int>& which) {
-    Fan<2> fan = make_fan(params, chart, seen, which, 0.03, 2);
+    Fan<2> fan = make_fan(params, chart, seen, which, 0.03, 2, 1e6);
     const double half = std::min(-fan.first[0], 0.5 * pi);
     fan.closed = false;
     fan.n[0] = 2;
@@ -144,7 +192,7 @@ struct Emitter {
   }
 
   /// Traces until every search has ended; keeps the rays found.
-  void run(std::vector<Search<D>>& searches, const std::vector<int>& owner) {
+  void run(std::vector<Search<D>>& searches, const std::vector<int>& owner, int most_traces) {
     std::vector<std::int32_t> order;
     for (std::size_t k = 0; k < searches.size(); ++k)
       if (searches[k].state == State::searching) order.push_back(std::int32_t(k));
@@ -158,7 +206,7 @@ struct Emitter {
         Search<D>& s = searches[order[k]];
         const int i = owner[order[k]];
         ++mark(seen[i].rx)[1];
-        advance(s, params.solver, chart, landings[k], params.tolerance, params.max_traces);
+        advance(s, params.solver, chart, landings[k], params.tolerance, most_traces);
         if (s.state == State::found) found[i].push_back(outcome(s, landings[k]));
         if (s.state == State::searching) order[left++] = order[k];
       }
@@ -200,38 +248,40 @@ struct Emitter {
   }
 
   void link(std::int32_t tx, std::vector<LaterRay<D>>& later) {
-    std::vector<Search<D>> searches;
-    std::vector<int> owner, open;
+    std::vector<Start> starts;
+    std::vector<int> open;
     for (std::size_t i = 0; i < seen.size(); ++i) {
       std::int32_t* const m = mark(seen[i].rx);
-      const bool known = m[0] == int(PairStatus::linked) && !params.all;  // other arrivals need the fan
+      const bool known = m[0] == int(PairStatus::linked);
       m[1] = 0;
       if (!known || params.solver == Solver::regula_falsi) {
         open.push_back(int(i));
         continue;
       }
       const double* const f = ray(seen[i].rx);
-      Search<D> s;
+      Start one{{}, int(i), 0};
       double y[D - 1];
       chart.coordinates(f + 2, y);
-      begin<D>(s, chart, seen[i].target, seen[i].rho, y, f + 2 + D);
-      searches.push_back(s);
-      owner.push_back(int(i));
+      begin<D>(one.search, chart, seen[i].target, seen[i].rho, y, f + 2 + D);
+      starts.push_back(one);
     }
-    if (!searches.empty()) {
-      run(searches, owner);
-      for (std::size_t k = 0; k < owner.size(); ++k)
-        if (found[owner[k]].empty()) open.push_back(owner[k]);
+    if (!starts.empty()) {
+      const std::vector<int> failed = follow(starts, std::min(params.max_traces, first_traces));
+      open.insert(open.end(), failed.begin(), failed.end());
       std::sort(open.begin(), open.end());
+      starts.clear();
     }
-    if (!open.empty()) {
-      searches.clear();
-      owner.clear();
-      if (params.solver == Solver::newton)
-        candidates(open, searches, owner);
-      else
-        straight(open, searches, owner);
-      run(searches, owner);
+    if (params.solver == Solver::newton) {
+      for (const bool again : {false, true}) {
+        if (open.empty()) break;
+        for (int i : open) found[i].clear();
+        candidates(open, again ? dense : params.all ? thorough : usual, starts);
+        open = follow(starts, again ? params.max_traces : std::min(params.max_traces, first_traces));
+        starts.clear();
+      }
+    } else if (!open.empty()) {
+      straight(open, starts);
+      follow(starts, params.max_traces);
     }
     choose(tx, later);
   }

@@ -128,7 +128,8 @@ struct Chart {
 template <int D>
 struct Sample {
   static constexpr int E = D - 1;
-  float deflection[E], slope[E], stretch[E * E], length;
+  float deflection[E], slope[E], stretch[E * E];
+  float length, rate, lean[E];  ///< acoustic length [m], its derivatives along rho and y0
 };
 
 /// Where a ray of the fan has left the region of interest; it goes on straight from there.
@@ -141,7 +142,7 @@ struct Exit {
   double t[D];       ///< unit vector of travel
   double shift[E][D];   ///< dx / dy_j
   double spread[E][D];  ///< dt / dy_j
-  double length;
+  double length, index;  ///< acoustic [m]; refractive index
 };
 
 /// All rays of one emitter: take-offs on a lattice y = first + i pitch.
@@ -173,7 +174,8 @@ struct Fan {
 /// The polar form of a point of a ray: `x` from the emitter, `shift` = dx / dy_j.
 template <int D>
 SONORAY_HD SONORAY_INLINE bool polar(const Chart<D>& chart, const double* y0, const double* x, const double* t,
-                                     const double (*shift)[D], double length, double* rho, Sample<D>& out) {
+                                     const double (*shift)[D], double length, double index, double* rho,
+                                     Sample<D>& out) {
   constexpr int E = D - 1;
   const double r = norm<D>(x);
   *rho = r;
@@ -194,8 +196,10 @@ SONORAY_HD SONORAY_INLINE bool polar(const Chart<D>& chart, const double* y0, co
     for (int i = 0; i < D; ++i) rate[i] = (shift[j][i] - back * t[i]) / r;
     chart.change(radial, rate, dy);
     for (int i = 0; i < E; ++i) out.stretch[i * E + j] = float(dy[i]);
+    out.lean[j] = float(-index * back);
   }
   out.length = float(length);
+  out.rate = float(index / along);
   return true;
 }
 
@@ -208,8 +212,10 @@ SONORAY_HD SONORAY_INLINE void between(const Sample<D>& a, const Sample<D>& b, d
     out.deflection[j] = float(wa * a.deflection[j] + wb * b.deflection[j] + sa * a.slope[j] + sb * b.slope[j]);
     out.slope[j] = float(v * a.slope[j] + u * b.slope[j]);
   }
+  for (int j = 0; j < E; ++j) out.lean[j] = float(v * a.lean[j] + u * b.lean[j]);
   for (int j = 0; j < E * E; ++j) out.stretch[j] = float(v * a.stretch[j] + u * b.stretch[j]);
-  out.length = float(v * a.length + u * b.length);
+  out.length = float(wa * a.length + wb * b.length + sa * a.rate + sb * b.rate);
+  out.rate = float(v * a.rate + u * b.rate);
 }
 
 /// A ray of the fan at the distance `rho`; false if it does not get there.
@@ -232,7 +238,7 @@ SONORAY_HD SONORAY_INLINE bool ray_at(const Fan<D>& fan, int ray, double rho, Sa
   for (int j = 0; j < D - 1; ++j)
     for (int i = 0; i < D; ++i) shift[j][i] = exit.shift[j][i] + s * exit.spread[j][i];
   fan.take_off(ray, y0);
-  return polar<D>(fan.chart, y0, x, exit.t, shift, exit.length + s, &r, out);
+  return polar<D>(fan.chart, y0, x, exit.t, shift, exit.length + s * exit.index, exit.index, &r, out);
 }
 
 /// Where to start looking for a ray to a receiver.
@@ -352,7 +358,7 @@ SONORAY_HD SONORAY_INLINE int locate(const Fan<2>& fan, const double* receiver, 
       const double u = cubic.root(edge[k], edge[k + 1]);
       Sample<2> mean;
       mean.slope[0] = float((1 - u) * form[0].slope[0] + u * form[1].slope[0]);
-      mean.length = float((1 - u) * form[0].length + u * form[1].length);
+      mean.length = float(Cubic(form[0].length, form[1].length, h * form[0].lean[0], h * form[1].lean[0])(u));
       add(list, &n, fan, y, rho, y0 - h + u * h, y0 - h + edge[k] * h, y0 - h + edge[k + 1] * h, b > a ? -1 : 1, mean);
     }
   }
@@ -461,6 +467,9 @@ SONORAY_HD SONORAY_INLINE int locate(const Fan<3>& fan, const double* receiver, 
         }
         if (expand)
           for (int a = 0; a < 2; ++a) y[a] = 0.5 * (linear[a] + blend[a]);
+        for (int k = 0; k < 3; ++k)
+          for (int a = 0; a < 2; ++a)
+            mean.length += float(0.5 * w[k] * form[corner[k]].lean[a] * (y[a] - y0[corner[k]][a]));
         add(list, &n, fan, receiver, rho, y, mean);
       }
     }

@@ -114,10 +114,11 @@ int look_interval(const LinkParams<D>& p) {
 }
 
 /// A lattice over the receivers and `beyond` [rad] around them. `rays` is how many the fan may have for its receivers'
-/// sake; the medium may want more, so that no fold is missed.
+/// sake; the medium may want more, so that no fold is missed: at the farthest receiver, rays are at most so many
+/// `cells` apart.
 template <int D>
 Fan<D> make_fan(const LinkParams<D>& p, const Chart<D>& chart, const std::vector<Seen<D>>& seen,
-                const std::vector<int>& which, double beyond, double rays) {
+                const std::vector<int>& which, double beyond, double rays, double cells) {
   constexpr int E = D - 1;
   Fan<D> fan{};
   fan.chart = chart;
@@ -135,7 +136,7 @@ Fan<D> make_fan(const LinkParams<D>& p, const Chart<D>& chart, const std::vector
   }
   fan.spacing = look_interval(p) * p.step;
   fan.most_samples = int(farthest / fan.spacing) + 3;
-  const double coarsest = (p.all ? 2.0 : 8.0) * p.cell / farthest;
+  const double coarsest = cells * p.cell / farthest;
   if (D == 2) {
     fan.closed = high[0] - low[0] > 1.96 * pi;
     const double span = fan.closed ? 2 * pi : high[0] - low[0];

@@ -3,21 +3,22 @@
 
 namespace sonoray::linking::SONORAY_LEVEL {
 
-using Number = lanes::Double<lanes::per_level>;
+using Number = lanes::Wide;
+constexpr int width = lanes::count<Number>;
 
 template <int D>
 SONORAY_INLINE void all_of_fan(const FanTask<D>& task) {
-  for (int i = 0; i < task.fan.rays(); i += lanes::per_level) trace_fan<D, Number>(task, i);
+  for (int i = 0; i < task.fan.rays(); i += width) trace_fan<D, Number>(task, i);
 }
 
 template <int D>
 SONORAY_INLINE void all_trials(const TrialTask<D>& task) {
-  for (std::int64_t i = 0; i < task.n; i += lanes::per_level) trace_trials<D, Number>(task, i);
+  for (std::int64_t i = 0; i < task.n; i += width) trace_trials<D, Number>(task, i);
 }
 
 template <int D>
 SONORAY_INLINE void all_paths(const PathTask<D>& task) {
-  for (std::int64_t i = 0; i < task.n; i += lanes::per_level) trace_paths<D, Number>(task, i);
+  for (std::int64_t i = 0; i < task.n; i += width) trace_paths<D, Number>(task, i);
 }
 
 void link_fan(const FanTask<2>& task) { all_of_fan<2>(task); }

@@ -160,13 +160,15 @@ struct Follower {
 
   /// Takes the state of the ray; false when it turns back.
   SONORAY_HD SONORAY_INLINE bool look(const Fan<D>& fan, const double* x, const double* t, const double (*shift)[D],
-                                      double length, Sample<D>* samples) {
+                                      double length, double index, Sample<D>* samples) {
     double on[E][D], r;
     on_chart<D>(e, tangent, shift, on);
     Sample<D> now;
-    if (!polar<D>(fan.chart, y0, x, t, on, length, &r, now) || !(r > rho)) return false;
-    if (rho == 0)  // of a circular arc, whose chord has half the slope of its end everywhere
+    if (!polar<D>(fan.chart, y0, x, t, on, length, index, &r, now) || !(r > rho)) return false;
+    if (rho == 0) {  // of a circular arc, whose chord turns evenly
       for (int j = 0; j < E; ++j) last.slope[j] = now.slope[j];
+      last.rate = float(index);
+    }
     while (n < fan.most_samples && n * fan.spacing <= r) {
       between<D>(last, now, r - rho, (n * fan.spacing - rho) / (r - rho), samples[n]);
       ++n;
@@ -177,10 +179,12 @@ struct Follower {
   }
 
   SONORAY_HD SONORAY_INLINE void leave(const double* x, const double* t, const double (*shift)[D],
-                                       const double (*spread)[D], double length, bool goes_on, Exit<D>& exit) const {
+                                       const double (*spread)[D], double length, double index, bool goes_on,
+                                       Exit<D>& exit) const {
     exit.samples = n;
     exit.goes_on = goes_on;
     exit.length = length;
+    exit.index = index;
     for (int d = 0; d < D; ++d) {
       exit.x[d] = x[d];
       exit.t[d] = t[d];
@@ -227,7 +231,8 @@ SONORAY_HD SONORAY_INLINE void trace_fan(const FanTask<D>& task, int first) {
       double x[D], at[D], way[D], shift[D - 1][D], spread[D - 1][D], index;
       bunch.lane(bunch.y, l, task.emitter, x, way, shift, spread, &index);
       const double length = lanes::lane<N>(bunch.y[L::length], l);
-      bool ok = f.look(task.fan, x, way, shift, length, task.samples + std::int64_t(first + l) * task.fan.most_samples);
+      bool ok = f.look(task.fan, x, way, shift, length, index,
+                       task.samples + std::int64_t(first + l) * task.fan.most_samples);
       double from_center = 0, outwards = 0;
       for (int d = 0; d < D; ++d) {
         at[d] = x[d] + task.emitter[d];
@@ -237,7 +242,7 @@ SONORAY_HD SONORAY_INLINE void trace_fan(const FanTask<D>& task, int first) {
       const bool gone = ok && ((from_center > space.radius * space.radius && outwards > 0) || f.rho > task.farthest ||
                                outside<D, double>(space, at) > space.margin);
       if (ok && !gone && k + 1 < most) continue;
-      f.leave(x, way, shift, spread, length, gone, task.exits[first + l]);
+      f.leave(x, way, shift, spread, length, index, gone, task.exits[first + l]);
       f.active = false;
       --active;
     }

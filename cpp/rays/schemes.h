@@ -65,17 +65,17 @@ SONORAY_HD SONORAY_INLINE void sample_index(const Medium<D>& medium, const N* x,
 template <int D, class N>
 SONORAY_HD SONORAY_INLINE N travel_index(const Medium<D>& medium, const N* x, const Sample<D, N>& index) {
   if (!medium.travel) return index.value;
-  Sample<D, N> s;
-  interpolation::sample<0, D, N>(medium.travel, x, s);
-  return lanes::larger<N>(s.value, lanes::same<N>(medium.floor));
+  N at[D];
+  for (int d = 0; d < D; ++d) at[d] = x[d];
+  return lanes::larger<N>(interpolation::sample_value<D, N>(medium.travel, at), lanes::same<N>(medium.floor));
 }
 
 template <int D, class N>
 SONORAY_HD SONORAY_INLINE N absorption_at(const Medium<D>& medium, const N* x) {
   if (!medium.absorption) return N{};
-  Sample<D, N> s;
-  interpolation::sample<0, D, N>(medium.absorption, x, s);
-  return s.value;
+  N at[D];  // a copy, so that the ray's state need not lie in memory
+  for (int d = 0; d < D; ++d) at[d] = x[d];
+  return interpolation::sample_value<D, N>(medium.absorption, at);
 }
 
 /// dy/ds of everything but the scheme's extras, where `s` is the index at y's position.
@@ -127,9 +127,7 @@ SONORAY_HD SONORAY_INLINE void step_rk4(const Medium<D>& medium, N h, N* y, N* n
   constexpr int order = L::solutions > 0 ? 2 : 1;
   N at[L::size], f[L::size];
   for (int i = 0; i < L::size; ++i) next[i] = at[i] = y[i];
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC unroll 1
-#endif
+  SONORAY_ROLLED
   for (int stage = 0; stage < 4; ++stage) {
     Sample<D, N> s;
     sample_index<order, D, N>(medium, at + L::x, s);

@@ -42,6 +42,14 @@ SONORAY_HD SONORAY_INLINE Gap<D, N> box_gap(const Surface<D>& s, const N* x) {
   return gap;
 }
 
+/// The value of box_gap alone.
+template <int D, class N>
+SONORAY_HD SONORAY_INLINE N box_distance(const Surface<D>& s, const N* x) {
+  N worst = lanes::larger<N>(s.low[0] - x[0], x[0] - s.high[0]);
+  for (int d = 1; d < D; ++d) worst = lanes::larger<N>(worst, lanes::larger<N>(s.low[d] - x[d], x[d] - s.high[d]));
+  return worst;
+}
+
 /// `point` and `normal` belong to the ray and matter to planes only.
 template <int D, class N>
 SONORAY_HD SONORAY_INLINE Gap<D, N> surface_gap(const Surface<D>& s, const N* point, const N* normal, const N* x) {
@@ -59,6 +67,7 @@ SONORAY_HD SONORAY_INLINE Gap<D, N> surface_gap(const Surface<D>& s, const N* po
   } else if (s.shape == Shape::convex) {
     gap.value = same<N>(-1e300);
     for (int d = 0; d < D; ++d) gap.normal[d] = N{};
+    SONORAY_ROLLED
     for (int f = 0; f < s.n_faces; ++f) {
       const double* const face = s.faces + f * (D + 1);
       N value = same<N>(-face[D]);
@@ -79,6 +88,23 @@ SONORAY_HD SONORAY_INLINE Gap<D, N> surface_gap(const Surface<D>& s, const N* po
   return gap;
 }
 
+/// The value of surface_gap alone.
+template <int D, class N>
+SONORAY_HD SONORAY_INLINE N surface_distance(const Surface<D>& s, const N* point, const N* normal, const N* x) {
+  using namespace lanes;
+  if (s.shape == Shape::sphere) {
+    N square = N{};
+    for (int d = 0; d < D; ++d) square += (x[d] - s.center[d]) * (x[d] - s.center[d]);
+    return (0.5 / s.radius) * (square - s.radius * s.radius);
+  }
+  if (s.shape == Shape::plane) {
+    N value = N{};
+    for (int d = 0; d < D; ++d) value += normal[d] * (x[d] - point[d]);
+    return value;
+  }
+  return surface_gap<D, N>(s, point, normal, x).value;
+}
+
 /// The cubic through both ends of a step with the directions there; a straight line if both are the chord's.
 template <int D, class N>
 struct Arc {
@@ -92,27 +118,36 @@ struct Arc {
   }
 };
 
-/// Where on the arc `gap_of` becomes positive, given that it is at the end: 0 if it is from the start on, and beyond
-/// the start if the ray starts on the surface and dips below it first.
-template <int D, class N, class F>
-SONORAY_HD SONORAY_INLINE N crossing(const Arc<D, N>& arc, const F& gap_of) {
+/// Where on the arc the gap becomes positive, given that it is at the end: 0 if it is from the start on, and beyond the
+/// start if the ray starts on the surface and dips below it first. `box`: of the grid's box instead.
+template <int D, class N>
+SONORAY_HD SONORAY_OUTLINED N crossing(const Surface<D>& surface, const N* point, const N* plane, bool box,
+                                       const Arc<D, N>& arc) {
   using namespace lanes;
+  const auto gap_of = [&](const N* x) {
+    return box ? box_gap<D, N>(surface, x) : surface_gap<D, N>(surface, point, plane, x);
+  };
+  const auto distance_of = [&](const N* x) {
+    return box ? box_distance<D, N>(surface, x) : surface_distance<D, N>(surface, point, plane, x);
+  };
   N x[D];
-  const Gap<D, N> first = gap_of(arc.from), last = gap_of(arc.to);
+  const Gap<D, N> first = gap_of(arc.from);
+  const N end = distance_of(arc.to);
   N slope = N{};
   for (int d = 0; d < D; ++d) slope += first.normal[d] * arc.start[d];
   // Started on the surface: the lowest point of the parabola through both gaps with the slope at the start.
-  const N rise = larger<N>(last.value - first.value - slope * arc.length, same<N>(1e-300));
+  const N rise = larger<N>(end - first.value - slope * arc.length, same<N>(1e-300));
   const N dip = smaller<N>(arc.length, larger<N>(N{}, -0.5 * slope * arc.length * arc.length / rise));
   N a = pick<N>(first.value < N{}, N{}, dip), b = arc.length;
   arc.at(a, x);
-  N low = pick<N>(first.value < N{}, first.value, gap_of(x).value), high = last.value;
+  N low = pick<N>(first.value < N{}, first.value, distance_of(x)), high = end;
   const mask_of<N> below = low < N{};
+  SONORAY_ROLLED
   for (int k = 0; k < 12; ++k) {  // regula falsi that halves the weight of an end that stays (Illinois)
     const N range = larger<N>(high - low, same<N>(1e-300));
     const N s = smaller<N>(b, larger<N>(a, a - low * (b - a) / range));
     arc.at(s, x);
-    const N g = gap_of(x).value;
+    const N g = distance_of(x);
     const mask_of<N> beyond = g > N{};
     b = pick<N>(beyond, s, b);
     a = pick<N>(beyond, a, s);

@@ -140,15 +140,14 @@ SONORAY_HD SONORAY_INLINE N leaving(const Surface<D>& surface, const R& ray, con
     arc.end[d] = R::scheme == Scheme::rk4 ? after * next[L::k + d] : straight;
   }
   const N never = 2.0 * h + 1.0;
-  N at = never, box = never;
-  if (surface.shape != Shape::box && any<N>(through_surface)) {
-    const auto gap = [&](const N* x) { return surface_gap<D, N>(surface, ray.point, ray.plane, x); };
-    at = pick<N>(through_surface, crossing<D, N>(arc, gap), never);
+  N at = never, box = never, point[D], plane[D];
+  for (int d = 0; d < D; ++d) {
+    point[d] = ray.point[d];
+    plane[d] = ray.plane[d];
   }
-  if (any<N>(through_box)) {
-    const auto gap = [&](const N* x) { return box_gap<D, N>(surface, x); };
-    box = pick<N>(through_box, crossing<D, N>(arc, gap), never);
-  }
+  if (surface.shape != Shape::box && any<N>(through_surface))
+    at = pick<N>(through_surface, crossing<D, N>(surface, point, plane, false, arc), never);
+  if (any<N>(through_box)) box = pick<N>(through_box, crossing<D, N>(surface, point, plane, true, arc), never);
   boxed = pick<N>(box < at, same<N>(1.0), N{});
   return smaller<N>(at, box);
 }
@@ -168,6 +167,19 @@ SONORAY_HD SONORAY_INLINE void cut_chord(const R& ray, lanes::mask_of<N> cut, N 
   }
 }
 
+/// How far the ray at `next` is from its surface, along its direction.
+template <class R, int D, class N>
+SONORAY_HD SONORAY_INLINE N missing_length(const Surface<D>& surface, const R& ray, N boxed, const N* next) {
+  using namespace lanes;
+  using L = typename R::L;
+  const Gap<D, N> box = box_gap<D, N>(surface, next + L::x);
+  const Gap<D, N> gap = surface_gap<D, N>(surface, ray.point, ray.plane, next + L::x);
+  const N unit = inverse_norm<D, N>(next + L::k);
+  N slope = N{};
+  for (int d = 0; d < D; ++d) slope += unit * next[L::k + d] * pick<N>(boxed > N{}, box.normal[d], gap.normal[d]);
+  return -pick<N>(boxed > N{}, box.value, gap.value) / larger<N>(slope, same<N>(1e-3));
+}
+
 /// A state so close to the surface that it follows its tangent for the rest, delta.
 template <class R, int D, class N>
 SONORAY_HD SONORAY_INLINE void creep(lanes::mask_of<N> m, N delta, N* next) {
@@ -178,7 +190,8 @@ SONORAY_HD SONORAY_INLINE void creep(lanes::mask_of<N> m, N delta, N* next) {
   next[L::length] += d / unit;
 }
 
-/// Traces to the end. `record(mask, x)` gets the positions of the rays in the mask: start, nodes, end.
+/// Traces to the end. `record(mask, y)` gets the states (Layout) of the rays in the mask: at the start, each node, the
+/// end; the last half interval of the published schemes' integrals is added after that.
 template <class R, int D, class Record>
 SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& surface, const Limits& limits, R& ray,
                                      const Record& record) {
@@ -186,33 +199,25 @@ SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& 
   using N = typename R::Number;
   using L = typename R::L;
   const double near = tolerance(limits);
+  const bool boxed_only = surface.shape == Shape::box, planes = surface.shape == Shape::plane;
   N h = same<N>(limits.step), boxed = N{}, landing = N{}, tries = N{};
   mask_of<N> active = ray.status == N{};
-  record(active, ray.position());
+  record(active, ray.y);
   while (any<N>(active)) {
     N next[L::size];
     advance<R::scheme, L::solutions, D, N>(medium, h, ray.y, next);
-    const Gap<D, N> box = box_gap<D, N>(surface, next + L::x);
-    const Gap<D, N> gap =
-        surface.shape == Shape::box ? box : surface_gap<D, N>(surface, ray.point, ray.plane, next + L::x);
+    const N box = box_distance<D, N>(surface, next + L::x);
+    const N gap = boxed_only ? box : surface_distance<D, N>(surface, ray.point, ray.plane, next + L::x);
     const mask_of<N> full = active & (landing == N{});  // made a step of full length
-    const mask_of<N> through_box = full & (box.value > near);
-    const mask_of<N> through_surface = surface.shape == Shape::box     ? (active & (box.value > 1e300))
-                                       : surface.shape == Shape::plane ? full & (ray.gap < N{}) & (gap.value >= N{})
-                                                                       : full & (gap.value > near);
+    const mask_of<N> through_box = full & (box > near);
+    const mask_of<N> through_surface =
+        full & (planes ? (ray.gap < N{}) & (gap >= N{}) : gap > (boxed_only ? 1e300 : near));
     const mask_of<N> leaves = through_box | through_surface;
     mask_of<N> ends = active & (landing > N{});
     if (any<N>(leaves | ends)) {
       if constexpr (R::scheme == Scheme::rk4) {
         // Repeat the step with the length up to the surface until what is missing is negligible.
-        const N value = pick<N>(boxed > N{}, box.value, gap.value);
-        N slope = N{}, t[D];
-        const N unit = inverse_norm<D, N>(next + L::k);
-        for (int d = 0; d < D; ++d) {
-          t[d] = unit * next[L::k + d];
-          slope += t[d] * pick<N>(boxed > N{}, box.normal[d], gap.normal[d]);
-        }
-        const N missing = -value / larger<N>(slope, same<N>(1e-3));
+        const N missing = missing_length<R, D, N>(surface, ray, boxed, next);
         const mask_of<N> close = ends & ((absolute<N>(missing) < 0.1 * near) | (tries > 6.0));
         creep<R, D, N>(close, missing, next);
         h = pick<N>(ends, smaller<N>(same<N>(limits.step), larger<N>(N{}, h + missing)), h);
@@ -232,7 +237,7 @@ SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& 
         }
       }
     }
-    const mask_of<N> accept = ends | (full & (leaves == (leaves ^ leaves)));
+    const mask_of<N> accept = ends | (full & (pick<N>(leaves, same<N>(1.0), N{}) == N{}));
     if constexpr (L::solutions > 0) {
       const N* const q = next + L::q;
       ray.caustics += pick<N>(accept, caustics_between<D, N>(ray.passed, q), N{});
@@ -240,13 +245,13 @@ SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& 
       for (int i = 0; i < L::m; ++i) ray.passed[i] = pick<N>(moved, q[i], ray.passed[i]);
     }
     for (int i = 0; i < L::size; ++i) ray.y[i] = pick<N>(accept, next[i], ray.y[i]);
-    if (surface.shape == Shape::plane) ray.gap = pick<N>(accept, gap.value, ray.gap);
+    if (planes) ray.gap = pick<N>(accept, gap, ray.gap);
     ray.steps += pick<N>(accept, same<N>(1.0), N{});
-    const N end = pick<N>(boxed > N{}, same<N>(surface.shape == Shape::box ? arrived : left_grid), same<N>(arrived));
+    const N end = pick<N>(boxed > N{}, same<N>(boxed_only ? arrived : left_grid), same<N>(arrived));
     ray.status = pick<N>(ends, end, ray.status);
     ray.status = pick<N>((ray.status == N{}) & (landing == N{}) & (ray.steps >= limits.max_steps), same<N>(too_long),
                          ray.status);
-    record(accept, ray.position());
+    record(accept, ray.y);
     active = ray.status == N{};
   }
   if constexpr (R::scheme != Scheme::rk4) {  // the last node's half of the trapezoid

@@ -5,6 +5,8 @@
 #include "bindings/bind_finite_frequency.h"
 #include "bindings/bind_picking.h"
 #include "bindings/bind_rays.h"
+#include "bindings/bind_tomography.h"
+#include "bindings/bind_tracing.h"
 #include "bindings/device_arrays.h"
 #include "bindings/memory.h"
 
@@ -19,5 +21,7 @@ NB_MODULE(_cuda, m) {
   bindings::bind_rays<Device>(m);
   bindings::bind_finite_frequency<Device>(m);
   bindings::bind_picking<Device>(m);
+  bindings::bind_tomography<Device>(m);
+  bindings::bind_tracing<Device>(m);
   bindings::bind_memory(m);
 }

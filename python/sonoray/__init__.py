@@ -25,10 +25,14 @@ from .inversion.pairs import pairs_by_distance, pairs_by_open_angle
 from .inversion.picking import pick_first_arrivals, pulse_onset
 from .inversion.picks import Picks, PickStatus
 from .inversion.travel_times import pick_travel_times
+from .inversion.tomography import TravelTimeOperator
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
 from .rays.eikonal import EikonalSolver
+from .rays.linked import LaterArrivals, LinkedRays, PairStatus
+from .rays.linking import RayLinker
+from .rays.paths import Paths
 
 __version__ = "0.1.0"
 
@@ -43,14 +47,20 @@ __all__ = [
     "Error",
     "FormatError",
     "Grid",
+    "LaterArrivals",
+    "LinkedRays",
     "Medium",
     "MissingExtraError",
     "PickStatus",
     "Picks",
+    "PairStatus",
+    "Paths",
     "Probe",
+    "RayLinker",
     "Sampling",
     "SectorGrid",
     "Transmit",
+    "TravelTimeOperator",
     "arrivals",
     "band_pass",
     "cnr",

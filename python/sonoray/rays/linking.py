@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import host_array, is_device_array, to_device, to_host
-from .._backends import backend, place
+from .._backends import backend, host_module, place
 from .._checks import array, count, option, scalar
 from ..errors import ArgumentError, DeviceError
 from ..media.medium import Medium
@@ -108,10 +108,12 @@ class RayLinker:
             self.reference_sound_speed = float(np.median(medium.sound_speed))
         else:
             self.reference_sound_speed = scalar("reference_sound_speed", reference_sound_speed, 300.0, 12000.0, "m/s")
-        self._coefficients = self._field(option("interpolation", interpolation, _KINDS))
+        self._index_field = self._field(option("interpolation", interpolation, _KINDS))
+        self._straight = bool(medium.sound_speed.min() == medium.sound_speed.max())
         grid = medium.grid
         self._numbers = [*grid.spacing, *grid.origin, self.step, self.tolerance, 1e-3]
         self._options = [
+            *grid.shape,
             _KINDS.index(interpolation),
             _NUMBER[self.solver],
             self.max_traces,
@@ -164,8 +166,13 @@ class RayLinker:
         rays = np.full((*shape, 2 + 2 * ndim), np.nan)
         marks = np.zeros((*shape, 4), np.int32)
         marks[..., 0] = _UNKNOWN
-        if start is not None:
+        if start is not None and self.arrivals == "first":  # other arrivals need the fan
             self._warm(start, shape, rays, marks)
+        elif self._straight and self.solver == "newton":  # then the line of sight is the only ray
+            toward = rx[None] - tx[:, None]
+            toward /= np.maximum(np.linalg.norm(toward, axis=-1, keepdims=True), 1e-12)
+            rays[..., 2:] = np.concatenate([toward, toward], axis=-1)
+            marks[..., 0] = PairStatus.LINKED
         if pairs is not None:
             wanted = np.asarray(pairs)
             if wanted.shape != shape or wanted.dtype != np.bool_:
@@ -197,8 +204,11 @@ class RayLinker:
         )
 
     def _field(self, interpolation: str) -> Any:
-        coefficients = spline_coefficients(self.reference_sound_speed / self.medium.sound_speed, interpolation)
-        return coefficients if self.device == "cpu" else to_device(coefficients, self.device)
+        grid = self.medium.grid
+        index = self.reference_sound_speed / np.asarray(self.medium.sound_speed, np.float64)
+        make = getattr(host_module(), f"make_field_{grid.ndim}d_temporary")
+        field = make(list(grid.shape), _KINDS.index(interpolation), index.ravel())
+        return field if self.device == "cpu" else to_device(field, self.device)
 
     def _inside(self, name: str, points: Any) -> NDArray[np.float64]:
         if is_device_array(points):
@@ -243,7 +253,7 @@ class RayLinker:
         marks: NDArray[np.int32],
     ) -> tuple[int, list[float]]:
         call = getattr(self._module, f"link_{self.medium.grid.ndim}d")
-        given = (self._coefficients, self._numbers, self._options, tx.ravel().tolist(), rx.ravel().tolist())
+        given = (self._index_field, self._numbers, self._options, tx.ravel().tolist(), rx.ravel().tolist())
         if self.device == "cpu":
             traces, flat = call(*given, rays, marks, place(self.device), 0)
         else:
@@ -284,7 +294,7 @@ class RayLinker:
         offsets = np.concatenate([[0], np.cumsum(nodes, dtype=np.int64)])
         points = np.empty((int(offsets[-1]), tx.shape[1]))
         call = getattr(self._module, f"link_paths_{tx.shape[1]}d")
-        given = (self._coefficients, self._numbers, self._options, tx.ravel().tolist(), rx.ravel().tolist())
+        given = (self._index_field, self._numbers, self._options, tx.ravel().tolist(), rx.ravel().tolist())
         if self.device == "cpu":
             call(*given, rays, marks, stride, offsets, points, place(self.device), 0)
         else:
@@ -292,12 +302,3 @@ class RayLinker:
             call(*given, *arrays[:2], stride, *arrays[2:], place(self.device), 0)
             points = to_host(arrays[3])
         return Paths(points, offsets)
-
-
-def spline_coefficients(samples: NDArray[Any], interpolation: str) -> NDArray[np.float64]:
-    import scipy.ndimage
-
-    values = np.asarray(samples, np.float64)
-    if interpolation == "cubic":
-        values = scipy.ndimage.spline_filter(values, mode="mirror")
-    return np.pad(values, 1, mode="reflect")
