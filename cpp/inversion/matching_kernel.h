@@ -48,9 +48,33 @@ template <class Trace>
 SONORAY_HD inline double correlate(const Trace& u, std::int64_t n, const Taps& taps, std::int64_t k) {
   const std::int64_t start = k - taps.lead;
   const std::int64_t from = start < 0 ? -start : 0, to = start + taps.n > n ? n - start : taps.n;
-  double sum = 0;
-  for (std::int64_t i = from; i < to; ++i) sum += u(start + i) * double(taps.w[i]);
-  return sum;
+  double sum[4] = {};  // four chains, so that additions need not wait for each other
+  std::int64_t i = from;
+  for (; i + 4 <= to; i += 4)
+    for (int l = 0; l < 4; ++l) sum[l] += u(start + i + l) * double(taps.w[i + l]);
+  for (; i < to; ++i) sum[0] += u(start + i) * double(taps.w[i]);
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+/// The largest correlation at whole samples in [k0, k1], or the first peak that reaches `earliest` of it; -1 if none
+/// is positive.
+template <class Trace>
+SONORAY_HD inline std::int64_t coarse(const Trace& u, std::int64_t n, const Taps& taps, double earliest,
+                                      std::int64_t k0, std::int64_t k1) {
+  constexpr int most = 64;  // peaks that are remembered; later ones count only as the largest
+  std::int64_t at[most], best = -1;
+  double height[most], largest = 0, before = 0, here = 0;
+  int peaks = 0;
+  for (std::int64_t k = k0; k <= k1; ++k) {
+    const double next = correlate(u, n, taps, k);
+    if (k > k0 + 1 && peaks < most && here > 0 && here >= before && here > next)
+      at[peaks] = k - 1, height[peaks++] = here;
+    if (next > largest) largest = next, best = k;
+    before = here, here = next;
+  }
+  for (int i = 0; i < peaks && at[i] < best; ++i)
+    if (height[i] >= earliest * largest) return at[i];
+  return best;
 }
 
 /// One Gauss-Newton step; returns its length, sets the correlation coefficient at t.
@@ -79,21 +103,8 @@ SONORAY_HD inline Pick match_trace(const Trace& u, std::int64_t n, const Templat
   const std::int64_t k0 = first > 0 ? std::int64_t(ceil(first)) : 0;
   const std::int64_t k1 = last < n - 1 ? std::int64_t(floor(last)) : n - 1;
   if (k1 - k0 < 2) return {0, 0, PickStatus::no_arrival};
-  double largest = 0;
-  std::int64_t best = k0;
-  for (std::int64_t k = k0; k <= k1; ++k) {
-    const double c = correlate(u, n, taps, k);
-    if (c > largest) largest = c, best = k;
-  }
-  if (!(largest > 0)) return {0, 0, PickStatus::no_arrival};
-  if (p.earliest < 1) {
-    double before = correlate(u, n, taps, k0), here = correlate(u, n, taps, k0 + 1);
-    for (std::int64_t k = k0 + 1; k < best; ++k) {
-      const double after = correlate(u, n, taps, k + 1);
-      if (here >= p.earliest * largest && here >= before && here > after) best = k;
-      before = here, here = after;
-    }
-  }
+  const std::int64_t best = coarse(u, n, taps, p.earliest, k0, k1);
+  if (best < 0) return {0, 0, PickStatus::no_arrival};
   if (best == k0 || best == k1) return {0, 0, PickStatus::edge};
   double t = double(best), likeness = 0;
   constexpr int settle = 3, rounds = 16;
@@ -104,13 +115,13 @@ SONORAY_HD inline Pick match_trace(const Trace& u, std::int64_t n, const Templat
     if (fabs(d) < close) break;
   }
   if (fabs(t - double(best)) > 1.5) t = double(best);
-  const double coarse = t;
+  const double found = t;
   for (int i = 0; i < rounds; ++i) {
     const double d = step(u, n, w, p.onset, t, likeness);
     t += d > 0.5 ? 0.5 : d < -0.5 ? -0.5 : d;
     if (fabs(d) < close) break;
   }
-  if (!(likeness >= p.minimum_correlation) || !(fabs(t - coarse) <= p.reach)) return {0, 0, PickStatus::no_arrival};
+  if (!(likeness >= p.minimum_correlation) || !(fabs(t - found) <= p.reach)) return {0, 0, PickStatus::no_arrival};
   if (t < 0 || t > double(n - 1)) return {0, 0, PickStatus::edge};
   double pulse = 0;
   step(u, n, w, p.whole, t, pulse);

@@ -26,6 +26,7 @@ from .inversion.picking import pick_first_arrivals, pulse_onset
 from .inversion.picks import Picks, PickStatus
 from .inversion.tomography import TravelTimeOperator
 from .inversion.travel_times import pick_travel_times
+from .inversion.water_speed import measure_water_speed
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
@@ -88,6 +89,7 @@ __all__ = [
     "log_compress",
     "match_first_arrivals",
     "matched_filter",
+    "measure_water_speed",
     "nyquist_velocity",
     "pairs_by_distance",
     "pairs_by_open_angle",

@@ -16,6 +16,7 @@ from .picks import Picks
 from .templates import OVERSAMPLING, Templates, own_templates, water_templates
 from .windows import expected_windows, window_samples
 
+_MARGIN = 2.0  # samples beyond the expected window, which is short where elements are near
 _ALIGNMENTS = 3  # of the object's own traces
 MATCHERS = ("onset_match", "cross_correlation")
 
@@ -113,7 +114,7 @@ def match_first_arrivals(
     )
 
     def match(waves: Templates, later: float, origin: float) -> Picks:
-        begin, end = first + later * fs, last + later * fs
+        begin, end = first + later * fs - _MARGIN, last + later * fs + _MARGIN
         found = _match(samples, waves, begin, end, distance, fs, length, narrow, limits, device)
         return Picks(channel_data.start_time[:, None] + found[0] / fs - origin, found[1], found[2], method)
 

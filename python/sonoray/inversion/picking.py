@@ -50,7 +50,9 @@ def pick_first_arrivals(
     - "sta_lta": first crossing of ``ratio`` times the largest short-term (after) over long-term (before) average.
     - "threshold": first crossing of the threshold itself.
 
-    Every picker lags the true onset by an amount of its own; use `Picks.difference` with water picked the same way.
+    Every picker lags the true onset by an amount of its own; use `Picks.difference` with water picked the same way, or
+    `pick_travel_times`. At 20 dB of signal over noise, `band_pass` of both recordings takes a quarter to a half off the
+    errors; the matching pickers (`match_first_arrivals`) do without.
 
     Parameters
     ----------
