@@ -10,6 +10,7 @@ from sonoray.inversion.evaluation import sound_speed_errors
 from sonoray.inversion.picks import Picks
 from sonoray.inversion.settings import TravelTimeSettings
 from sonoray.inversion.travel_time import reconstruct_travel_time
+from sonoray.media.phantoms import disc
 from sonoray.rays.eikonal import EikonalSolver
 
 QUICK = {"outer_iterations": 2, "reweightings": 2, "inner_iterations": 5}
@@ -40,8 +41,6 @@ def test_full_wave_data(example):
     """Another solver made the data; water alone has an error of 100 %, the published stage 57 to 79 %."""
     data, water, truth = example
     result = reconstruct_travel_time(data, water, truth=truth)
-    assert result.settings.kernel == "finite_frequency"
-    assert result.settings.picker == "onset_match"
     assert error(result, truth) < 30
     assert error(result, truth, 0.06) < 30
     errors = [h["relative_error"] for h in result.history]
@@ -70,12 +69,9 @@ def test_every_solver_on_full_wave_data(example, options, limit):
 
 
 def test_without_water_shots(example):
-    """The picker's lag, about half a sample here, stays in; the map is still far better than water."""
+    """A common offset stays in the times; the map is still far better than water."""
     data, _, truth = example
-    result = reconstruct_travel_time(data, **QUICK)
-    assert result.settings.kernel == "ray"
-    assert result.settings.picker == "aic"
-    assert error(result, truth) < 80
+    assert error(reconstruct_travel_time(data, **QUICK), truth) < 60
 
 
 def test_noise_costs_little():
@@ -189,8 +185,10 @@ def test_wrong_order_of_elements_is_noticed(example):
     data, water, _ = example
     order = np.random.default_rng(9).permutation(64)
     wrong = Probe(data.probe.positions[order], data.probe.normals[order], kind="ring")
-    with pytest.raises(ArgumentError, match="right order"):
+    with pytest.raises(ArgumentError, match="water: expected the wave within"):
         reconstruct_travel_time(data.with_(probe=wrong), water.with_(probe=wrong))
+    with pytest.raises(ArgumentError, match="right order"):
+        reconstruct_travel_time(data.with_(probe=wrong), picker="aic")
 
 
 def test_hemisphere():
@@ -245,7 +243,7 @@ def test_refuses_elements_on_a_line():
 
 def test_errors_of_maps():
     grid = Grid.from_extent(x=(-0.02, 0.02), z=(-0.02, 0.02), spacing=1e-3)
-    truth = sonoray.media.phantoms.disc(grid, (0, 0, 0), 0.01, inside=1530, outside=1500)
+    truth = disc(grid, (0, 0, 0), 0.01, inside=1530, outside=1500)
     half = Medium(grid, 0.5 * (truth.sound_speed + 1500))
     assert sound_speed_errors(Medium(grid, 1500.0), truth, 1500)["relative_error"] == pytest.approx(100)
     assert sound_speed_errors(half, truth, 1500)["relative_error"] == pytest.approx(50)

@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
     form.add_argument("--kernel", choices=KERNELS, help="what a travel time feels (default: finite_frequency)")
     form.add_argument("--rays", choices=RAYS, help="(default: bent)")
     form.add_argument("--solver", choices=SOLVERS, help="(default: total_variation)")
-    form.add_argument("--picker", help="(default: onset_match; aic without water)")
+    form.add_argument("--picker", help="method of picking first arrivals (default: onset_match)")
     form.add_argument("--smoothing-mm", type=float, help="blur of the map for rays (default: 2)")
     defaults = TravelTimeSettings()
     for name, text in _SETTINGS.items():

@@ -57,7 +57,6 @@ class Linearizer:
     spectrum : (frequencies, power) or None
         For finite frequencies.
     settings : TravelTimeSettings
-        With a kernel chosen.
     device : str
     """
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from .._checks import count, option, scalar
 from ..errors import ArgumentError
+from .matching import MATCHERS
+from .picking import METHODS
 
 KERNELS = ("finite_frequency", "ray")
 RAYS = ("bent", "straight")
@@ -17,10 +19,9 @@ class TravelTimeSettings:
 
     Parameters
     ----------
-    kernel : {"auto", "finite_frequency", "ray"}
+    kernel : {"finite_frequency", "ray"}
         What a travel time feels: the Fresnel zones of the pulse (`FiniteFrequencyOperator`; for times found by
-        matching waveforms) or the ray alone (`TravelTimeOperator`). "auto": the first where there are water shots to
-        match with, the second where not.
+        matching waveforms) or the ray alone (`TravelTimeOperator`).
     rays : {"bent", "straight"}
         Whether rays (and first-arrival times) follow the map found so far.
     solver : {"total_variation", "sart", "cgls", "lsqr"}
@@ -46,7 +47,7 @@ class TravelTimeSettings:
     minimum_distance : float
         Shortest pairs used, as a fraction of the longest.
     picker : str
-        A method of `pick_travel_times`, or "auto": the onset's match where there are water shots, else the AIC.
+        A method of `pick_travel_times`.
 
     Raises
     ------
@@ -54,7 +55,7 @@ class TravelTimeSettings:
         An unknown option, a number out of range.
     """
 
-    kernel: str = "auto"
+    kernel: str = "finite_frequency"
     rays: str = "bent"
     solver: str = "total_variation"
     outer_iterations: int = 4
@@ -68,10 +69,10 @@ class TravelTimeSettings:
     lowest: float = 1350.0
     highest: float = 1700.0
     minimum_distance: float = 0.39
-    picker: str = "auto"
+    picker: str = "onset_match"
 
     def __post_init__(self) -> None:
-        option("kernel", self.kernel, ("auto", *KERNELS))
+        option("kernel", self.kernel, KERNELS)
         option("rays", self.rays, RAYS)
         option("solver", self.solver, SOLVERS)
         for name in ("outer_iterations", "inner_iterations", "reweightings"):
@@ -85,8 +86,7 @@ class TravelTimeSettings:
         if not low < scalar("highest", self.highest, 300.0, 12000.0, "m/s"):
             raise ArgumentError(f"highest: expected more than lowest ({low:g} m/s), got {self.highest:g}")
         scalar("minimum_distance", self.minimum_distance, 0.0, 1.0, "(ratio)")
-        if not isinstance(self.picker, str):
-            raise ArgumentError(f"picker: expected a method's name, got {self.picker!r}")
+        option("picker", self.picker, (*MATCHERS, *METHODS))
 
     @classmethod
     def published(cls, **changes: Any) -> "TravelTimeSettings":

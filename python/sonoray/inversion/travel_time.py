@@ -48,7 +48,6 @@ class TravelTimeReconstruction:
     sound_speed : float [m/s]
         Of the water.
     settings : TravelTimeSettings
-        With what "auto" became.
     history : list of dict
         Per linearisation: ``iteration``, ``pairs`` used, ``failed`` (picked, but without a ray), ``residual`` (robust
         standard deviation [s] of what the map leaves unexplained), ``seconds``, and with a truth its
@@ -93,7 +92,8 @@ def reconstruct_travel_time(
     channel_data : ChannelData
         Transmits of single elements: ring, hemisphere, opposing or rotating arrays; elements may be anywhere.
     water : ChannelData, optional
-        Shots through water by the same array, at least one. Without them the picks' own lag stays in the times.
+        Shots through water by the same array, at least one. Without them the travel times of `pick_travel_times` keep
+        a common offset.
     picks : Picks, optional
         Travel times, if they are known; nothing is picked then.
     pairs : (n_tx, n_rx) bool, optional
@@ -162,7 +162,7 @@ class _Job:
         self.emitters, self.receivers = emitter_positions(data), data.probe.positions
         self.distance = pair_distances(self.emitters, self.receivers)
         self.speed, self.speeds = self._water_speed(sound_speed)
-        self.settings = self._chosen(settings, options, picks is not None)
+        self.settings = self._chosen(settings, options)
         self.pairs = self._pairs(pairs)
         if picks is not None and (not isinstance(picks, Picks) or picks.shape != self.distance.shape):
             raise ArgumentError(f"picks: expected Picks of shape {self.distance.shape}, got {picks!r}")
@@ -216,17 +216,12 @@ class _Job:
         each = array("sound_speed", given, (n,), low=300.0, high=12000.0, unit="m/s")
         return float(each.mean()), each
 
-    def _chosen(self, settings: TravelTimeSettings | None, options: dict[str, Any], picked: bool) -> TravelTimeSettings:
-        """Replace what is "auto" by what it means here."""
+    @staticmethod
+    def _chosen(settings: TravelTimeSettings | None, options: dict[str, Any]) -> TravelTimeSettings:
         try:
-            chosen = replace(settings or TravelTimeSettings(), **options)
+            return replace(settings or TravelTimeSettings(), **options)
         except TypeError as error:
             raise ArgumentError(f"options: expected settings of TravelTimeSettings; {error}") from None
-        if chosen.kernel == "auto":
-            chosen = replace(chosen, kernel="ray" if self.water is None else "finite_frequency")
-        if chosen.picker == "auto" and not picked:
-            chosen = replace(chosen, picker="aic" if self.water is None else "onset_match")
-        return chosen
 
     def _pairs(self, pairs: Any) -> NDArray[np.bool_]:
         shape = self.distance.shape

@@ -29,7 +29,7 @@ def read_checkpoint(path: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]
         The file is damaged or something else.
     """
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
+        with open(Path(path), "rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         facts = json.loads(str(arrays.pop(_FACTS)))
     except FileNotFoundError:
