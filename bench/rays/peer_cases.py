@@ -24,7 +24,7 @@ from sonoray.rays.tracing import RayTracer
 
 SCHEMES = ("mixed", "dual", "characteristics", "heun")  # as the driver names them
 # The scale of the fish-eye for us, who take metres and plausible speeds: lens radius and speed at its centre.
-_LENS, _CENTER = 0.05, 1500.0
+_LENS, _CENTER = 0.05, 1000.0
 _OURS = {"mixed": "mixed_step", "dual": "dual_update"}  # names that differ
 _NEAR = 0.01  # [m] closer pairs are not linked
 _TIMES = (
