@@ -149,7 +149,13 @@ def test_ratios_say_when_they_are_no_result():
         return harness._result(contender, [(s, s) for s in seconds])
 
     lines = list(bench_rays_peers.ratios([result("sonoray", (1.0, 1.2)), result("peer", (4.0, 5.0))]))
-    assert len(lines) == 1 and "no result" not in lines[0] and lines[0].startswith("- sonoray (a case) / peer: 4.0")
+    assert (
+        len(lines) == 1
+        and "no result" not in lines[0]
+        and lines[0].startswith("- sonoray (a case) / peer: 4 x (3 to 5)")
+    )
     assert "no result" in next(bench_rays_peers.ratios([result("sonoray", (1.0, 5.0)), result("peer", (4.0, 5.0))]))
+    schemes = [result(f"{who} heun", (1.0, 1.1)) for who in ("sonoray", "peer")] + [result("sonoray rk4", (0.1, 0.1))]
+    assert next(bench_rays_peers.ratios(schemes)).startswith("- sonoray heun ")
     shown = bench_rays_peers.table("times", [result("sonoray", (1.0, 1.0))])
     assert "| sonoray | 10 | 10 to 10 | 25.6 |" in shown
