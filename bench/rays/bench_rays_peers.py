@@ -75,7 +75,9 @@ def parser():
     options.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     options.add_argument("--rwave", help="a checkout of r-Wave of your own; default SONORAY_RWAVE")
     options.add_argument("--interpreter", help="Octave or MATLAB; default SONORAY_OCTAVE or what is on the path")
-    options.add_argument("--peers", nargs="*", default=["sonoray", "ttcrpy", "pykonal"], help="for travel times")
+    options.add_argument(
+        "--peers", nargs="+", default=peer_cases.TIMES, help="for travel times: package or package:option"
+    )
     options.add_argument(
         "--peer-python",
         default=os.environ.get("SONORAY_PEERS_PYTHON", sys.executable),
