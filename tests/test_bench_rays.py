@@ -1,6 +1,7 @@
 """The ray benchmarks' own rules: jobs with a known answer, absent peers are named, nothing of r-Wave is here."""
 
 import math
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -93,20 +94,21 @@ def test_our_own_times_are_right(option):
     assert facts["missing"] == 0 and facts["max_ns"] < 0.1 and note  # of 150 us; the eikonal's times are float32
 
 
-# First-order methods are right to 1e-2 of the longest time (150 us) on this grid; that is a check of the interface.
+# First-order methods err by about the time over a cell or two (2 mm: 1.35 us); that is a check of the interface.
 @pytest.mark.parametrize("adapter", ["ttcrpy:fsm1", "ttcrpy:dspm", "pykonal"])
 def test_peers_answer_or_are_named(adapter):
     package, _, option = adapter.partition(":")
     job = RingJob(2e-3, medium="gradient", n_elements=16, every=8)
     try:
-        worker = Worker(package, job, option=option)
+        python = os.environ.get("SONORAY_PEERS_PYTHON", sys.executable)
+        worker = Worker(package, job, option=option, python=python)
     except UnavailableError as reason:
         assert package in str(reason)
         pytest.skip(f"{package} is not installed")
     wall, cpu = worker.run()
     worker.close()
     assert wall > 0 and cpu > 0
-    assert worker.facts["missing"] == 0 and worker.facts["max_ns"] < 1500
+    assert worker.facts["missing"] == 0 and worker.facts["max_ns"] < 2700
 
 
 def test_rwave_is_the_users_own(tmp_path, monkeypatch):
