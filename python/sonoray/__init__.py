@@ -24,8 +24,8 @@ from .inversion.outliers import reject_outliers
 from .inversion.pairs import pairs_by_distance, pairs_by_open_angle
 from .inversion.picking import pick_first_arrivals, pulse_onset
 from .inversion.picks import Picks, PickStatus
-from .inversion.travel_times import pick_travel_times
 from .inversion.tomography import TravelTimeOperator
+from .inversion.travel_times import pick_travel_times
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
@@ -51,10 +51,10 @@ __all__ = [
     "LinkedRays",
     "Medium",
     "MissingExtraError",
-    "PickStatus",
-    "Picks",
     "PairStatus",
     "Paths",
+    "PickStatus",
+    "Picks",
     "Probe",
     "RayLinker",
     "Sampling",

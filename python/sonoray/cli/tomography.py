@@ -21,11 +21,11 @@ from sonoray.io.writing import atomic
 from ._files import channel_data, check_output, kind
 
 _SETTINGS = {  # option: help
-    "outer_iterations": "linearisations (default: 3)",
+    "outer_iterations": "linearisations (default: 4)",
     "inner_iterations": "of the solver in each linearisation (default: 10)",
     "reweightings": "of the total variation in each linearisation (default: 5)",
     "regularization": "weight of the total variation, s (default: 3e-11)",
-    "huber": "residuals beyond this many standard deviations count linearly; 0: never (default: 10)",
+    "huber": "residuals beyond this many standard deviations count linearly; 0: never (default: 5)",
     "relaxation": "of SART (default: 1)",
     "minimum_distance": "shortest pairs, as a fraction of the longest (default: 0.39)",
     "lowest": "sound speed allowed, m/s (default: 1350)",
@@ -48,8 +48,8 @@ def add(commands: Any) -> None:
     form.add_argument("--kernel", choices=KERNELS, help="what a travel time feels (default: finite_frequency)")
     form.add_argument("--rays", choices=RAYS, help="(default: bent)")
     form.add_argument("--solver", choices=SOLVERS, help="(default: total_variation)")
-    form.add_argument("--picker", help="(default: cross_correlation; aic without water)")
-    form.add_argument("--smoothing-mm", type=float, help="blur of the map for rays (default: 3)")
+    form.add_argument("--picker", help="(default: onset_match; aic without water)")
+    form.add_argument("--smoothing-mm", type=float, help="blur of the map for rays (default: 2)")
     defaults = TravelTimeSettings()
     for name, text in _SETTINGS.items():
         form.add_argument(f"--{name.replace('_', '-')}", type=type(getattr(defaults, name)), help=text)

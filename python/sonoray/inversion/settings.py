@@ -18,9 +18,9 @@ class TravelTimeSettings:
     Parameters
     ----------
     kernel : {"auto", "finite_frequency", "ray"}
-        What a travel time feels: the Fresnel zones of the pulse (`FiniteFrequencyOperator`; with delays measured by
-        cross-correlation) or the ray alone (`TravelTimeOperator`). "auto": the first where there are water shots to
-        correlate with, the second where not.
+        What a travel time feels: the Fresnel zones of the pulse (`FiniteFrequencyOperator`; for times found by
+        matching waveforms) or the ray alone (`TravelTimeOperator`). "auto": the first where there are water shots to
+        match with, the second where not.
     rays : {"bent", "straight"}
         Whether rays (and first-arrival times) follow the map found so far.
     solver : {"total_variation", "sart", "cgls", "lsqr"}
@@ -46,8 +46,7 @@ class TravelTimeSettings:
     minimum_distance : float
         Shortest pairs used, as a fraction of the longest.
     picker : str
-        A method of `pick_travel_times`, or "auto": cross-correlation for finite frequencies, the onset's match for
-        rays, the AIC without water shots.
+        A method of `pick_travel_times`, or "auto": the onset's match where there are water shots, else the AIC.
 
     Raises
     ------
@@ -58,14 +57,14 @@ class TravelTimeSettings:
     kernel: str = "auto"
     rays: str = "bent"
     solver: str = "total_variation"
-    outer_iterations: int = 3
+    outer_iterations: int = 4
     inner_iterations: int = 10
     reweightings: int = 5
     regularization: float = 3e-11
     edge: float = 5e-7
-    huber: float = 10.0
+    huber: float = 5.0
     relaxation: float = 1.0
-    smoothing: float = 3e-3
+    smoothing: float = 2e-3
     lowest: float = 1350.0
     highest: float = 1700.0
     minimum_distance: float = 0.39
@@ -103,7 +102,7 @@ class TravelTimeSettings:
             "solver": "sart",
             "outer_iterations": 3,
             "inner_iterations": 5,
-            "smoothing": 2e-3,  # a box of 7 mm
+            "smoothing": 2e-3,  # as a box of 7 mm
             "minimum_distance": 0.785,
             "picker": "aic",
             "lowest": 1000.0,

@@ -20,6 +20,7 @@ from ..media.grids import Grid
 from ..media.medium import Medium
 from ..rays.linked import LinkedRays, PairStatus
 from .evaluation import sound_speed_errors
+from .excitations import to_reference_water
 from .linearization import Linearization, Linearizer, pulse_spectrum
 from .pairs import emitter_positions, pair_distances
 from .picking import DEFAULT_DURATION
@@ -96,8 +97,8 @@ def reconstruct_travel_time(
     pairs : (n_tx, n_rx) bool, optional
         Pairs to use; default those at least ``settings.minimum_distance`` apart.
     sound_speed : float or (n_tx,), optional [m/s]
-        Of the water; default that of the data. One value per excitation: its drift is taken out of the times, as if
-        all paths were in water.
+        Of the water; default that of the data. One value per excitation where its temperature drifts: the map is then
+        that at the mean speed (`to_reference_water`).
     grid : Grid, optional
         Of the map; must hold the elements. Default: their extent and 6 % more.
     spacing : float, optional [m]
@@ -158,7 +159,7 @@ class _Job:
         self.data, self.water, self.device, self.truth = data, water, device, truth
         self.emitters, self.receivers = emitter_positions(data), data.probe.positions
         self.distance = pair_distances(self.emitters, self.receivers)
-        self.speed, self.drift = self._water_speed(sound_speed)
+        self.speed, self.speeds = self._water_speed(sound_speed)
         self.settings = self._chosen(settings, options, picks is not None)
         self.pairs = self._pairs(pairs)
         if picks is not None and (not isinstance(picks, Picks) or picks.shape != self.distance.shape):
@@ -209,10 +210,9 @@ class _Job:
         given = self.data.sound_speed if sound_speed is None else sound_speed
         if np.ndim(given) == 0:
             speed = scalar("sound_speed", given, 300.0, 12000.0, "m/s")
-            return speed, np.zeros((n, 1))
+            return speed, np.full(n, speed)
         each = array("sound_speed", given, (n,), low=300.0, high=12000.0, unit="m/s")
-        mean = n / float(np.sum(1.0 / each))
-        return mean, (1.0 / each - 1.0 / mean)[:, None]
+        return float(each.mean()), each
 
     def _chosen(self, settings: TravelTimeSettings | None, options: dict[str, Any], picked: bool) -> TravelTimeSettings:
         """Replace what is "auto" by what it means here."""
@@ -223,8 +223,7 @@ class _Job:
         if chosen.kernel == "auto":
             chosen = replace(chosen, kernel="ray" if self.water is None else "finite_frequency")
         if chosen.picker == "auto" and not picked:
-            with_water = "cross_correlation" if chosen.kernel == "finite_frequency" else "onset_match"
-            chosen = replace(chosen, picker="aic" if self.water is None else with_water)
+            chosen = replace(chosen, picker="aic" if self.water is None else "onset_match")
         return chosen
 
     def _pairs(self, pairs: Any) -> NDArray[np.bool_]:
@@ -242,13 +241,17 @@ class _Job:
 
     def _linearizer(self) -> Linearizer:
         assert self.picks is not None
-        times = np.where(self.picks.picked & self.pairs, self.picks.time - self.drift * self.distance, np.nan)
+        times = np.where(self.picks.picked & self.pairs, self.picks.time, np.nan)
+        times = to_reference_water(times, self.speeds, self.speed)
         if not np.isfinite(times).any():
             raise ArgumentError(f"channel_data: expected an arrival in some of the pairs, found none: {self.picks!r}")
         spectrum = None
         if self.settings.kernel == "finite_frequency":
             fc = self.data.center_frequency
-            spectrum = pulse_spectrum(self.data, self.picks.time, duration=3 / fc if fc else DEFAULT_DURATION)
+            duration = 3 / fc if fc else DEFAULT_DURATION
+            if self.picks.method == "onset_match":  # looks at the beginning of the pulse
+                duration /= 2
+            spectrum = pulse_spectrum(self.data, self.picks.time, duration=duration)
         return Linearizer(
             self.grid,
             self.mask,
@@ -307,7 +310,7 @@ class _Job:
 
     def _digest(self) -> str:
         """What the result depends on: data, geometry, settings."""
-        parts = [self.emitters, self.receivers, self.pairs, self.drift, self.data.samples, self.data.start_time]
+        parts = [self.emitters, self.receivers, self.pairs, self.speeds, self.data.samples, self.data.start_time]
         if self.water is not None:
             parts += [self.water.samples, self.water.start_time]
         if self.picks is not None:
