@@ -170,7 +170,7 @@ def times(args, spacing, kind):
 def reference_times(fine=1.25e-4):
     """Times between all elements on a grid of 0.125 mm, mean of both ways.
 
-    Linked rays differ from them by 0.07 ns (rms), at creases by up to 4 ns, which is mostly these times' error.
+    Linked rays differ from them by 0.07 ns (rms), at creases by up to 2 ns, which is mostly these times' error.
     """
     job = RingJob(fine)
     solver = sonoray.EikonalSolver(medium(job, job.data()))
