@@ -1,6 +1,7 @@
 """The ray benchmarks' own rules: jobs with a known answer, absent peers are named, nothing of r-Wave is here."""
 
 import math
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -93,20 +94,21 @@ def test_our_own_times_are_right(option):
     assert facts["missing"] == 0 and facts["max_ns"] < 0.1 and note  # of 150 us; the eikonal's times are float32
 
 
-# First-order methods are right to 1e-2 of the longest time (150 us) on this grid; that is a check of the interface.
+# First-order methods err by about the time over a cell or two (2 mm: 1.35 us); that is a check of the interface.
 @pytest.mark.parametrize("adapter", ["ttcrpy:fsm1", "ttcrpy:dspm", "pykonal"])
 def test_peers_answer_or_are_named(adapter):
     package, _, option = adapter.partition(":")
     job = RingJob(2e-3, medium="gradient", n_elements=16, every=8)
     try:
-        worker = Worker(package, job, option=option)
+        python = os.environ.get("SONORAY_PEERS_PYTHON", sys.executable)
+        worker = Worker(package, job, option=option, python=python)
     except UnavailableError as reason:
         assert package in str(reason)
         pytest.skip(f"{package} is not installed")
     wall, cpu = worker.run()
     worker.close()
     assert wall > 0 and cpu > 0
-    assert worker.facts["missing"] == 0 and worker.facts["max_ns"] < 1500
+    assert worker.facts["missing"] == 0 and worker.facts["max_ns"] < 2700
 
 
 def test_rwave_is_the_users_own(tmp_path, monkeypatch):
@@ -149,7 +151,13 @@ def test_ratios_say_when_they_are_no_result():
         return harness._result(contender, [(s, s) for s in seconds])
 
     lines = list(bench_rays_peers.ratios([result("sonoray", (1.0, 1.2)), result("peer", (4.0, 5.0))]))
-    assert len(lines) == 1 and "no result" not in lines[0] and lines[0].startswith("- sonoray (a case) / peer: 4.0")
+    assert (
+        len(lines) == 1
+        and "no result" not in lines[0]
+        and lines[0].startswith("- sonoray (a case) / peer: 4 x (3 to 5)")
+    )
     assert "no result" in next(bench_rays_peers.ratios([result("sonoray", (1.0, 5.0)), result("peer", (4.0, 5.0))]))
+    schemes = [result(f"{who} heun", (1.0, 1.1)) for who in ("sonoray", "peer")] + [result("sonoray rk4", (0.1, 0.1))]
+    assert next(bench_rays_peers.ratios(schemes)).startswith("- sonoray heun ")
     shown = bench_rays_peers.table("times", [result("sonoray", (1.0, 1.0))])
     assert "| sonoray | 10 | 10 to 10 | 25.6 |" in shown

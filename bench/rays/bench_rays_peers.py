@@ -58,15 +58,15 @@ def table(part, results):
 
 
 def ratios(results):
-    """Lines: rate of each contender of ours over each peer's, with the band, where it is a result."""
+    """Lines: our rate over each peer's with its band, for the same method if we have it, else for our fastest."""
     ours = [r for r in results if r.name.startswith("sonoray")]
     for peer in (r for r in results if r not in ours):
-        same = [r for r in ours if r.case == peer.case] or ours
-        best = max(same, key=lambda r: r.rate)
-        value, low = best.rate / peer.rate, best.rate_band()[0] / peer.rate_band()[1]
-        high = best.rate_band()[1] / peer.rate_band()[0]
-        says = "" if low > 1 or high < 1 else ": no result"
-        yield f"- {best.name} ({best.case}) / {peer.name}: {value:,.4g} x ({low:,.4g} to {high:,.4g}){says}"
+        same = [r for r in ours if r.name.split(" ")[1:] == peer.name.split(" ")[1:] != []]
+        for mine in same or [max([r for r in ours if r.case == peer.case] or ours, key=lambda r: r.rate)]:
+            low, high = mine.rate_band()[0] / peer.rate_band()[1], mine.rate_band()[1] / peer.rate_band()[0]
+            says = "" if low > 1 or high < 1 else ": no result"
+            times = f"{mine.rate / peer.rate:,.0f} x ({low:,.0f} to {high:,.0f}){says}"
+            yield f"- {mine.name} ({mine.case}) / {peer.name}: {times}"
 
 
 def parser():
@@ -75,14 +75,16 @@ def parser():
     options.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     options.add_argument("--rwave", help="a checkout of r-Wave of your own; default SONORAY_RWAVE")
     options.add_argument("--interpreter", help="Octave or MATLAB; default SONORAY_OCTAVE or what is on the path")
-    options.add_argument("--peers", nargs="*", default=["sonoray", "ttcrpy", "pykonal"], help="for travel times")
+    options.add_argument(
+        "--peers", nargs="+", default=peer_cases.TIMES, help="for travel times: package or package:option"
+    )
     options.add_argument(
         "--peer-python",
         default=os.environ.get("SONORAY_PEERS_PYTHON", sys.executable),
         help="interpreter with ttcrpy and pykonal; default SONORAY_PEERS_PYTHON or this one",
     )
     options.add_argument("--rays", type=int, default=101, help="traced through the fish-eye")
-    options.add_argument("--copies", type=int, default=100, help="of these rays in our second case")
+    options.add_argument("--copies", type=int, default=100, help="times as many rays in our second case")
     options.add_argument("--receivers", type=int, default=64, help="that r-Wave links: a divisor of 256")
     options.add_argument("--spacing", type=float, nargs="+", default=[1e-3, 5e-4], help="for travel times [m]")
     options.add_argument("--medium", nargs="+", default=["vsx", "gradient"], help="for travel times")
