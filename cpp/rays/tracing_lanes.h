@@ -11,7 +11,7 @@ template <Scheme scheme, int S, int D, class N>
 SONORAY_HD SONORAY_INLINE void trace_group(const Job<D>& job, std::int64_t first, int count) {
   using C = Columns<D>;
   using L = Layout<scheme, S, D>;
-  N x[D], t[D], point[D], normal[D];
+  N x[D] = {}, t[D] = {}, point[D] = {}, normal[D] = {};
   std::int64_t node[lanes::count<N>];   // where the next one goes
   std::int64_t steps[lanes::count<N>];  // so far
   for (int l = 0; l < lanes::count<N>; ++l) {

@@ -117,8 +117,8 @@ class Plane(Surface):
             given = getattr(self, name)
             if given.ndim == 2 and len(given) != n:
                 raise ArgumentError(f"surface: expected one {name} or one per ray ({n}), got {len(given)}")
-        points = np.array(np.broadcast_to(self.point[..., axes], (n, ndim)))
-        normals = np.array(np.broadcast_to(self.normal[..., axes], (n, ndim)))
+        points = np.array(np.broadcast_to(self.point[..., axes], (n, ndim)), order="C")
+        normals = np.array(np.broadcast_to(self.normal[..., axes], (n, ndim)), order="C")
         length = np.linalg.norm(normals, axis=1, keepdims=True)
         if (length < 1e-6).any():
             raise ArgumentError("surface: expected a plane across the grid's own, got one parallel to it")
