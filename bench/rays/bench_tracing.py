@@ -61,7 +61,7 @@ def jobs():
 
 
 def time_case(run, start, leaving, amplitudes, rounds):
-    """CPU seconds of each round, and the rays. The compiled call alone: Python's checks and unpacking are not tracing."""
+    """CPU seconds of each round, and the rays. The compiled call alone, without Python's checks and unpacking."""
     where, along = run._starts(start, leaving)
     ndim, n = run.grid.ndim, len(start)
     stop = run.surface.stop(ndim, where, along)

@@ -113,8 +113,8 @@ def test_published_schemes_2d(eye, scheme, kind):
 
 @pytest.mark.parametrize(("scheme", "kind"), RADIUS_3D)
 def test_published_schemes_3d(eye_3d, scheme, kind):
-    seen = list(closed_circles_3d(eye_3d, scheme, kind, STEPS[1:4]))
-    np.testing.assert_allclose([s[0] for s in seen], RADIUS_3D[scheme, kind][1:4], rtol=0.05)
+    seen = list(closed_circles_3d(eye_3d, scheme, kind, STEPS[1:3]))
+    np.testing.assert_allclose([s[0] for s in seen], RADIUS_3D[scheme, kind][1:3], rtol=0.05)
     # all schemes agree within 8 %; ours start and end a little apart from there
     assert seen[1][1] == pytest.approx(0.0041 if kind == "linear" else 0.0075, rel=0.1)
 
@@ -241,15 +241,9 @@ def test_surfaces_agree():
     a = np.r_[np.linspace(0, 2 * np.pi, 97), np.pi / 4]
     start, leaving = np.tile([1e-3, 0, 0.019], (98, 1)), np.c_[np.cos(a), 0 * a, np.sin(a)]
     corners = np.array([[-0.02, 0, 0], [0.02, 0, 0], [0.02, 0, 0.04], [-0.02, 0, 0.04]])
-    runs = [
-        RayTracer(medium, surface=s)(start, leaving)
-        for s in (
-            GridBox(),
-            ConvexPolygon(corners),
-            ConvexPolygon(corners[::-1]),
-            HalfSpaces(corners[[0, 2, 0, 2]], normals),
-        )
-    ]
+    faces = HalfSpaces(corners[[0, 2, 0, 2]], [[-1, 0, 0], [2, 0, 0], [0, 0, -3], [0, 0, 1]])
+    surfaces = (GridBox(), ConvexPolygon(corners), ConvexPolygon(corners[::-1]), faces)
+    runs = [RayTracer(medium, surface=s)(start, leaving) for s in surfaces]
     for rays in runs:
         assert rays.arrived.all()
         assert np.abs(rays.positions - runs[0].positions).max() < 1e-12
