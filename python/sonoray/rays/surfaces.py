@@ -98,17 +98,16 @@ class Plane(Surface):
     directed: bool = False
 
     def __post_init__(self) -> None:
-        for name, low in (("point", -2.0), ("normal", None)):
-            value = getattr(self, name)
-            shape: tuple[int | None, ...] = (None, 3) if np.ndim(value) == 2 else (3,)
-            limits = {} if low is None else {"low": low, "high": -low, "unit": "m"}
-            checked = array(name, value, shape, **limits)
-            if name == "normal":
-                length = np.linalg.norm(checked, axis=-1, keepdims=True)
-                if (length < 1e-12).any():
-                    raise ArgumentError("normal: expected a non-zero vector, got zero")
-                checked = checked / length
-            object.__setattr__(self, name, freeze(checked))
+        def shape(value: Any) -> tuple[int | None, ...]:
+            return (None, 3) if np.ndim(value) == 2 else (3,)
+
+        point = array("point", self.point, shape(self.point), low=-2.0, high=2.0, unit="m")
+        normal = array("normal", self.normal, shape(self.normal))
+        length = np.linalg.norm(normal, axis=-1, keepdims=True)
+        if (length < 1e-12).any():
+            raise ArgumentError("normal: expected a non-zero vector, got zero")
+        object.__setattr__(self, "point", freeze(point))
+        object.__setattr__(self, "normal", freeze(normal / length))
 
     def stop(self, ndim: int, positions: NDArray[Any], directions: NDArray[Any]) -> Stop:
         """See `Surface`."""
@@ -117,8 +116,8 @@ class Plane(Surface):
             given = getattr(self, name)
             if given.ndim == 2 and len(given) != n:
                 raise ArgumentError(f"surface: expected one {name} or one per ray ({n}), got {len(given)}")
-        points = np.array(np.broadcast_to(self.point[..., axes], (n, ndim)))
-        normals = np.array(np.broadcast_to(self.normal[..., axes], (n, ndim)))
+        points = np.array(np.broadcast_to(self.point[..., axes], (n, ndim)), order="C")
+        normals = np.array(np.broadcast_to(self.normal[..., axes], (n, ndim)), order="C")
         length = np.linalg.norm(normals, axis=1, keepdims=True)
         if (length < 1e-6).any():
             raise ArgumentError("surface: expected a plane across the grid's own, got one parallel to it")

@@ -263,7 +263,8 @@ class RayTracer:
         low, high = np.array(self.grid.extent).T
         inside = np.clip(where[:, axes], low, high)  # contains() leaves a margin for rounding
         along = along[:, axes]
-        return np.ascontiguousarray(inside), along / np.linalg.norm(along, axis=1, keepdims=True)
+        along = along / np.linalg.norm(along, axis=1, keepdims=True)
+        return np.ascontiguousarray(inside), np.ascontiguousarray(along)
 
     def _trace(
         self,
