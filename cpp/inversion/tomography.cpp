@@ -107,25 +107,31 @@ template <int D>
 class Row {
  public:
   Row(const Work& work, View<const std::int32_t, 1> columns)
-      : work_(work), columns_(columns), place_(work.grid.size(), -1) {}
+      : work_(work), columns_(columns), place_(work.grid.size(), -1) {
+    for (int k = 0; k < 1 << D; ++k) offset_[k] = corner_offset<D>(k, work.grid.shape);
+  }
 
   const std::vector<std::pair<std::int32_t, double>>& operator()(std::int64_t ray) {
     const std::int64_t n = pieces_of(work_, ray, cells_, moments_);
     entries_.clear();
     double length = 0;
-    for (std::int64_t p = 0; p < n; ++p) {
-      double* const w = moments_.data() + (p << D);
+    for (std::int64_t p = 0; p < n;) {
+      const std::int32_t cell = cells_[p];
+      double w[1 << D] = {};
+      for (; p < n && cells_[p] == cell; ++p)  // short steps: several pieces in a cell
+        for (int m = 0; m < 1 << D; ++m) w[m] += moments_[(p << D) + m];
       length += w[0];
       corners<D>(w);
       for (int k = 0; k < 1 << D; ++k) {
-        const std::int64_t node = cells_[p] + corner_offset<D>(k, work_.grid.shape);
+        const std::int64_t node = cell + offset_[k];
         const std::int32_t column = columns_ ? columns_(node) : static_cast<std::int32_t>(node);
         if (column < 0) continue;
-        if (place_[column] < 0) {
-          place_[column] = static_cast<std::int32_t>(entries_.size());
+        std::int32_t& place = place_[column];
+        if (place < 0) {
+          place = static_cast<std::int32_t>(entries_.size());
           entries_.emplace_back(column, 0.0);
         }
-        entries_[place_[column]].second += w[k];
+        entries_[place].second += w[k];
       }
     }
     for (const auto& entry : entries_) place_[entry.first] = -1;
@@ -137,6 +143,7 @@ class Row {
  private:
   const Work& work_;
   View<const std::int32_t, 1> columns_;
+  std::int64_t offset_[1 << D];
   std::vector<std::int32_t> cells_, place_;
   std::vector<double> moments_;
   std::vector<std::pair<std::int32_t, double>> entries_;
@@ -146,6 +153,11 @@ template <int D>
 void matrix_rows(const Work& work, View<const std::int32_t, 1> columns, std::int64_t begin, std::int64_t end,
                  MatrixRows& to) {
   Row<D> row(work, columns);
+  std::int64_t most = 0;  // of a row, if the ray is straight
+  for (int i = 0; i < D; ++i) most += D * work.grid.shape[i];
+  const std::int64_t room = std::min<std::int64_t>((end - begin) * most, 1 << 22);  // untouched memory costs nothing
+  to.indices.reserve(room);
+  to.values.reserve(room);
   for (std::int64_t ray = begin; ray < end; ++ray) {
     const double weight = work.weights ? work.weights[ray] : 1.0;
     for (const auto& entry : row(ray)) {
