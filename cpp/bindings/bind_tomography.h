@@ -1,6 +1,8 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -47,23 +49,36 @@ void bind_tomography_host(typename Place::Module& m) {
   m.def(
       "travel_time_matrix",
       [](std::vector<std::int64_t> shape, std::vector<double> spacing, std::vector<double> origin, Points points,
-         Offsets offsets, Numbers weights, Columns columns, typename Place::template Array<std::int64_t, 1> starts,
-         std::optional<typename Place::template Array<std::int32_t, 1>> indices,
-         std::optional<typename Place::template Array<double, 1>> values, int index) {
+         Offsets offsets, Numbers weights, Columns columns, int index) {
         const TomographyGrid grid = tomography_grid(shape, spacing, origin);
         const RayPaths paths{Place::template view<const double, 2>(points, "points"),
                              Place::template view<const std::int32_t, 1>(offsets, "offsets")};
         const auto w = Place::template view<const double, 1>(weights, "weights");
         const auto c = Place::template view<const std::int32_t, 1>(columns, "columns");
-        const auto s = Place::template view<std::int64_t, 1>(starts, "starts");
-        const auto i = Place::template view<std::int32_t, 1>(indices, "indices");
-        const auto v = Place::template view<double, 1>(values, "values");
-        const typename Place::WithoutGil release;
-        travel_time_matrix(Place::exec(index, 0), grid, paths, w, c, s, i, v);
+        std::vector<MatrixRows> rows;
+        {
+          const typename Place::WithoutGil release;
+          rows = travel_time_matrix(Place::exec(index, 0), grid, paths, w, c);
+        }
+        std::int64_t entries = 0;
+        for (const MatrixRows& part : rows) entries += static_cast<std::int64_t>(part.indices.size());
+        typename Place::template Array<std::int64_t, 1> starts(paths.n_rays() + 1);
+        typename Place::template Array<std::int32_t, 1> indices(entries);
+        typename Place::template Array<double, 1> values(entries);
+        std::int64_t* start = starts.mutable_data();
+        std::int64_t done = 0;
+        *start++ = 0;
+        for (MatrixRows& part : rows) {
+          for (const std::int64_t end : part.ends) *start++ = done + end;
+          std::copy(part.indices.begin(), part.indices.end(), indices.mutable_data() + done);
+          std::copy(part.values.begin(), part.values.end(), values.mutable_data() + done);
+          done += static_cast<std::int64_t>(part.indices.size());
+          part = MatrixRows{};  // not all of it twice
+        }
+        return std::make_tuple(starts, indices, values);
       },
       Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("points"), Place::arg("offsets"),
-      Place::arg("weights").none(), Place::arg("columns").none(), Place::arg("starts"), Place::arg("indices").none(),
-      Place::arg("values").none(), Place::arg("index"));
+      Place::arg("weights").none(), Place::arg("columns").none(), Place::arg("index"));
 }
 
 template <class Place>

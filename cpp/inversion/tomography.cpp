@@ -101,69 +101,71 @@ std::int64_t pieces_of(const Work& work, std::int64_t ray, std::vector<std::int3
   return n;
 }
 
-/// Entries of one ray's row by rising column; parts of nodes that a ray only touches are rounding and left out.
+/// Entries of one ray's row, columns in the order in which the ray meets them; parts of nodes that it only touches are
+/// rounding and left out.
 template <int D>
 class Row {
  public:
-  Row(const Work& work, View<const std::int32_t, 1> columns) : work_(work), columns_(columns) {}
+  Row(const Work& work, View<const std::int32_t, 1> columns)
+      : work_(work), columns_(columns), place_(work.grid.size(), -1) {
+    for (int k = 0; k < 1 << D; ++k) offset_[k] = corner_offset<D>(k, work.grid.shape);
+  }
 
   const std::vector<std::pair<std::int32_t, double>>& operator()(std::int64_t ray) {
     const std::int64_t n = pieces_of(work_, ray, cells_, moments_);
     entries_.clear();
     double length = 0;
-    for (std::int64_t p = 0; p < n; ++p) {
-      const double* const w = moments_.data() + (p << D);
+    for (std::int64_t p = 0; p < n;) {
+      const std::int32_t cell = cells_[p];
+      double w[1 << D] = {};
+      for (; p < n && cells_[p] == cell; ++p)  // short steps: several pieces in a cell
+        for (int m = 0; m < 1 << D; ++m) w[m] += moments_[(p << D) + m];
       length += w[0];
+      corners<D>(w);
       for (int k = 0; k < 1 << D; ++k) {
-        const std::int64_t node = cells_[p] + corner_offset<D>(k, work_.grid.shape);
+        const std::int64_t node = cell + offset_[k];
         const std::int32_t column = columns_ ? columns_(node) : static_cast<std::int32_t>(node);
         if (column < 0) continue;
-        double value = 0;
-        for (int m = 0; m < 1 << D; ++m) value += corner_weight<D>(k, m) * w[m];
-        entries_.emplace_back(column, value);
+        std::int32_t& place = place_[column];
+        if (place < 0) {
+          place = static_cast<std::int32_t>(entries_.size());
+          entries_.emplace_back(column, 0.0);
+        }
+        entries_[place].second += w[k];
       }
     }
-    std::stable_sort(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < entries_.size();) {
-      std::pair<std::int32_t, double> entry{entries_[i].first, 0.0};
-      for (; i < entries_.size() && entries_[i].first == entry.first; ++i) entry.second += entries_[i].second;
-      if (entry.second > 1e-15 * length) entries_[kept++] = entry;
-    }
-    entries_.resize(kept);
+    for (const auto& entry : entries_) place_[entry.first] = -1;
+    const auto touched = [&](const auto& entry) { return !(entry.second > 1e-15 * length); };
+    entries_.erase(std::remove_if(entries_.begin(), entries_.end(), touched), entries_.end());
     return entries_;
   }
 
  private:
   const Work& work_;
   View<const std::int32_t, 1> columns_;
-  std::vector<std::int32_t> cells_;
+  std::int64_t offset_[1 << D];
+  std::vector<std::int32_t> cells_, place_;
   std::vector<double> moments_;
   std::vector<std::pair<std::int32_t, double>> entries_;
 };
 
 template <int D>
-void matrix(const Cpu& exec, const Work& work, std::int64_t n_rays, View<const std::int32_t, 1> columns,
-            View<std::int64_t, 1> starts, View<std::int32_t, 1> indices, View<double, 1> values) {
-  const auto some = [&](std::int64_t part) {
-    Row<D> row(work, columns);
-    for (std::int64_t ray = part * rays_at_once; ray < std::min(n_rays, (part + 1) * rays_at_once); ++ray) {
-      const auto& entries = row(ray);
-      if (!values) {
-        starts(ray + 1) = static_cast<std::int64_t>(entries.size());
-        continue;
-      }
-      std::int64_t k = starts(ray);
-      for (std::size_t i = 0; i < entries.size() && k < starts(ray + 1); ++i, ++k) {
-        indices(k) = entries[i].first;
-        values(k) = entries[i].second * (work.weights ? work.weights[ray] : 1.0);
-      }
+void matrix_rows(const Work& work, View<const std::int32_t, 1> columns, std::int64_t begin, std::int64_t end,
+                 MatrixRows& to) {
+  Row<D> row(work, columns);
+  std::int64_t most = 0;  // of a row, if the ray is straight
+  for (int i = 0; i < D; ++i) most += D * work.grid.shape[i];
+  const std::int64_t room = std::min<std::int64_t>((end - begin) * most, 1 << 22);  // untouched memory costs nothing
+  to.indices.reserve(room);
+  to.values.reserve(room);
+  for (std::int64_t ray = begin; ray < end; ++ray) {
+    const double weight = work.weights ? work.weights[ray] : 1.0;
+    for (const auto& entry : row(ray)) {
+      to.indices.push_back(entry.first);
+      to.values.push_back(entry.second * weight);
     }
-  };
-  for_each(exec, (n_rays + rays_at_once - 1) / rays_at_once, some);
-  if (values) return;
-  starts(0) = 0;
-  for (std::int64_t ray = 0; ray < n_rays; ++ray) starts(ray + 1) += starts(ray);
+    to.ends.push_back(static_cast<std::int64_t>(to.indices.size()));
+  }
 }
 
 }  // namespace
@@ -254,21 +256,20 @@ void travel_times_adjoint(const Cpu& exec, const TomographyGrid& grid, const Ray
                  : contract<3>(exec, grid, columns, total.data(), out);
 }
 
-void travel_time_matrix(const Cpu& exec, const TomographyGrid& grid, const RayPaths& paths,
-                        View<const double, 1> weights, View<const std::int32_t, 1> columns,
-                        View<std::int64_t, 1> starts, View<std::int32_t, 1> indices, View<double, 1> values) {
+std::vector<MatrixRows> travel_time_matrix(const Cpu& exec, const TomographyGrid& grid, const RayPaths& paths,
+                                           View<const double, 1> weights, View<const std::int32_t, 1> columns) {
   check_work(grid, paths, weights, columns, grid.size(), paths.n_rays());
   check_host(paths, columns, grid.size());
-  require(starts.shape[0] == paths.n_rays() + 1, "starts: expected n_rays + 1 numbers");
-  if (values) {
-    const std::int64_t entries = values.shape[0];
-    bool ok = indices.shape[0] == entries && starts(0) == 0 && starts(paths.n_rays()) == entries;
-    for (std::int64_t i = 0; i < paths.n_rays(); ++i) ok = ok && starts(i) <= starts(i + 1);
-    require(ok, "values, indices: expected as many entries as starts says");
-  }
   const Work work = work_of(grid, paths, weights);
-  grid.ndim == 2 ? matrix<2>(exec, work, paths.n_rays(), columns, starts, indices, values)
-                 : matrix<3>(exec, work, paths.n_rays(), columns, starts, indices, values);
+  const std::int64_t n = paths.n_rays(), parts = std::max<std::int64_t>(1, std::min<std::int64_t>(64, n / 64));
+  std::vector<MatrixRows> rows(parts);
+  const auto make = [&](std::int64_t k) {
+    const std::int64_t begin = n * k / parts, end = n * (k + 1) / parts;
+    grid.ndim == 2 ? matrix_rows<2>(work, columns, begin, end, rows[k])
+                   : matrix_rows<3>(work, columns, begin, end, rows[k]);
+  };
+  for_each(exec, parts, make);
+  return rows;
 }
 
 }  // namespace sonoray

@@ -1,6 +1,7 @@
 #pragma once
 // Travel times as integrals of the slowness along given paths, and the adjoint of this linear map. Matrix-free.
 #include <cstdint>
+#include <vector>
 
 #include "core/exec.h"
 #include "core/view.h"
@@ -40,9 +41,15 @@ void travel_times_adjoint(const Exec&, const TomographyGrid&, const RayPaths&, d
                           View<const double, 1> y,  ///< (n_rays)
                           View<double, 1> out);     ///< (n_columns)
 
-/// The matrix row by row. With no `values` it only counts: starts (n_rays + 1) of the rows in the others. Host.
-void travel_time_matrix(const Cpu&, const TomographyGrid&, const RayPaths&, View<const double, 1> weights,
-                        View<const std::int32_t, 1> columns, View<std::int64_t, 1> starts,
-                        View<std::int32_t, 1> indices, View<double, 1> values);
+/// Compressed rows of consecutive rays.
+struct MatrixRows {
+  std::vector<std::int64_t> ends;  ///< of each ray's entries in the following
+  std::vector<std::int32_t> indices;
+  std::vector<double> values;
+};
+
+/// The matrix, in parts that follow each other. Host.
+std::vector<MatrixRows> travel_time_matrix(const Cpu&, const TomographyGrid&, const RayPaths&,
+                                           View<const double, 1> weights, View<const std::int32_t, 1> columns);
 
 }  // namespace sonoray

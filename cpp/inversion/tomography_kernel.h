@@ -208,6 +208,18 @@ SONORAY_HD SONORAY_INLINE void coefficients(double* v) {
       }
 }
 
+/// The transpose, in place: moments to what they give to the corners.
+template <int D>
+SONORAY_HD SONORAY_INLINE void corners(double* v) {
+  for (int bit = 1; bit < 1 << D; bit *= 2)
+    for (int k = 0; k < 1 << D; ++k)
+      if (!(k & bit)) {
+        const double mean = v[k], difference = v[k | bit];
+        v[k] = 0.5 * mean - difference;
+        v[k | bit] = 0.5 * mean + difference;
+      }
+}
+
 /// How far a cell's corner `k` lies from its first node in memory.
 template <int D>
 SONORAY_HD SONORAY_INLINE std::int64_t corner_offset(int k, const std::int64_t* shape) {

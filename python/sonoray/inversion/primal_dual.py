@@ -56,7 +56,7 @@ def primal_dual(
     regularizer : Gradient or Laplacian
         On the unknowns of the operator.
     strength : float
-        For maps of the breast with 0.1 us of noise about 1e-5 (TV), 1e-8 (quadratic).
+        For maps of the breast and 0.06 us of noise about 1e-5 (TV) or 1e-9 (quadratic).
     penalty : {"tv", "quadratic"}, optional
     huber : float, optional [s]
         Residuals beyond it count linearly; default none do. Twice the picks' standard deviation is a good choice.
