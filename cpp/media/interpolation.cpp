@@ -1,7 +1,6 @@
 #include "media/interpolation.h"
 
 #include <cmath>
-#include <string>
 #include <vector>
 
 #include "core/error.h"
@@ -205,20 +204,10 @@ Field<D> field_view(const Points<D>& points, Kind kind, const double* data) {
 template <class Exec, int D>
 void interpolate(const Exec& exec, const Field<D>& field, View<const double, 2> points, int order,
                  View<double, 2> out) {
-  require(points.shape[1] == D, "points: expected (n, " + std::to_string(D) + ")");
-  require(order >= 0 && order <= 2, "order: expected 0, 1 or 2");
-  require(out.shape[0] == points.shape[0] && out.shape[1] == sample_size<D>(order), "out: expected (n, numbers)");
+  check_points<D>(points, order, out);
   for_each(
       exec, points.shape[0],
-      [&](std::int64_t k) {
-        Sample<D, double> s;
-        sample<2, D, double>(field, points.data + k * D, s);
-        double* to = out.data + k * out.shape[1];
-        *to++ = s.value;
-        for (int d = 0; order > 0 && d < D; ++d) *to++ = s.gradient[d];
-        for (int d = 0; order > 1 && d < D * (D + 1) / 2; ++d) *to++ = s.hessian[d];
-      },
-      1024);
+      [&](std::int64_t k) { sample_row<D>(field, points.data + k * D, order, out.data + k * out.shape[1]); }, 1024);
 }
 
 #define SONORAY_INTERPOLATION(D)                                                        \

@@ -42,6 +42,7 @@ struct Job {
   // Nodes: a second pass, once the steps of each ray are known.
   double* nodes = nullptr;                ///< (offsets[n], D) [m]; null: not wanted
   const std::int64_t* offsets = nullptr;  ///< (n + 1) ray i owns the nodes offsets[i] to offsets[i + 1]
+  std::int64_t n_nodes = 0;               ///< room in `nodes`; what an offset puts beyond is not written
   int every = 1;                          ///< only each such node, and the last
 };
 

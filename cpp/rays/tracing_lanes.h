@@ -11,7 +11,7 @@ template <Scheme scheme, int S, int D, class N>
 SONORAY_HD SONORAY_INLINE void trace_group(const Job<D>& job, std::int64_t first, int count) {
   using C = Columns<D>;
   using L = Layout<scheme, S, D>;
-  N x[D], t[D], point[D], normal[D];
+  N x[D] = {}, t[D] = {}, point[D] = {}, normal[D] = {};
   std::int64_t node[lanes::count<N>];   // where the next one goes
   std::int64_t steps[lanes::count<N>];  // so far
   for (int l = 0; l < lanes::count<N>; ++l) {
@@ -32,9 +32,8 @@ SONORAY_HD SONORAY_INLINE void trace_group(const Job<D>& job, std::int64_t first
     const N mark = lanes::pick<N>(reached, lanes::same<N>(1.0), N{});
     for (int l = 0; l < count; ++l) {
       if (lanes::lane(mark, l) == 0.0) continue;
-      const std::int64_t end = job.offsets[first + l + 1];
-      // A node between two that are kept lies where the next of them will be written; the last one is kept.
-      if (node[l] < end)
+      // A node between two that are kept lies where the next of them will be written; so the last one stays.
+      if (node[l] >= 0 && node[l] < job.offsets[first + l + 1] && node[l] < job.n_nodes)
         for (int d = 0; d < D; ++d) job.nodes[node[l] * D + d] = lanes::lane(y[d], l);
       if (steps[l]++ % job.every == 0) ++node[l];
     }

@@ -3,6 +3,7 @@
 #include "bindings/bind_beamforming.h"
 #include "bindings/bind_core.h"
 #include "bindings/bind_rays.h"
+#include "bindings/bind_tracing.h"
 #include "bindings/device_arrays.h"
 #include "bindings/memory.h"
 
@@ -15,5 +16,6 @@ NB_MODULE(_cuda, m) {
   bindings::bind_core<Device>(m);
   bindings::bind_beamforming<Device>(m);
   bindings::bind_rays<Device>(m);
+  bindings::bind_tracing<Device>(m);
   bindings::bind_memory(m);
 }
