@@ -49,9 +49,13 @@ struct TrialTask {
 /// One number per lane.
 template <class N>
 SONORAY_HD SONORAY_INLINE N from_lanes(const double* values) {
-  N n;
-  std::memcpy(&n, values, sizeof n);
-  return n;
+  if constexpr (lanes::count<N> == 1) {
+    return *values;
+  } else {
+    N n;
+    std::memcpy(&n, values, sizeof n);
+    return n;
+  }
 }
 
 /// Rays to be written down: every `stride`-th of `steps[i]` full steps.

@@ -181,8 +181,8 @@ def test_hemisphere(solver):
     speed = 1500 * (1 + 0.03 * np.exp(-0.5 * ((array - (0.01, 0.0, -0.025)) ** 2).sum(axis=1) / 0.02**2))
     there, again = (s * c**2 for s, c in ((found.spreading, speed[::8, None]), (back.spreading.T, speed[None])))
     np.testing.assert_allclose(there[both], again[both], rtol=2e-3)
-    if solver == "newton":
-        assert found.mean_traces <= 3.0
+    if solver == "newton":  # a fan for 127 receivers is one for few
+        assert found.traces[both].mean() <= 2.0
 
 
 def check_ring(medium, n, every=1):
@@ -233,9 +233,9 @@ def test_results_do_not_depend_on_threads(monkeypatch):
 def test_failures_are_statuses():
     """A ray that would have to leave the grid, and a limit on traces that is too low: no time, no ray."""
     grid = Grid.from_extent(x=(-0.05, 0.05), z=(0.0, 0.1), spacing=1e-3)
-    medium = phantoms.constant_gradient(grid, 1700.0, -4000.0)  # fastest at the top: rays along it bulge out
-    receivers = np.array([[0.04, 0.0, 0.0], [0.04, 0.0, 0.08], [0.0, 0.0, 0.05]])
-    found = RayLinker(medium)([[-0.04, 0.0, 0.0]], receivers, paths=True)
+    medium = phantoms.constant_gradient(grid, 3000.0, -2e4)  # fastest at the top: rays along it would bulge out
+    receivers = np.array([[0.04, 0.0, 0.002], [0.0, 0.0, 0.08], [-0.02, 0.0, 0.05]])
+    found = RayLinker(medium)([[-0.04, 0.0, 0.002]], receivers, paths=True)
     assert found.status[0, 0] in {PairStatus.SHADOW, PairStatus.NOT_CONVERGED, PairStatus.LEFT_GRID}
     assert found.linked[0, 1:].all()
     assert np.isnan(found.time[0, 0]) and np.isnan(found.take_off[0, 0]).all()
