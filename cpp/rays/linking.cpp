@@ -20,12 +20,14 @@ namespace {
 struct Density {
   double rays, cells;
 };
-constexpr Density usual{1.0, 8.0}, thorough{2.0, 2.0}, dense{8.0, 1.0};
+constexpr Density usual{1.0, 8.0}, thorough{2.0, 2.0};
 
-/// Traces per start from a usual fan; a start that needs more is a poor one, and a denser fan has better ones.
-constexpr int first_traces = 8;
+/// Traces per start from a fan; a start that needs more is a poor one, and a denser fan has better ones.
+constexpr int few_traces = 6;
+constexpr int rounds = 3;  ///< in which a fan is made denser
+constexpr int parts = 4;   ///< into which a gap of a 2-D fan is divided then
 
-/// Two starts whose acoustic lengths differ by less [m] are both followed to find out which arrives first.
+/// Two rays whose acoustic lengths differ by less [m] are both followed to find out which arrives first.
 constexpr double tie = 5e-6;
 
 template <int D>
@@ -36,7 +38,9 @@ struct Emitter {
   struct Start {
     Search<D> search;
     int owner;
-    double length;  ///< acoustic, about [m]
+    double length;    ///< acoustic, about [m]
+    double from, to;  ///< 2-D: neighbours of the fan around it
+    double error = 1e300;  ///< of the length, at most
   };
 
   double at[D], index;
@@ -48,8 +52,11 @@ struct Emitter {
   std::vector<bool> sure;  ///< rays of the fan pass on both sides
   std::int64_t fan_traces = 0;
 
+  // The fan
   std::vector<Sample<D>> samples;
   std::vector<Exit<D>> exits;
+  std::vector<double> take_offs;
+  std::vector<std::int32_t> order;
 
   Emitter(const LinkParams<D>& p, const Space<D>& s) : params(p), space(s) {}
 
@@ -74,37 +81,100 @@ struct Emitter {
     sure.assign(seen.size(), true);
   }
 
-  /// Traces a fan over the given receivers, wider until it covers them.
+  /// Traces the rays of a fan whose exits hold take-offs, from the given one on.
+  void trace(Fan<D>& fan, int first, double farthest) {
+    const int n = int(exits.size()) - first;
+    samples.resize(exits.size() * fan.most_samples);
+    FanTask<D> task{&space, fan, {}, index, first, n, farthest, look_interval(params), samples.data(), exits.data()};
+    for (int d = 0; d < D; ++d) task.emitter[d] = at[d];
+    SONORAY_DISPATCH(link_fan, task);
+    fan_traces += n;
+    fan.samples = samples.data();
+    fan.exits = exits.data();
+  }
+
+  double farthest_of(const std::vector<int>& which) const {
+    double most = 0;
+    for (int i : which) most = std::max(most, seen[i].rho);
+    return most;
+  }
+
+  /// Puts the rays of a 2-D fan in order.
+  void sort(Fan<2>& fan) {
+    order.resize(exits.size());
+    for (std::size_t k = 0; k < order.size(); ++k) order[k] = std::int32_t(k);
+    std::sort(order.begin(), order.end(), [&](auto a, auto b) { return exits[a].y0[0] < exits[b].y0[0]; });
+    take_offs.clear();
+    fan.pitch[0] = 0;
+    for (auto k : order) {
+      take_offs.push_back(exits[k].y0[0]);
+      if (take_offs.size() > 1) fan.pitch[0] = std::max(fan.pitch[0], take_offs.back() - take_offs[take_offs.size() - 2]);
+    }
+    if (fan.closed) fan.pitch[0] = std::max(fan.pitch[0], take_offs.front() + 2 * pi - take_offs.back());
+    fan.n[0] = int(order.size());
+    fan.take_offs = take_offs.data();
+    fan.ray = order.data();
+  }
+
+  /// Traces a fan over the given receivers; in 2-D wider until it covers them.
   Fan<D> spread(const std::vector<int>& which, const Density& density) {
-    double beyond = 0.03;
+    const double farthest = farthest_of(which);
+    double beyond = D == 2 ? 0.03 : 0.1;
     for (;;) {
       Fan<D> fan = make_fan(params, chart, seen, which, beyond, density.rays * double(which.size()), density.cells);
-      samples.resize(std::size_t(fan.rays()) * fan.most_samples);
-      exits.resize(fan.rays());
-      FanTask<D> task{&space, fan, {}, index, 0, look_interval(params), samples.data(), exits.data()};
-      for (int d = 0; d < D; ++d) task.emitter[d] = at[d];
-      for (int i : which) task.farthest = std::max(task.farthest, seen[i].rho);
-      SONORAY_DISPATCH(link_fan, task);
-      fan_traces += fan.rays();
-      fan.samples = samples.data();
-      fan.exits = exits.data();
+      exits.assign(fan.rays(), Exit<D>{});
+      for (int ray = 0; ray < fan.rays(); ++ray) fan.take_off(ray, exits[ray].y0);
+      trace(fan, 0, farthest);
+      if constexpr (D == 2) {
+        sort(fan);
+        if (!covers(fan, seen, which)) {
+          fan.reach = reach_of(fan);
+          beyond = std::max(3 * beyond, 1.2 * std::min(fan.reach, 1.0));
+          continue;
+        }
+      }
       fan.reach = reach_of(fan);
-      if (covers(fan, seen, which, beyond)) return fan;
-      beyond = std::max(3 * beyond, 1.2 * std::min(fan.reach, 1.0));
+      return fan;
     }
   }
 
-  /// Starts for the given receivers from a fan, nearest in time first.
-  void candidates(const std::vector<int>& which, const Density& density, std::vector<Start>& starts) {
-    const Fan<D> fan = spread(which, density);
+  /// Divides the gaps of a 2-D fan in which starts were poor.
+  void divide(Fan<2>& fan, const std::vector<Start>& poor, double farthest) {
+    std::vector<bool> chosen(fan.n[0] + 1, false);
+    const double turn = 2 * pi, start = take_offs[0];
+    for (const Start& one : poor) {
+      const double shift = fan.closed ? turn * std::floor((one.from - start) / turn) : 0.0;
+      for (double y : {one.from - shift, 0.5 * (one.from + one.to) - shift, one.to - shift}) {
+        const int i = int(std::upper_bound(take_offs.begin(), take_offs.end(), y - 1e-12) - take_offs.begin()) - 1;
+        if (y != one.to - shift || one.search.low > one.search.high) chosen[std::clamp(i, 0, fan.n[0] - 1)] = true;
+      }
+    }
+    const std::size_t before = exits.size();
+    for (int i = 0; i + (fan.closed ? 0 : 1) < fan.n[0]; ++i) {
+      if (!chosen[i]) continue;
+      const double a = take_offs[i], b = i + 1 < fan.n[0] ? take_offs[i + 1] : take_offs[0] + turn;
+      for (int k = 1; k < parts; ++k) {
+        Exit<2> between{};
+        between.y0[0] = a + (b - a) * k / parts;
+        exits.push_back(between);
+      }
+    }
+    if (exits.size() == before) return;
+    trace(fan, int(before), farthest);
+    sort(fan);
+    fan.reach = reach_of(fan);
+  }
+
+  /// Starts for the given receivers from a fan.
+  void candidates(const Fan<D>& fan, const std::vector<int>& which, std::vector<Start>& starts) {
     Candidate<D> list[max_candidates];
+    starts.clear();
     for (int i : which) {
       bool both = false;
       const int n = locate(fan, seen[i].y, seen[i].rho, list, &both);
       sure[i] = both;
-      std::sort(list, list + n, [](const auto& a, const auto& b) { return a.length < b.length; });
       for (int k = 0; k < n; ++k) {
-        Start one{{}, i, list[k].length};
+        Start one{{}, i, list[k].length, list[k].from, list[k].to};
         begin<D>(one.search, chart, seen[i].target, seen[i].rho, list[k].y, list[k].arrival);
         one.search.low = list[k].low;
         one.search.high = list[k].high;
@@ -114,36 +184,45 @@ struct Emitter {
     }
   }
 
-  /// Follows the starts that may lead to the rays wanted; returns the receivers for which one of these led nowhere.
-  std::vector<int> follow(std::vector<Start>& starts, int most_traces) {
+  /// Traces until every search has ended, keeps the rays found; returns the starts that led nowhere. A search whose ray
+  /// cannot be the first to arrive is given up.
+  std::vector<Start> follow(std::vector<Start>& starts, int most_traces) {
     std::vector<Search<D>> searches;
-    std::vector<int> owner, failed;
-    std::vector<double> bound(seen.size(), 1e300);  // up to here a start may be the first arrival
-    std::vector<bool> poor(seen.size(), false), asked(starts.size(), false);
-    for (const Start& one : starts) bound[one.owner] = std::min(bound[one.owner], one.length + tie);
-    for (;;) {
-      searches.clear();
-      owner.clear();
-      for (std::size_t k = 0; k < starts.size(); ++k) {
-        if (asked[k] || !(params.all || starts[k].length <= bound[starts[k].owner])) continue;
-        asked[k] = true;
-        searches.push_back(starts[k].search);
-        owner.push_back(starts[k].owner);
-      }
-      if (searches.empty()) break;
-      run(searches, owner, most_traces);
-      for (std::size_t k = 0; k < searches.size(); ++k)
-        if (searches[k].state != State::found) poor[owner[k]] = true;
-      for (int i : owner) {
-        double first = 1e300;
-        for (const auto& f : found[i])
-          if (!f.outside) first = std::min(first, f.fields[0]);
-        bound[i] = first + tie;
-      }
+    std::vector<std::int32_t> asking;
+    std::vector<Start> poor;
+    std::vector<double> first(seen.size(), 1e300);  // acoustic length of each receiver's first ray, about
+    for (std::size_t k = 0; k < starts.size(); ++k) {
+      searches.push_back(starts[k].search);
+      if (starts[k].search.state == State::searching) asking.push_back(std::int32_t(k));
     }
-    for (std::size_t i = 0; i < seen.size(); ++i)
-      if (poor[i]) failed.push_back(int(i));
-    return failed;
+    std::vector<Landing<D>> landings(asking.size());
+    while (!asking.empty()) {
+      TrialTask<D> task{&space, {}, index, searches.data(), asking.data(), std::int64_t(asking.size()),
+                        landings.data()};
+      for (int d = 0; d < D; ++d) task.emitter[d] = at[d];
+      SONORAY_DISPATCH(link_trials, task);
+      for (std::size_t k = 0; k < asking.size(); ++k) {
+        Start& one = starts[asking[k]];
+        Search<D>& s = searches[asking[k]];
+        const Landing<D>& landing = landings[k];
+        ++mark(seen[one.owner].rx)[1];
+        if (landing.landed) one.length = expected(s, landing, &one.error);
+        advance(s, params.solver, chart, landing, params.tolerance, most_traces);
+        if (s.state != State::found) continue;
+        found[one.owner].push_back(outcome(s, landing));
+        if (!landing.outside) first[one.owner] = std::min(first[one.owner], one.length);
+      }
+      std::size_t left = 0;
+      for (std::size_t k = 0; k < asking.size(); ++k) {
+        Start& one = starts[asking[k]];
+        Search<D>& s = searches[asking[k]];
+        const bool late = !params.all && one.length - one.error > first[one.owner] + tie;
+        if (s.state == State::failed && !late) poor.push_back(one);
+        if (s.state == State::searching && !late) asking[left++] = asking[k];
+      }
+      asking.resize(left);
+    }
+    return poor;
   }
 
   /// Starts of the published solvers.
@@ -160,15 +239,15 @@ struct Emitter {
         if (params.solver == Solver::regula_falsi) {
           Sample<2> low, high;
           if (!ray_at<2>(ends, 0, s.rho, low) || !ray_at<2>(ends, 1, s.rho, high)) continue;
-          s.low = ends.first[0];
-          s.high = ends.first[0] + ends.pitch[0];
+          s.low = ends.take_offs[0];
+          s.high = ends.take_offs[1];
           s.f_low = s.low + low.deflection[0] - s.toward[0];
           s.f_high = s.high + high.deflection[0] - s.toward[0];
           if (!(s.f_low < 0 && s.f_high > 0)) continue;
           false_position(s, chart);
         }
       }
-      starts.push_back({s, i, s.rho});
+      starts.push_back({s, i, s.rho, 0, 0});
     }
   }
 
@@ -177,41 +256,12 @@ struct Emitter {
     Fan<2> fan = make_fan(params, chart, seen, which, 0.03, 2, 1e6);
     const double half = std::min(-fan.first[0], 0.5 * pi);
     fan.closed = false;
-    fan.n[0] = 2;
-    fan.first[0] = -half;
-    fan.pitch[0] = 2 * half;
-    samples.resize(2 * std::size_t(fan.most_samples));
-    exits.resize(2);
-    FanTask<2> task{&space, fan, {at[0], at[1]}, index, 0, look_interval(params), samples.data(), exits.data()};
-    for (int i : which) task.farthest = std::max(task.farthest, seen[i].rho);
-    SONORAY_DISPATCH(link_fan, task);
-    fan_traces += 2;
-    fan.samples = samples.data();
-    fan.exits = exits.data();
+    exits.assign(2, Exit<2>{});
+    exits[0].y0[0] = -half;
+    exits[1].y0[0] = half;
+    trace(fan, 0, farthest_of(which));
+    sort(fan);
     return fan;
-  }
-
-  /// Traces until every search has ended; keeps the rays found.
-  void run(std::vector<Search<D>>& searches, const std::vector<int>& owner, int most_traces) {
-    std::vector<std::int32_t> order;
-    for (std::size_t k = 0; k < searches.size(); ++k)
-      if (searches[k].state == State::searching) order.push_back(std::int32_t(k));
-    std::vector<Landing<D>> landings(order.size());
-    while (!order.empty()) {
-      TrialTask<D> task{&space, {}, index, searches.data(), order.data(), std::int64_t(order.size()), landings.data()};
-      for (int d = 0; d < D; ++d) task.emitter[d] = at[d];
-      SONORAY_DISPATCH(link_trials, task);
-      std::size_t left = 0;
-      for (std::size_t k = 0; k < order.size(); ++k) {
-        Search<D>& s = searches[order[k]];
-        const int i = owner[order[k]];
-        ++mark(seen[i].rx)[1];
-        advance(s, params.solver, chart, landings[k], params.tolerance, most_traces);
-        if (s.state == State::found) found[i].push_back(outcome(s, landings[k]));
-        if (s.state == State::searching) order[left++] = order[k];
-      }
-      order.resize(left);
-    }
   }
 
   /// The first arrival of each pair; the others go to `later`.
@@ -247,6 +297,27 @@ struct Emitter {
     }
   }
 
+  /// Rays to the given receivers from a fan, made denser where its starts are poor.
+  void from_fan(std::vector<int> open) {
+    Fan<D> fan = spread(open, params.all ? thorough : usual);
+    std::vector<Start> starts;
+    for (int round = 0; round <= rounds && !open.empty(); ++round) {
+      for (int i : open) found[i].clear();
+      candidates(fan, open, starts);
+      const std::vector<Start> poor =
+          follow(starts, round < rounds ? std::min(params.max_traces, few_traces) : params.max_traces);
+      if (round == rounds || poor.empty()) break;
+      const double farthest = farthest_of(open);
+      open.clear();
+      for (const Start& one : poor) open.push_back(one.owner);
+      open.erase(std::unique(open.begin(), open.end()), open.end());
+      if constexpr (D == 2)
+        divide(fan, poor, farthest);
+      else
+        fan = spread(open, {usual.rays * (4 << (2 * round)), usual.cells / (2 << round)});
+    }
+  }
+
   void link(std::int32_t tx, std::vector<LaterRay<D>>& later) {
     std::vector<Start> starts;
     std::vector<int> open;
@@ -259,26 +330,21 @@ struct Emitter {
         continue;
       }
       const double* const f = ray(seen[i].rx);
-      Start one{{}, int(i), 0};
+      Start one{{}, int(i), 0, 0, 0};
       double y[D - 1];
       chart.coordinates(f + 2, y);
       begin<D>(one.search, chart, seen[i].target, seen[i].rho, y, f + 2 + D);
       starts.push_back(one);
     }
     if (!starts.empty()) {
-      const std::vector<int> failed = follow(starts, std::min(params.max_traces, first_traces));
-      open.insert(open.end(), failed.begin(), failed.end());
+      follow(starts, std::min(params.max_traces, few_traces));
+      for (const Start& one : starts)
+        if (found[one.owner].empty()) open.push_back(one.owner);
       std::sort(open.begin(), open.end());
       starts.clear();
     }
-    if (params.solver == Solver::newton) {
-      for (const bool again : {false, true}) {
-        if (open.empty()) break;
-        for (int i : open) found[i].clear();
-        candidates(open, again ? dense : params.all ? thorough : usual, starts);
-        open = follow(starts, again ? params.max_traces : std::min(params.max_traces, first_traces));
-        starts.clear();
-      }
+    if (!open.empty() && params.solver == Solver::newton) {
+      from_fan(open);
     } else if (!open.empty()) {
       straight(open, starts);
       follow(starts, params.max_traces);

@@ -136,6 +136,7 @@ struct Sample {
 template <int D>
 struct Exit {
   static constexpr int E = D - 1;
+  double y0[E];      ///< take-off
   int samples;       ///< valid ones; the first is at the emitter
   bool goes_on;      ///< false: it has turned back or was lost
   double x[D];       ///< from the emitter [m]
@@ -145,14 +146,17 @@ struct Exit {
   double length, index;  ///< acoustic [m]; refractive index
 };
 
-/// All rays of one emitter: take-offs on a lattice y = first + i pitch.
+/// All rays of one emitter. 2-D: `take_offs` in rising order, `ray` says where each one's samples are; 3-D: on a
+/// lattice y = first + i pitch.
 template <int D>
 struct Fan {
   static constexpr int E = D - 1;
   Chart<D> chart;
   int n[E];
-  double first[E], pitch[E];
-  bool closed;  ///< 2-D: the last ray's neighbour is the first
+  double first[E], pitch[E];  ///< 2-D: the widest gap between neighbours
+  bool closed;                ///< 2-D: the last ray's neighbour is the first
+  const double* take_offs;
+  const std::int32_t* ray;
   int most_samples;
   double spacing;  ///< of samples, along rho [m]
   double reach;    ///< largest change of y of any ray
@@ -162,12 +166,8 @@ struct Fan {
   SONORAY_HD SONORAY_INLINE int rays() const { return E == 1 ? n[0] : n[0] * n[E - 1]; }
 
   SONORAY_HD SONORAY_INLINE void take_off(int ray, double* y) const {
-    if constexpr (E == 1) {
-      y[0] = first[0] + ray * pitch[0];
-    } else {
-      y[0] = first[0] + ray / n[1] * pitch[0];
-      y[1] = first[1] + ray % n[1] * pitch[1];
-    }
+    y[0] = first[0] + ray / n[E - 1] * pitch[0];
+    y[E - 1] = first[E - 1] + ray % n[E - 1] * pitch[E - 1];
   }
 };
 
@@ -233,12 +233,11 @@ SONORAY_HD SONORAY_INLINE bool ray_at(const Fan<D>& fan, int ray, double rho, Sa
   const double b = dot<D>(exit.x, exit.t), c = dot<D>(exit.x, exit.x) - rho * rho, root = b * b - c;
   if (!(root > 0)) return false;
   const double s = sqrt(root) - b;
-  double x[D], y0[D - 1], shift[D - 1][D], r;
+  double x[D], shift[D - 1][D], r;
   for (int i = 0; i < D; ++i) x[i] = exit.x[i] + s * exit.t[i];
   for (int j = 0; j < D - 1; ++j)
     for (int i = 0; i < D; ++i) shift[j][i] = exit.shift[j][i] + s * exit.spread[j][i];
-  fan.take_off(ray, y0);
-  return polar<D>(fan.chart, y0, x, exit.t, shift, exit.length + s * exit.index, exit.index, &r, out);
+  return polar<D>(fan.chart, exit.y0, x, exit.t, shift, exit.length + s * exit.index, exit.index, &r, out);
 }
 
 /// Where to start looking for a ray to a receiver.
@@ -248,6 +247,7 @@ struct Candidate {
   double y[E];         ///< take-off
   double low, high;    ///< 2-D: between these it lies; low > high: unknown
   int sign_low;        ///< 2-D: sign of (direction - receiver's) at `low`
+  double from, to;     ///< 2-D: the neighbours of the fan between which it lies
   double arrival[D];   ///< direction of travel at the receiver, about
   double length;       ///< acoustic length, about [m]
 };
@@ -305,70 +305,108 @@ struct Cubic {
 };
 
 SONORAY_HD SONORAY_INLINE void add(Candidate<2>* list, int* n, const Fan<2>& fan, double y_receiver, double rho,
-                                   double y, double low, double high, int sign_low, const Sample<2>& form) {
+                                   double y, double low, double high, int sign_low, double from, double to,
+                                   const Sample<2>& form) {
   if (*n >= max_candidates) return;
   Candidate<2>& c = list[(*n)++];
   c.y[0] = y;
   c.low = low;
   c.high = high;
   c.sign_low = sign_low;
+  c.from = from;
+  c.to = to;
   c.length = form.length;
   travel<2>(fan.chart, &y_receiver, rho, form, c.arrival);
+}
+
+/// The first of the n rising numbers that is not below x.
+SONORAY_HD SONORAY_INLINE int lower_bound(const double* values, int n, double x) {
+  int low = 0;
+  while (n > 0) {
+    const int half = n / 2;
+    if (values[low + half] < x) {
+      low += half + 1;
+      n -= half + 1;
+    } else {
+      n = half;
+    }
+  }
+  return low;
+}
+
+/// A ray of a 2-D fan as the receiver at (rho, y) sees it: f how far it passes, g df/dy0.
+struct Passing {
+  bool valid;
+  double y0, f, g;
+  Sample<2> form;
+};
+
+/// Number i of a fan; a closed one goes on beyond both ends.
+SONORAY_HD SONORAY_INLINE Passing passing(const Fan<2>& fan, int i, double rho, double y) {
+  const int n = fan.n[0], turns = i >= 0 ? i / n : (i + 1) / n - 1, at = i - turns * n;
+  Passing p;
+  p.y0 = fan.take_offs[at] + 2 * pi * turns;
+  p.valid = ray_at<2>(fan, fan.ray[at], rho, p.form);
+  const double f = p.valid ? p.y0 + p.form.deflection[0] - y : 0;
+  p.f = fan.closed ? wrapped(f) : f;  // an open fan may be wider than half a turn
+  p.g = p.valid ? p.form.stretch[0] : 0;
+  return p;
 }
 
 /// Starting points for a receiver at the distance rho in the direction y; returns how many. `sure` is false if no
 /// two neighbours of the fan enclose the receiver: the one start is then beside the ray that comes nearest.
 SONORAY_HD SONORAY_INLINE int locate(const Fan<2>& fan, const double* receiver, double rho, Candidate<2>* list,
                                      bool* sure) {
-  const double y = receiver[0], h = fan.pitch[0];
-  int n = 0, nearest = -1;
-  double best = 1e300;
-  Sample<2> form[2] = {}, kept{};
-  double f[2] = {}, g[2] = {};
-  bool valid[2] = {};
-  const double window = fan.reach * 1.05 + 1.5 * h;
-  int from = int(floor((y - window - fan.first[0]) / h)), to = int(ceil((y + window - fan.first[0]) / h));
-  if (fan.closed) {
-    if (to - from >= fan.n[0]) from = 0, to = fan.n[0];  // one more than once around: every gap is looked at once
+  const double y = receiver[0], window = fan.reach * 1.05 + 1.5 * fan.pitch[0];
+  const int rays = fan.n[0];
+  int n = 0, from, to;
+  if (fan.closed && window > 0.98 * pi) {
+    from = 0;
+    to = rays;  // once around and one more: every gap is looked at once
+  } else if (fan.closed) {
+    const double start = fan.take_offs[0], low = y - window - 2 * pi * floor((y - window - start) / (2 * pi));
+    from = lower_bound(fan.take_offs, rays, low) - 1;
+    to = from + 1;
+    while (to < from + rays && fan.take_offs[(to + rays) % rays] + (to >= rays ? 2 * pi : 0) < low + 2 * window) ++to;
   } else {
+    from = lower_bound(fan.take_offs, rays, y - window) - 1;
+    to = lower_bound(fan.take_offs, rays, y + window);
     from = from < 0 ? 0 : from;
-    to = to > fan.n[0] - 1 ? fan.n[0] - 1 : to;
+    to = to > rays - 1 ? rays - 1 : to;
   }
+  double best = 1e300;
+  Passing a{}, b{}, nearest{};
   for (int i = from; i <= to; ++i) {
-    const int ray = fan.closed ? ((i % fan.n[0]) + fan.n[0]) % fan.n[0] : i;
-    const double y0 = fan.first[0] + i * h;
-    form[0] = form[1], f[0] = f[1], g[0] = g[1], valid[0] = valid[1];
-    valid[1] = ray_at<2>(fan, ray, rho, form[1]);
-    if (!valid[1]) continue;
-    f[1] = wrapped(y0 + form[1].deflection[0] - y);
-    g[1] = h * form[1].stretch[0];
-    if (fabs(f[1]) < best) best = fabs(f[1]), nearest = i, kept = form[1];
-    if (i == from || !valid[0] || fabs(f[1] - f[0]) > pi) continue;
-    const double inner[2] = {f[0] + g[0] / 3, f[1] - g[1] / 3};  // with f the corners of the curve's hull
-    if ((f[0] > 0 && f[1] > 0 && inner[0] > 0 && inner[1] > 0) ||
-        (f[0] < 0 && f[1] < 0 && inner[0] < 0 && inner[1] < 0))
+    a = b;
+    b = passing(fan, i, rho, y);
+    if (!b.valid) continue;
+    if (fabs(b.f) < best) best = fabs(b.f), nearest = b;
+    if (i == from || !a.valid || fabs(b.f - a.f) > pi) continue;
+    const double h = b.y0 - a.y0, m0 = h * a.g, m1 = h * b.g;
+    const double inner[2] = {a.f + m0 / 3, b.f - m1 / 3};  // with both f the corners of the curve's hull
+    if ((a.f > 0 && b.f > 0 && inner[0] > 0 && inner[1] > 0) || (a.f < 0 && b.f < 0 && inner[0] < 0 && inner[1] < 0))
       continue;
-    const Cubic cubic(f[0], f[1], g[0], g[1]);
+    const Cubic cubic(a.f, b.f, m0, m1);
     double edge[4] = {};
     const int parts = cubic.extrema(edge + 1) + 1;
     edge[parts] = 1;
     for (int k = 0; k < parts; ++k) {
-      const double a = cubic(edge[k]), b = cubic(edge[k + 1]);
-      if (!((a <= 0 && b > 0) || (a >= 0 && b < 0))) continue;
+      const double p = cubic(edge[k]), q = cubic(edge[k + 1]);
+      if (!((p <= 0 && q > 0) || (p >= 0 && q < 0))) continue;
       const double u = cubic.root(edge[k], edge[k + 1]);
-      Sample<2> mean;
-      mean.slope[0] = float((1 - u) * form[0].slope[0] + u * form[1].slope[0]);
-      mean.length = float(Cubic(form[0].length, form[1].length, h * form[0].lean[0], h * form[1].lean[0])(u));
-      add(list, &n, fan, y, rho, y0 - h + u * h, y0 - h + edge[k] * h, y0 - h + edge[k + 1] * h, b > a ? -1 : 1, mean);
+      Sample<2> mean = a.form;
+      mean.slope[0] = float((1 - u) * a.form.slope[0] + u * b.form.slope[0]);
+      mean.length = float(Cubic(a.form.length, b.form.length, h * a.form.lean[0], h * b.form.lean[0])(u));
+      add(list, &n, fan, y, rho, a.y0 + u * h, a.y0 + edge[k] * h, a.y0 + edge[k + 1] * h, q > p ? -1 : 1, a.y0, b.y0,
+          mean);
     }
   }
   *sure = n > 0;
-  if (n == 0 && nearest >= 0) {
-    const double y0 = fan.first[0] + nearest * h, offset = wrapped(y0 + kept.deflection[0] - y);
-    const double stretch = kept.stretch[0];
-    double step = fabs(stretch) > 0.1 ? -offset / stretch : 0;
+  if (n == 0 && nearest.valid) {
+    double step = fabs(nearest.g) > 0.1 ? -nearest.f / nearest.g : 0;
     step = step > 0.2 ? 0.2 : step < -0.2 ? -0.2 : step;
-    add(list, &n, fan, y, rho, y0 + step, 1, 0, 0, kept);
+    add(list, &n, fan, y, rho, nearest.y0 + step, 1, 0, 0, nearest.y0 - fan.pitch[0], nearest.y0 + fan.pitch[0],
+        nearest.form);
   }
   return n;
 }

@@ -165,36 +165,28 @@ double reach_of(const Fan<D>& fan) {
   double most = 0;
   for (int ray = 0; ray < fan.rays(); ++ray) {
     const Exit<D>& exit = fan.exits[ray];
-    double y0[D - 1], y[D - 1], u[D - 1];
+    double y[D - 1], u[D - 1];
     for (int k = 0; k < exit.samples; ++k)
       for (int j = 0; j < D - 1; ++j)
         most = std::max(most,
                         double(std::fabs(fan.samples[std::int64_t(ray) * fan.most_samples + k].deflection[j])));
     if (!exit.goes_on) continue;
-    fan.take_off(ray, y0);
     fan.chart.coordinates(exit.t, y);
-    Chart<D>::difference(y, y0, u);
+    Chart<D>::difference(y, exit.y0, u);
     for (int j = 0; j < D - 1; ++j) most = std::max(most, std::fabs(u[j]));
   }
   return most;
 }
 
 /// Whether the outermost rays pass all receivers on the outside.
-inline bool covers(const Fan<2>& fan, const std::vector<Seen<2>>& seen, const std::vector<int>& which, double) {
+inline bool covers(const Fan<2>& fan, const std::vector<Seen<2>>& seen, const std::vector<int>& which) {
   if (fan.closed) return true;
   for (int i : which)
     for (int end = 0; end < 2; ++end) {
-      Sample<2> form;
-      const int ray = end ? fan.n[0] - 1 : 0;
-      if (!ray_at<2>(fan, ray, seen[i].rho, form)) continue;
-      const double f = fan.first[0] + ray * fan.pitch[0] + form.deflection[0] - seen[i].y[0];
-      if (end ? f < 0 : f > 0) return false;
+      const Passing p = passing(fan, end ? fan.n[0] - 1 : 0, seen[i].rho, seen[i].y[0]);
+      if (p.valid && (end ? p.f < 0 : p.f > 0)) return false;
     }
   return true;
-}
-
-inline bool covers(const Fan<3>& fan, const std::vector<Seen<3>>&, const std::vector<int>&, double beyond) {
-  return fan.reach < beyond || beyond > 1.9;
 }
 
 /// A ray that meets a receiver.
@@ -204,6 +196,20 @@ struct Found {
   std::int32_t caustics, steps;
   bool outside;
 };
+
+/// Acoustic length to the receiver as a ray that has ended beside it tells, and how wrong that may be: the front that
+/// passes there is bent, in tissue hardly more than with a radius of 5 mm.
+template <int D>
+double expected(const Search<D>& s, const Landing<D>& at, double* error) {
+  double left = 0, square = 0;
+  for (int d = 0; d < D; ++d) {
+    const double gap = s.target[d] - at.x[d];
+    left += at.t[d] * gap;
+    square += gap * gap;
+  }
+  *error = square / (2 * 5e-3);
+  return at.length + at.index * left;
+}
 
 template <int D>
 Found<D> outcome(const Search<D>& s, const Landing<D>& at) {

@@ -8,7 +8,7 @@ constexpr int width = lanes::count<Number>;
 
 template <int D>
 SONORAY_INLINE void all_of_fan(const FanTask<D>& task) {
-  for (int i = 0; i < task.fan.rays(); i += width) trace_fan<D, Number>(task, i);
+  for (int i = task.first; i < task.first + task.n; i += width) trace_fan<D, Number>(task, i);
 }
 
 template <int D>

@@ -28,10 +28,11 @@ struct FanTask {
   const Space<D>* space;
   Fan<D> fan;
   double emitter[D], index;  ///< [m], and the refractive index there
+  int first, n;              ///< which rays; others keep what they have
   double farthest;           ///< [m] distance of the receivers
   int every;                 ///< steps between two looks at a ray
   Sample<D>* samples;
-  Exit<D>* exits;
+  Exit<D>* exits;            ///< y0 is given
 };
 
 /// Trial rays of one emitter: searches[order[i]] asks, landings[i] answers.
@@ -48,9 +49,13 @@ struct TrialTask {
 /// One number per lane.
 template <class N>
 SONORAY_HD SONORAY_INLINE N from_lanes(const double* values) {
-  N n;
-  std::memcpy(&n, values, sizeof n);
-  return n;
+  if constexpr (lanes::count<N> == 1) {
+    return *values;
+  } else {
+    N n;
+    std::memcpy(&n, values, sizeof n);
+    return n;
+  }
 }
 
 /// Rays to be written down: every `stride`-th of `steps[i]` full steps.
@@ -146,8 +151,8 @@ struct Follower {
   int n;  ///< samples so far
   bool active;
 
-  SONORAY_HD SONORAY_INLINE void start(const Fan<D>& fan, int ray, double* t) {
-    fan.take_off(ray, y0);
+  SONORAY_HD SONORAY_INLINE void start(const Fan<D>& fan, const double* take_off, double* t) {
+    for (int j = 0; j < E; ++j) y0[j] = take_off[j];
     fan.chart.direction(y0, t);
     across<D>(t, e);
     fan.chart.tangents(y0, tangent);
@@ -201,17 +206,16 @@ SONORAY_HD SONORAY_INLINE void trace_fan(const FanTask<D>& task, int first) {
   using B = Bunch<D, N>;
   using L = typename B::L;
   const Space<D>& space = *task.space;
-  const int rays = task.fan.rays();
+  const int end = task.first + task.n;
   Follower<D> follower[W];
   B bunch;
   N t[D];
   double directions[D][W];
   int active = 0;
   for (int l = 0; l < W; ++l) {
-    const int ray = first + l < rays ? first + l : rays - 1;
     double direction[D];
-    follower[l].start(task.fan, ray, direction);
-    follower[l].active = first + l < rays;
+    follower[l].start(task.fan, task.exits[first + l < end ? first + l : end - 1].y0, direction);
+    follower[l].active = first + l < end;
     active += follower[l].active;
     for (int d = 0; d < D; ++d) directions[d][l] = direction[d];
   }

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sonoray import Grid, Medium
-from sonoray.media.phantoms_ring import box_smoothed
+from sonoray.media.interpolation import smooth
 
 
 def ring(n, radius=0.11):
@@ -20,7 +20,7 @@ def truth_map(real_data, name, width=7):
     """Sound speed of a simulated ring at 1 mm, smoothed as for ray tracing."""
     with np.load(real_data(f"ring-simulated/truth_{name}.npz")) as file:
         speed = file["C"].T[::2, ::2].astype(float)  # stored as (y, x) every 0.5 mm
-    return box_smoothed(Medium(ring_grid(), speed), width)
+    return Medium(ring_grid(), smooth(speed, width))
 
 
 def gaussian_lens(grid, strength, width, water=1500.0, center=(0.0, 0.0, 0.0)):

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 from .._checks import array, count, scalar
@@ -88,26 +87,3 @@ def _outline(
     for k, amplitude in enumerate(waves, 2):
         curve += size * amplitude * random.uniform(0.6, 1.0) * np.cos(k * angle + random.uniform(0, 2 * np.pi))
     return np.asarray(curve - np.hypot(x, z))
-
-
-def box_smoothed(medium: Medium, width: int) -> Medium:
-    """Mean over ``width`` points along each axis, as maps are smoothed before rays are traced through them.
-
-    Beyond the grid its border continues. Density and absorption are dropped.
-
-    Parameters
-    ----------
-    medium : Medium
-    width : int
-        Odd; 1 leaves the map as it is.
-
-    Raises
-    ------
-    ArgumentError
-        An even width, which would shift the map by half a cell.
-    """
-    n = count("width", width, 1, 999)
-    if n % 2 == 0:
-        raise ArgumentError(f"width: expected an odd number of points, got {n}")
-    speed = scipy.ndimage.uniform_filter(np.asarray(medium.sound_speed, np.float64), n, mode="nearest")
-    return Medium(medium.grid, speed)

@@ -30,7 +30,7 @@ class LaterArrivals:
     time : (n,) float64 [s]
     take_off, arrival : (n, 3) float64
         Unit vectors of travel at the emitter and at the receiver.
-    spreading : (n,) float64 [m/rad]
+    spreading : (n,) float64 [m/rad in 2-D, m^2/sr in 3-D]
     caustics : (n,) int32
     """
 
@@ -58,10 +58,9 @@ class LinkedRays:
         NaN where `status` is not LINKED, as in all floats below.
     take_off, arrival : (n_tx, n_rx, 3) float64
         Unit vectors of travel at the emitter and at the receiver.
-    spreading : (n_tx, n_rx) float64 [m/rad]
-        In 2-D abs(Q), the distance between neighbouring rays per radian of take-off angle; in 3-D the square root of
-        abs(det Q). It is the distance in a homogeneous medium. Divided by the refractive index at the emitter it is
-        reciprocal.
+    spreading : (n_tx, n_rx) float64 [m/rad in 2-D, m^2/sr in 3-D]
+        Width (area) of the ray tube per unit of take-off angle, positive: the distance (its square) in a homogeneous
+        medium. Divided by the refractive index at the emitter (its square) it is reciprocal.
     caustics : (n_tx, n_rx) int32
         How often neighbouring rays have crossed on the way (KMAH index).
     status : (n_tx, n_rx) uint8

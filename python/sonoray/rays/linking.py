@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import host_array, is_device_array, to_device, to_host
-from .._backends import backend, host_module, place
+from .._backends import backend, place
 from .._checks import array, count, option, scalar
 from ..errors import ArgumentError, DeviceError
+from ..media.interpolation import Interpolator
 from ..media.medium import Medium
 from .linked import LaterArrivals, LinkedRays, PairStatus
 from .paths import Paths
 
 _SOLVERS = {2: ("newton", "regula_falsi", "secant"), 3: ("newton", "broyden")}
 _NUMBER = {"newton": 0, "regula_falsi": 1, "secant": 2, "broyden": 3}
-_KINDS = ("linear", "smoothing", "cubic")
+_KINDS = ("cubic", "smoothing")
 _UNKNOWN = 255  # a wanted pair without a start
 
 
@@ -33,8 +34,9 @@ class RayLinker:
         On a 2-D (x, z) or 3-D (x, y, z) grid. Smooth: what changes within one or two cells bends rays by chance.
     step : float, optional [m]
         Along the ray. Default: the finest spacing of the grid.
-    interpolation : {"cubic", "smoothing", "linear"}, optional
-        Of the refractive index; Newton needs second derivatives, which "linear" does not have.
+    interpolation : {"cubic", "smoothing"}, optional
+        Of the refractive index; see `Interpolator`. Linear interpolation has no second derivatives, which tell how
+        neighbouring rays part.
     solver : {"newton", "regula_falsi", "secant", "broyden"}, optional
         The others are published solvers without derivatives, for comparison: false position between the outermost
         rays and bounded secant steps from the straight line in 2-D, Broyden's method in 3-D.
@@ -108,17 +110,16 @@ class RayLinker:
             self.reference_sound_speed = float(np.median(medium.sound_speed))
         else:
             self.reference_sound_speed = scalar("reference_sound_speed", reference_sound_speed, 300.0, 12000.0, "m/s")
-        self._index_field = self._field(option("interpolation", interpolation, _KINDS))
+        index = self.reference_sound_speed / np.asarray(medium.sound_speed, np.float64)
+        self._index = Interpolator(medium.grid, index, option("interpolation", interpolation, _KINDS), device=device)
         self._straight = bool(medium.sound_speed.min() == medium.sound_speed.max())
-        grid = medium.grid
-        self._numbers = [*grid.spacing, *grid.origin, self.step, self.tolerance, 1e-3]
-        self._options = [
-            *grid.shape,
-            _KINDS.index(interpolation),
-            _NUMBER[self.solver],
-            self.max_traces,
-            int(self.arrivals == "all"),
-        ]
+        floor = 0.5 * float(index.min())  # a spline may overshoot, but not that far
+        self._plan = (
+            self._index.data,
+            *self._index.field_arguments(),
+            [self.step, self.tolerance, floor],
+            [_NUMBER[self.solver], self.max_traces, int(self.arrivals == "all")],
+        )
 
     def __call__(
         self,
@@ -178,7 +179,7 @@ class RayLinker:
             if wanted.shape != shape or wanted.dtype != np.bool_:
                 raise ArgumentError(f"pairs: expected bool of shape {shape}, got {wanted.dtype} {wanted.shape}")
             marks[~wanted, 0] = PairStatus.SKIPPED
-        fan_traces, later = 0, []
+        fan_traces, later = 0, [np.empty((0, 5 + 2 * ndim))]
         block = max(16, 32768 // max(len(rx), 1))  # between blocks the call can be interrupted
         for first in range(0, len(tx), block):
             part = slice(first, first + block)
@@ -199,16 +200,9 @@ class RayLinker:
             marks[..., 0].astype(np.uint8),
             marks[..., 1].copy(),
             fan_traces,
-            self._later(np.concatenate(later)) if self.arrivals == "all" and later else None,
+            self._later(np.concatenate(later)) if self.arrivals == "all" else None,
             self._paths(tx, rx, rays, marks, stride) if paths else None,
         )
-
-    def _field(self, interpolation: str) -> Any:
-        grid = self.medium.grid
-        index = self.reference_sound_speed / np.asarray(self.medium.sound_speed, np.float64)
-        make = getattr(host_module(), f"make_field_{grid.ndim}d_temporary")
-        field = make(list(grid.shape), _KINDS.index(interpolation), index.ravel())
-        return field if self.device == "cpu" else to_device(field, self.device)
 
     def _inside(self, name: str, points: Any) -> NDArray[np.float64]:
         if is_device_array(points):
@@ -253,7 +247,7 @@ class RayLinker:
         marks: NDArray[np.int32],
     ) -> tuple[int, list[float]]:
         call = getattr(self._module, f"link_{self.medium.grid.ndim}d")
-        given = (self._index_field, self._numbers, self._options, tx.ravel().tolist(), rx.ravel().tolist())
+        given = (*self._plan, tx.ravel().tolist(), rx.ravel().tolist())
         if self.device == "cpu":
             traces, flat = call(*given, rays, marks, place(self.device), 0)
         else:
@@ -267,14 +261,13 @@ class RayLinker:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Time, spreading, take-off and arrival of packed rays (..., fields)."""
         ndim = self.medium.grid.ndim
-        spreading = np.abs(rays[..., 1]) if ndim == 2 else np.sqrt(np.abs(rays[..., 1]))
         directions = []
         for first in (2, 2 + ndim):
             vectors = np.zeros((*rays.shape[:-1], 3))
             vectors[..., [0, 2] if ndim == 2 else [0, 1, 2]] = rays[..., first : first + ndim]
             vectors[np.isnan(rays[..., 0])] = np.nan
             directions.append(vectors)
-        return rays[..., 0] / self.reference_sound_speed, spreading, directions[0], directions[1]
+        return rays[..., 0] / self.reference_sound_speed, np.abs(rays[..., 1]), directions[0], directions[1]
 
     def _later(self, flat: NDArray[np.float64]) -> LaterArrivals:
         time, spreading, take_off, arrival = self._fields(flat[:, 3:])
@@ -294,7 +287,7 @@ class RayLinker:
         offsets = np.concatenate([[0], np.cumsum(nodes, dtype=np.int64)])
         points = np.empty((int(offsets[-1]), tx.shape[1]))
         call = getattr(self._module, f"link_paths_{tx.shape[1]}d")
-        given = (self._index_field, self._numbers, self._options, tx.ravel().tolist(), rx.ravel().tolist())
+        given = (*self._plan, tx.ravel().tolist(), rx.ravel().tolist())
         if self.device == "cpu":
             call(*given, rays, marks, stride, offsets, points, place(self.device), 0)
         else:
