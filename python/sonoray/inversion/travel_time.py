@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backends import backend
 from .._checks import array, scalar
 from .._progress import fraction_bar
 from ..acquisition.channel_data import ChannelData
@@ -160,6 +161,7 @@ class _Job:
         if not isinstance(data, ChannelData):
             raise ArgumentError(f"channel_data: expected a ChannelData, got {type(data).__name__}")
         self.data, self.water, self.device, self.truth = data, water, device, truth
+        backend(device)  # refuses a device that is not there before any work is done
         self.emitters, self.receivers = emitter_positions(data), data.probe.positions
         self.distance = pair_distances(self.emitters, self.receivers)
         self.speed, self.speeds = self._water_speed(sound_speed)
