@@ -19,11 +19,21 @@ from .imaging.doppler import doppler_power, doppler_velocity, nyquist_velocity
 from .imaging.localization import localization_error, localize_points
 from .imaging.metrics import cnr, contrast, fwhm, gcnr, lag_one_coherence, peak_sidelobe_level, speckle_snr
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .inversion.matching import match_first_arrivals
+from .inversion.outliers import reject_outliers
+from .inversion.pairs import pairs_by_distance, pairs_by_open_angle
+from .inversion.picking import pick_first_arrivals, pulse_onset
+from .inversion.picks import Picks, PickStatus
 from .inversion.tomography import TravelTimeOperator
+from .inversion.travel_times import pick_travel_times
+from .inversion.water_speed import measure_water_speed
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium, water_sound_speed
 from .rays.eikonal import EikonalSolver
+from .rays.linked import LaterArrivals, LinkedRays, PairStatus
+from .rays.linking import RayLinker
+from .rays.paths import Paths
 
 __version__ = "0.1.0"
 
@@ -38,9 +48,16 @@ __all__ = [
     "Error",
     "FormatError",
     "Grid",
+    "LaterArrivals",
+    "LinkedRays",
     "Medium",
     "MissingExtraError",
+    "PairStatus",
+    "Paths",
+    "PickStatus",
+    "Picks",
     "Probe",
+    "RayLinker",
     "Sampling",
     "SectorGrid",
     "Transmit",
@@ -70,14 +87,22 @@ __all__ = [
     "localization_error",
     "localize_points",
     "log_compress",
+    "match_first_arrivals",
     "matched_filter",
+    "measure_water_speed",
     "nyquist_velocity",
+    "pairs_by_distance",
+    "pairs_by_open_angle",
     "peak_sidelobe_level",
+    "pick_first_arrivals",
+    "pick_travel_times",
     "plane_waves",
+    "pulse_onset",
     "read",
     "read_medium",
     "read_scatterers",
     "reconstruct_bmode",
+    "reject_outliers",
     "remodulate",
     "resample",
     "scan_convert",

@@ -1,87 +1,67 @@
-"""Pairs: positions, masks, water speed per emission."""
+"""Pair selection on a ring, where chords and angles have closed forms."""
 
 import numpy as np
 import pytest
 
-from sonoray import ArgumentError, Grid, Probe
-from sonoray.inversion import pairs
-from sonoray.inversion.tomography import TravelTimeOperator
-from sonoray.rays.paths import Paths
+import sonoray
+from sonoray import ArgumentError
+from sonoray.inversion.pairs import emitter_positions, pair_distances, pairs_by_distance, pairs_by_open_angle
+from tests.inversion.conftest import ring_probe
 
-RING = Probe.ring(12, 0.1).positions
-
-
-def test_points_follow_the_order_of_pairs():
-    receivers = np.stack([RING[k : k + 3] for k in range(4)])  # another array for every emission
-    starts, ends = pairs.pair_points(RING[:4], receivers)
-    distances = pairs.pair_distances(RING[:4], receivers)
-    assert distances.shape == (4, 3)
-    assert np.allclose(np.linalg.norm(ends - starts, axis=1), distances.ravel())
-    assert np.array_equal(ends.reshape(4, 3, 3), receivers)
-    assert np.array_equal(starts[3:6], RING[[1, 1, 1]])
+RADIUS = 0.05
 
 
-def test_open_angle_and_selection():
-    angles = pairs.open_angles(RING, RING)
-    assert angles[0, 6] == pytest.approx(0, abs=1e-7)
-    assert angles[0, 3] == pytest.approx(np.pi / 4)  # inscribed angle: half of the arc from the opposite element
-    assert angles[0, 0] == np.pi
-    quality = np.ones((12, 12))
-    quality[0, 6] = np.nan
-    quality[0, 7] = 0.2
-    kept = pairs.select_pairs(RING, RING, min_distance=0.12, max_open_angle=np.pi / 3, quality=quality, min_quality=0.5)
-    # chords: 2 R sin(pi k / 12) = 0.1, 0.141, ... for k = 2, 3
-    assert np.flatnonzero(kept[0]).tolist() == [3, 4, 5, 8, 9]
-    assert np.flatnonzero(pairs.select_pairs(RING, RING)[0]).tolist() == list(range(1, 12))
+def steps(n):
+    """Angle between elements i and j of the ring."""
+    k = np.arange(n)
+    gap = np.abs(k[:, None] - k[None]) % n
+    return 2 * np.pi * np.minimum(gap, n - gap) / n
 
 
-def test_times_against_drifting_water():
-    """Water of a different speed in every emission, in the water shot and with the object: one index explains all."""
-    grid = Grid.from_extent(x=(-0.1, 0.1), z=(-0.1, 0.1), spacing=2e-3)
-    points = grid.points()
-    index = 1 + 0.03 * np.exp(-((points[..., 0] - 0.02) ** 2 + points[..., 2] ** 2) / (2 * 0.02**2))
-    operator = TravelTimeOperator(grid, Paths.straight(*pairs.pair_points(RING, RING)))
-    length = operator.integrate(index).reshape(12, 12)
-    distance = pairs.pair_distances(RING, RING)
-    water_before, water_now = 1480 + np.arange(12.0), 1500 - 2 * np.arange(12.0)
-    measured = length / water_now[:, None] - distance / water_before[:, None]
-    times = pairs.absolute_times(measured, distance, water_before)
-    assert np.allclose(times, length / water_now[:, None], rtol=1e-14, atol=1e-18)
-    common = pairs.to_reference_water(times, water_now, 1490.0)
-    assert np.allclose(common, length / 1490.0, rtol=1e-14, atol=1e-18)
-    rest = pairs.time_perturbations(operator, common.ravel(), np.full(grid.shape, 1 / 1490.0))
-    assert np.allclose(rest, operator((index - 1).ravel() / 1490.0), rtol=0, atol=1e-18)
+def test_distances_are_chords():
+    p = ring_probe(32).positions
+    np.testing.assert_allclose(pair_distances(p, p), 2 * RADIUS * np.sin(steps(32) / 2), atol=1e-15)
 
 
-def test_background_outside_the_mask_is_explained():
-    grid = Grid.from_extent(x=(-0.1, 0.1), z=(-0.1, 0.1), spacing=2e-3)
-    mask = np.hypot(grid.points()[..., 0], grid.points()[..., 2]) < 0.06
-    weights = np.linspace(0, 1, 144)
-    operator = TravelTimeOperator(grid, Paths.straight(*pairs.pair_points(RING, RING)), mask=mask, weights=weights)
-    background = np.full(grid.shape, 1 / 1500)
-    added = np.where(mask, 1e-5, 0.0)
-    rest = pairs.time_perturbations(operator, operator.integrate(background + added), background)
-    assert np.allclose(rest, operator(operator.vector(added)), rtol=0, atol=1e-18)
-    missing = np.full(144, np.nan)
-    assert np.isnan(pairs.time_perturbations(operator, missing, background)).all()
+@pytest.mark.parametrize("part", [0.3, np.pi / 4, np.pi / 2])
+def test_minimum_distance_keeps_the_opposite_arc(part):
+    p = ring_probe(64).positions
+    keep = pairs_by_distance(p, p, part * RADIUS)
+    np.testing.assert_array_equal(keep, steps(64) > 2 * np.arcsin(part / 2))
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: pairs.pair_points(RING * 1000, RING), "emitters: .*is it really in m"),
-        (lambda: pairs.pair_points(RING, RING[:, :2]), "receivers: expected shape"),
-        (lambda: pairs.pair_points(RING, np.zeros((3, 4, 3))), "receivers: expected shape"),
-        (lambda: pairs.select_pairs(RING, RING, max_open_angle=45), "max_open_angle.*rad"),
-        (lambda: pairs.select_pairs(RING, RING, min_distance=20), "min_distance"),
-        (lambda: pairs.select_pairs(RING, RING, quality=np.ones(3)), "quality: expected shape"),
-        (lambda: pairs.absolute_times(np.full((2, 2), 30.0), np.ones((2, 2)), 1500), "are they in us"),
-        (lambda: pairs.absolute_times(np.zeros((2, 3)), np.ones((2, 2)), 1500), "differences: expected shape"),
-        (lambda: pairs.absolute_times(np.zeros((2, 2)), np.ones((2, 2)), [1500]), "water_speed: expected shape"),
-        (lambda: pairs.absolute_times(np.zeros((2, 2)), np.ones((2, 2)), 1.5), "water_speed"),
-        (lambda: pairs.to_reference_water(np.zeros((2, 2)), 1500, 1.5), "reference"),
-    ],
-)
-def test_refuses(call, message):
-    with pytest.raises(ArgumentError, match=message):
-        call()
+def test_published_share_of_the_ring():
+    """pi / 4 radii drop 46.2 degrees on either side, so that 74.3 % of the ring stay."""
+    p = ring_probe(2000).positions
+    assert abs(pairs_by_distance(p[:3], p, np.pi / 4 * RADIUS).mean() - 0.743) < 1e-3
+
+
+@pytest.mark.parametrize("angle", [0.4, np.pi / 3])
+def test_open_angle_is_the_angle_of_the_periphery(angle):
+    """On a ring the angle between the inward direction and a chord is half of what is missing to the opposite."""
+    p = ring_probe(60).positions
+    keep = pairs_by_open_angle(p, p, np.zeros(3), angle)
+    want = (np.pi - steps(60)) / 2 <= angle + 1e-9
+    np.fill_diagonal(want, False)
+    np.testing.assert_array_equal(keep, want)
+
+
+def test_emitters_of_transmits():
+    probe = ring_probe(8)
+    transmits = [sonoray.Transmit.single(k) for k in (5, 2)]
+    data = sonoray.ChannelData(np.zeros((1, 2, 8, 16), "f4"), probe, transmits, 1e6)
+    np.testing.assert_array_equal(emitter_positions(data), probe.positions[[5, 2]])
+
+
+def test_wrong_arguments_are_named():
+    p = ring_probe(8).positions
+    with pytest.raises(ArgumentError, match="^tx"):
+        pairs_by_distance(1e3 * p, p, 0.05)
+    with pytest.raises(ArgumentError, match="^rx"):
+        pairs_by_distance(p, p[:, :2], 0.05)
+    with pytest.raises(ArgumentError, match="^minimum"):
+        pairs_by_distance(p, p, 50.0)
+    with pytest.raises(ArgumentError, match="^maximum"):
+        pairs_by_open_angle(p, p, np.zeros(3), 45.0)
+    with pytest.raises(ArgumentError, match="^center"):
+        pairs_by_open_angle(p, p, np.full(3, np.nan), 0.5)

@@ -1,8 +1,4 @@
-"""Pairs of emitters and receivers: where they are, which to use, how long sound takes between them in water.
-
-Receivers are the same for all emissions, (n_rx, 3), or differ between them, (n_tx, n_rx, 3), as for arrays that rotate
-or when an emission is recorded by another array. Results are (n_tx, n_rx); rays are their C order.
-"""
+"""Which transmit-receive pairs to use: by distance or by the angle at the emitter."""
 
 from typing import Any
 
@@ -10,72 +6,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import array, scalar
+from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
-from .operators import Vector
-from .tomography import TravelTimeOperator
 
 
-def pair_points(emitters: Any, receivers: Any) -> tuple[Vector, Vector]:
-    """Ends of the straight line of every pair, for `Paths.straight`.
-
-    Parameters
-    ----------
-    emitters : (n_tx, 3) float64 [m]
-    receivers : (n_rx, 3) or (n_tx, n_rx, 3) float64 [m]
-
-    Returns
-    -------
-    starts, ends : (n_tx n_rx, 3) float64 [m]
+def emitter_positions(channel_data: ChannelData) -> NDArray[np.float64]:
+    """Position of the element that fires in each transmit, (n_tx, 3) [m].
 
     Raises
     ------
     ArgumentError
-        Wrong shapes, NaN, millimetres.
+        A transmit fires more than one element.
     """
-    e, r = _positions(emitters, receivers)
-    return np.broadcast_to(e, r.shape).reshape(-1, 3).copy(), r.reshape(-1, 3).copy()
+    several = [k for k, t in enumerate(channel_data.transmits) if t.kind != "element"]
+    if several:
+        kind = channel_data.transmits[several[0]].kind
+        raise ArgumentError(
+            f"channel_data: expected transmits of single elements, got a {kind!r} one (number {several[0]})"
+        )
+    elements = np.array([t.element for t in channel_data.transmits], np.intp)
+    return np.asarray(channel_data.probe.positions[elements])
 
 
-def pair_distances(emitters: Any, receivers: Any) -> Vector:
-    """Distance of every pair, (n_tx, n_rx) float64 [m]; arguments as for `pair_points`."""
-    e, r = _positions(emitters, receivers)
-    return np.asarray(np.linalg.norm(r - e, axis=-1))
-
-
-def open_angles(emitters: Any, receivers: Any, *, center: Any = (0.0, 0.0, 0.0)) -> Vector:
-    """Angle between the directions from the emitter to the centre and to the receiver, (n_tx, n_rx) [rad].
-
-    0 for the receiver opposite; pi for an emitter at the centre or a receiver at the emitter.
-    """
-    e, r = _positions(emitters, receivers)
-    inward, across = array("center", center, (3,)) - e, r - e
-    length = np.linalg.norm(inward, axis=-1) * np.linalg.norm(across, axis=-1)
-    cosine = np.divide((inward * across).sum(axis=-1), length, out=-np.ones_like(length), where=length > 0)
-    return np.asarray(np.arccos(np.clip(cosine, -1.0, 1.0)))
-
-
-def select_pairs(
-    emitters: Any,
-    receivers: Any,
-    *,
-    min_distance: float = 0.0,
-    max_open_angle: float = np.pi,
-    quality: Any = None,
-    min_quality: float = 0.0,
-) -> NDArray[np.bool_]:
-    """Which pairs to use.
+def pair_distances(tx: Any, rx: Any) -> NDArray[np.float64]:
+    """Distance of every emitter from every receiver.
 
     Parameters
     ----------
-    emitters, receivers : see `pair_points`
-    min_distance : float, optional [m]
-        Pairs at this distance or less are left out: neighbours, whose rays miss the object.
-    max_open_angle : float, optional [rad]
-        Pairs with a larger `open_angles` about the origin are left out.
-    quality : (n_tx, n_rx), optional
-        Such as of picks, NaN where there is none.
-    min_quality : float, optional
-        Pairs below it, or with NaN, are left out.
+    tx : (n_tx, 3) float64 [m]
+    rx : (n_rx, 3) float64 [m]
+
+    Returns
+    -------
+    (n_tx, n_rx) float64 [m]
+
+    Raises
+    ------
+    ArgumentError
+        Wrong shape, NaN, millimetres.
+    """
+    a, b = _points(tx, rx)
+    return np.asarray(np.linalg.norm(a[:, None] - b[None], axis=2))
+
+
+def pairs_by_distance(tx: Any, rx: Any, minimum: float) -> NDArray[np.bool_]:
+    """Pairs that lie further apart than a minimum, such as pi / 2 times a ring's radius: the opposite ones.
+
+    Parameters
+    ----------
+    tx : (n_tx, 3) float64 [m]
+    rx : (n_rx, 3) float64 [m]
+    minimum : float [m]
 
     Returns
     -------
@@ -84,111 +65,45 @@ def select_pairs(
     Raises
     ------
     ArgumentError
-        Wrong shapes, a distance in millimetres, an angle in degrees.
+        Wrong shape, NaN, millimetres.
     """
-    kept = pair_distances(emitters, receivers) > scalar("min_distance", min_distance, 0.0, 2.0, "m")
-    kept &= open_angles(emitters, receivers) <= scalar("max_open_angle", max_open_angle, 0.0, np.pi, "rad")
-    if quality is not None:
-        values = np.asarray(quality, np.float64)
-        if values.shape != kept.shape:
-            raise ArgumentError(f"quality: expected shape {kept.shape}, got {values.shape}")
-        kept &= values >= min_quality  # not where it is NaN
-    return kept
+    return np.asarray(pair_distances(tx, rx) > scalar("minimum", minimum, 0.0, 4.0, "m"))
 
 
-def absolute_times(differences: Any, distances: Any, water_speed: Any) -> Vector:
-    """Travel times from their differences to water: t = difference + distance / water_speed.
+def pairs_by_open_angle(tx: Any, rx: Any, center: Any, maximum: float) -> NDArray[np.bool_]:
+    """Pairs whose line leaves the emitter within a cone about the direction to the centre.
 
     Parameters
     ----------
-    differences : (n_tx, n_rx) float64 [s]
-        Time with the object minus time in water; NaN where there is none, and then in the result.
-    distances : (n_tx, n_rx) float64 [m]
-    water_speed : float or (n_tx,) float64 [m/s]
-        When the water was measured, or what was assumed for it; one per emission where its temperature drifts.
+    tx : (n_tx, 3) float64 [m]
+    rx : (n_rx, 3) float64 [m]
+    center : (3,) float64 [m]
+        Of the array.
+    maximum : float [rad]
+        Largest angle between (center - tx) and (rx - tx), up to pi.
 
     Returns
     -------
-    (n_tx, n_rx) float64 [s]
+    (n_tx, n_rx) bool
+        False where emitter and receiver coincide.
 
     Raises
     ------
     ArgumentError
-        Wrong shapes, times in microseconds, implausible speeds.
+        Wrong shape, NaN, millimetres, degrees.
     """
-    d = array("distances", distances, (None, None), low=0.0, high=4.0, unit="m")
-    dt = _times("differences", differences, d.shape)
-    return np.asarray(dt + d / _per_emission(water_speed, len(d)))
+    a, b = _points(tx, rx)
+    inward = array("center", center, (3,), low=-2.0, high=2.0, unit="m") - a
+    limit = scalar("maximum", maximum, 0.0, np.pi, "rad")
+    across = b[None] - a[:, None]
+    lengths = np.linalg.norm(inward, axis=1)[:, None] * np.linalg.norm(across, axis=2)
+    inner = np.einsum("ti,tri->tr", inward, across)
+    apart = np.linalg.norm(across, axis=2) > 0
+    return np.asarray(apart & (inner >= np.cos(limit) * lengths - 1e-12 * lengths))
 
 
-def to_reference_water(times: Any, water_speed: Any, reference: float) -> Vector:
-    """Times as they would be if the water had the reference speed in every emission.
-
-    The unknown is then one refractive index n(x) = c_w / c(x) with the same reference for all: emission e measured
-    the acoustic length L = c_w[e] t, and L / reference is returned. Speeds in the object are taken to drift like that
-    of the water.
-
-    Parameters
-    ----------
-    times : (n_tx, n_rx) float64 [s]
-    water_speed : float or (n_tx,) float64 [m/s]
-        While the object was measured.
-    reference : float [m/s]
-
-    Returns
-    -------
-    (n_tx, n_rx) float64 [s]
-
-    Raises
-    ------
-    ArgumentError
-        Wrong shapes, times in microseconds, implausible speeds.
-    """
-    speeds = _per_emission(water_speed, np.shape(times)[0] if np.ndim(times) else 1)
-    t = _times("times", times, (len(speeds), *np.shape(times)[1:]))
-    return np.asarray(t * (speeds / scalar("reference", reference, 300.0, 12000.0, "m/s")))
-
-
-def time_perturbations(operator: TravelTimeOperator, times: Any, background: Any) -> Vector:
-    """What of the times a background does not explain: weights (t - integral of the background), for its unknowns.
-
-    Solving A x = this gives the slowness that must be added to the background in the mask; where the mask ends, the
-    background (water, a cup) stays as it is.
-
-    Parameters
-    ----------
-    operator : TravelTimeOperator
-    times : (n_rays,) float64 [s]
-        NaN where there is none, and then in the result.
-    background : grid.shape float64 [s/m]
-
-    Returns
-    -------
-    (n_rays,) float64 [s]
-    """
-    rest = _times("times", times, (operator.shape[0],)) - operator.integrate(background)
-    return rest if operator.weights is None else np.asarray(rest * operator.weights)
-
-
-def _positions(emitters: Any, receivers: Any) -> tuple[Vector, Vector]:
-    e = array("emitters", emitters, (None, 3), low=-2.0, high=2.0, unit="m")[:, None]
-    shape = (None, 3) if np.ndim(receivers) == 2 else (len(e), None, 3)
-    r = array("receivers", receivers, shape, low=-2.0, high=2.0, unit="m")
-    return e, np.broadcast_to(r, (len(e), *r.shape[-2:]))
-
-
-def _per_emission(water_speed: Any, n: int) -> Vector:
-    speeds = np.asarray(water_speed, np.float64)
-    wanted: tuple[int | None, ...] = (n,) if speeds.ndim else ()
-    speeds = array("water_speed", speeds, wanted, low=300.0, high=12000.0, unit="m/s")
-    return np.broadcast_to(speeds, (n,))[:, None]
-
-
-def _times(name: str, values: Any, shape: tuple[int, ...]) -> Vector:
-    times = np.asarray(values, np.float64)
-    if times.shape != shape:
-        raise ArgumentError(f"{name}: expected shape {shape}, got {times.shape}")
-    largest = float(np.max(np.abs(times), initial=0.0, where=np.isfinite(times)))
-    if largest > 0.1:
-        raise ArgumentError(f"{name}: expected times in s, got up to {largest:g}; are they in us?")
-    return times
+def _points(tx: Any, rx: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return (
+        array("tx", tx, (None, 3), low=-2.0, high=2.0, unit="m"),
+        array("rx", rx, (None, 3), low=-2.0, high=2.0, unit="m"),
+    )
