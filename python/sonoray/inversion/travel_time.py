@@ -26,6 +26,7 @@ from .pairs import emitter_positions, pair_distances
 from .picking import DEFAULT_DURATION
 from .picks import Picks
 from .region import image_grid, image_mask
+from .regularization import Gradient
 from .settings import TravelTimeSettings
 from .solvers import cgls, lsqr, sart
 from .total_variation import total_variation
@@ -269,13 +270,13 @@ class _Job:
         s, water = self.settings, 1.0 / self.speed
         bounds = (1.0 / s.highest - water, 1.0 / s.lowest - water)
         if s.solver == "total_variation":
-            nodes = float(np.prod(self.grid.spacing)) / min(self.grid.spacing)
+            volume = float(np.prod(self.grid.spacing))
             size = float(np.ptp(self.receivers, axis=0).max()) ** (self.grid.ndim - 2)
             self.excess = total_variation(
                 around.operator,
                 around.delays,
-                self.mask,
-                strength=s.regularization * len(around.delays) * nodes / size,
+                Gradient(self.grid, self.mask),
+                strength=s.regularization * len(around.delays) * volume / size,
                 edge=s.edge,
                 start=self.excess,
                 huber=s.huber or None,
