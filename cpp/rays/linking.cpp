@@ -20,7 +20,7 @@ namespace {
 struct Density {
   double rays, cells;
 };
-constexpr Density usual{1.0, 8.0}, thorough{2.0, 2.0};
+constexpr Density usual[2] = {{1.0, 8.0}, {1.0, 24.0}}, thorough[2] = {{2.0, 2.0}, {4.0, 8.0}};  // 2-D, 3-D
 
 /// Traces per start from a fan; a start that needs more is a poor one, and a denser fan has better ones.
 constexpr int few_traces = 6;
@@ -168,7 +168,6 @@ struct Emitter {
   /// Starts for the given receivers from a fan.
   void candidates(const Fan<D>& fan, const std::vector<int>& which, std::vector<Start>& starts) {
     Candidate<D> list[max_candidates];
-    starts.clear();
     for (int i : which) {
       bool both = false;
       const int n = locate(fan, seen[i].y, seen[i].rho, list, &both);
@@ -225,7 +224,7 @@ struct Emitter {
     return poor;
   }
 
-  /// Starts of the published solvers.
+  /// Starts in the line of sight.
   void straight(const std::vector<int>& which, std::vector<Start>& starts) {
     Fan<D> ends{};
     if constexpr (D == 2)
@@ -299,11 +298,15 @@ struct Emitter {
 
   /// Rays to the given receivers from a fan, made denser where its starts are poor.
   void from_fan(std::vector<int> open) {
-    Fan<D> fan = spread(open, params.all ? thorough : usual);
+    Fan<D> fan = spread(open, (params.all ? thorough : usual)[D - 2]);
     std::vector<Start> starts;
     for (int round = 0; round <= rounds && !open.empty(); ++round) {
       for (int i : open) found[i].clear();
-      candidates(fan, open, starts);
+      starts.clear();
+      if (D == 3 && round == 1 && !params.all)
+        straight(open, starts);
+      else
+        candidates(fan, open, starts);
       const std::vector<Start> poor =
           follow(starts, round < rounds ? std::min(params.max_traces, few_traces) : params.max_traces);
       if (round == rounds || poor.empty()) break;
@@ -314,7 +317,7 @@ struct Emitter {
       if constexpr (D == 2)
         divide(fan, poor, farthest);
       else
-        fan = spread(open, {usual.rays * (4 << (2 * round)), usual.cells / (2 << round)});
+        if (round > 0 || params.all) fan = spread(open, {2.0 * round, usual[1].cells / (1 << round)});
     }
   }
 
