@@ -68,14 +68,7 @@ struct Emitter {
     for (int d = 0; d < D; ++d) at[d] = tx[d];
     tracing::sample_index<0, D, double>(params.medium, at, s);
     index = s.value;
-    for (std::int64_t r = 0; r < rx.shape[0]; ++r) {
-      Seen<D> one{std::int32_t(r), {}, 0, {}};
-      for (int d = 0; d < D; ++d) one.target[d] = rx(r, d) - at[d];
-      one.rho = norm<D>(one.target);
-      auto& status = mark(one.rx)[0];
-      if (one.rho <= params.tolerance) status = int(PairStatus::skipped);
-      if (status != int(PairStatus::skipped)) seen.push_back(one);
-    }
+    seen = linking::look<D>(at, rx, params.tolerance, marks);
     place(seen, chart);
     found.resize(seen.size());
     sure.assign(seen.size(), true);
@@ -263,39 +256,6 @@ struct Emitter {
     return fan;
   }
 
-  /// The first arrival of each pair; the others go to `later`.
-  void choose(std::int32_t tx, std::vector<LaterRay<D>>& later) {
-    for (std::size_t i = 0; i < seen.size(); ++i) {
-      auto& list = found[i];
-      std::int32_t* const m = mark(seen[i].rx);
-      double* const to = ray(seen[i].rx);
-      bool outside = false;
-      std::vector<Found<D>> kept;
-      std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.fields[0] < b.fields[0]; });
-      for (const auto& f : list) {
-        outside = outside || f.outside;
-        bool known = f.outside;
-        for (const auto& other : kept) known = known || same_ray<D>(f, other, params.tolerance);
-        if (!known) kept.push_back(f);
-      }
-      if (kept.empty()) {
-        m[0] = int(outside ? PairStatus::left_grid : sure[i] ? PairStatus::not_converged : PairStatus::shadow);
-        m[2] = m[3] = 0;
-        for (int k = 0; k < ray_fields<D>; ++k) to[k] = std::nan("");
-        continue;
-      }
-      m[0] = int(PairStatus::linked);
-      m[2] = kept[0].caustics;
-      m[3] = kept[0].steps;
-      std::copy(kept[0].fields, kept[0].fields + ray_fields<D>, to);
-      for (std::size_t k = 1; k < kept.size() && params.all; ++k) {
-        LaterRay<D> one{tx, seen[i].rx, kept[k].caustics, kept[k].steps, {}};
-        std::copy(kept[k].fields, kept[k].fields + ray_fields<D>, one.fields);
-        later.push_back(one);
-      }
-    }
-  }
-
   /// Rays to the given receivers from a fan, made denser where its starts are poor.
   void from_fan(std::vector<int> open) {
     Fan<D> fan = spread(open, (params.all ? thorough : usual)[D - 2]);
@@ -352,7 +312,10 @@ struct Emitter {
       straight(open, starts);
       follow(starts, params.max_traces);
     }
-    choose(tx, later);
+    for (std::size_t i = 0; i < seen.size(); ++i) {
+      const std::int32_t rx = seen[i].rx;
+      choose<D>(found[i], sure[i], params.all, params.tolerance, tx, rx, mark(rx), ray(rx), later);
+    }
   }
 };
 

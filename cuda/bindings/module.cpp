@@ -2,6 +2,7 @@
 
 #include "bindings/bind_beamforming.h"
 #include "bindings/bind_core.h"
+#include "bindings/bind_linking.h"
 #include "bindings/bind_rays.h"
 #include "bindings/bind_tracing.h"
 #include "bindings/device_arrays.h"
@@ -16,6 +17,7 @@ NB_MODULE(_cuda, m) {
   bindings::bind_core<Device>(m);
   bindings::bind_beamforming<Device>(m);
   bindings::bind_rays<Device>(m);
+  bindings::bind_linking<Device>(m);
   bindings::bind_tracing<Device>(m);
   bindings::bind_memory(m);
 }
