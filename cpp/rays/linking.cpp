@@ -38,8 +38,8 @@ struct Emitter {
   struct Start {
     Search<D> search;
     int owner;
-    double length;    ///< acoustic, about [m]
-    double from, to;  ///< 2-D: neighbours of the fan around it
+    double length;         ///< acoustic, about [m]
+    double from, to;       ///< 2-D: neighbours of the fan around it
     double error = 1e300;  ///< of the length, at most
   };
 
@@ -101,7 +101,8 @@ struct Emitter {
     fan.pitch[0] = 0;
     for (auto k : order) {
       take_offs.push_back(exits[k].y0[0]);
-      if (take_offs.size() > 1) fan.pitch[0] = std::max(fan.pitch[0], take_offs.back() - take_offs[take_offs.size() - 2]);
+      if (take_offs.size() > 1)
+        fan.pitch[0] = std::max(fan.pitch[0], take_offs.back() - take_offs[take_offs.size() - 2]);
     }
     if (fan.closed) fan.pitch[0] = std::max(fan.pitch[0], take_offs.front() + 2 * pi - take_offs.back());
     fan.n[0] = int(order.size());
@@ -189,7 +190,7 @@ struct Emitter {
     }
     std::vector<Landing<D>> landings(asking.size());
     while (!asking.empty()) {
-      TrialTask<D> task{&space, {}, index, searches.data(), asking.data(), std::int64_t(asking.size()),
+      TrialTask<D> task{&space,         {}, index, searches.data(), asking.data(), std::int64_t(asking.size()),
                         landings.data()};
       for (int d = 0; d < D; ++d) task.emitter[d] = at[d];
       SONORAY_DISPATCH(link_trials, task);
@@ -276,8 +277,8 @@ struct Emitter {
       open.erase(std::unique(open.begin(), open.end()), open.end());
       if constexpr (D == 2)
         divide(fan, poor, farthest);
-      else
-        if (round > 0 || params.all) fan = spread(open, {2.0 * round, usual[1].cells / (1 << round)});
+      else if (round > 0 || params.all)
+        fan = spread(open, {2.0 * round, usual[1].cells / (1 << round)});
     }
   }
 
@@ -382,8 +383,9 @@ void link_paths(const Exec& exec, const LinkParams<D>& params, View<const double
       first.push_back(offsets.data[pair]);
     }
     if (steps.empty()) return;
-    PathTask<D> task{&space, {}, 0, std::int64_t(steps.size()), take_off.data(), receivers.data(), steps.data(),
-                     first.data(), stride, points.data};
+    PathTask<D> task{
+        &space,       {},     0,          std::int64_t(steps.size()), take_off.data(), receivers.data(), steps.data(),
+        first.data(), stride, points.data};
     tracing::Sample<D, double> s;
     for (int d = 0; d < D; ++d) task.emitter[d] = tx(e, d);
     tracing::sample_index<0, D, double>(params.medium, task.emitter, s);
@@ -392,11 +394,11 @@ void link_paths(const Exec& exec, const LinkParams<D>& params, View<const double
   });
 }
 
-#define SONORAY_INSTANTIATE(D)                                                                                       \
-  template LinkReport link<D, Cpu>(const Cpu&, const LinkParams<D>&, View<const double, 2>, View<const double, 2>,   \
-                                   View<double, 3>, View<std::int32_t, 3>, std::vector<LaterRay<D>>&);               \
-  template void link_paths<D, Cpu>(const Cpu&, const LinkParams<D>&, View<const double, 2>, View<const double, 2>,   \
-                                   View<const double, 3>, View<const std::int32_t, 3>, int,                          \
+#define SONORAY_INSTANTIATE(D)                                                                                     \
+  template LinkReport link<D, Cpu>(const Cpu&, const LinkParams<D>&, View<const double, 2>, View<const double, 2>, \
+                                   View<double, 3>, View<std::int32_t, 3>, std::vector<LaterRay<D>>&);             \
+  template void link_paths<D, Cpu>(const Cpu&, const LinkParams<D>&, View<const double, 2>, View<const double, 2>, \
+                                   View<const double, 3>, View<const std::int32_t, 3>, int,                        \
                                    View<const std::int64_t, 1>, View<double, 2>);
 SONORAY_INSTANTIATE(2)
 SONORAY_INSTANTIATE(3)

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "rays/linking.h"
+#include "rays/linking_starts.h"
 #include "rays/linking_trace.h"
 
 namespace sonoray::linking {
@@ -168,8 +169,7 @@ double reach_of(const Fan<D>& fan) {
     double y[D - 1], u[D - 1];
     for (int k = 0; k < exit.samples; ++k)
       for (int j = 0; j < D - 1; ++j)
-        most = std::max(most,
-                        double(std::fabs(fan.samples[std::int64_t(ray) * fan.most_samples + k].deflection[j])));
+        most = std::max(most, double(std::fabs(fan.samples[std::int64_t(ray) * fan.most_samples + k].deflection[j])));
     if (!exit.goes_on) continue;
     fan.chart.coordinates(exit.t, y);
     Chart<D>::difference(y, exit.y0, u);

@@ -1,5 +1,3 @@
-#include "rays/linking.h"
-
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -8,6 +6,7 @@
 
 #include "core/guard.cuh"
 #include "core/scratch.cuh"
+#include "rays/linking.h"
 #include "rays/linking_plan.h"
 #include "rays/linking_trace.h"
 
@@ -75,8 +74,16 @@ __global__ void __launch_bounds__(block) fan_kernel(Work<D> work) {
   const int e = work.owner[i];
   const Emission<D>& from = work.emissions[e];
   const int ray = int(i - from.first_ray);
-  FanTask<D> task{&work.space, from.fan, {}, index_at<D>(work, from.at), ray, 1, from.farthest, work.every,
-                  const_cast<Sample<D>*>(from.fan.samples), const_cast<Exit<D>*>(from.fan.exits)};
+  FanTask<D> task{&work.space,
+                  from.fan,
+                  {},
+                  index_at<D>(work, from.at),
+                  ray,
+                  1,
+                  from.farthest,
+                  work.every,
+                  const_cast<Sample<D>*>(from.fan.samples),
+                  const_cast<Exit<D>*>(from.fan.exits)};
   for (int d = 0; d < D; ++d) task.emitter[d] = from.at[d];
   trace_fan<D, double>(task, ray);
   const Exit<D>& exit = from.fan.exits[ray];
@@ -329,8 +336,16 @@ __global__ void __launch_bounds__(block) path_kernel(PathWork<D> work) {
   const double* const emitter = work.tx + i / work.n_rx * D;
   tracing::Sample<D, double> s;
   tracing::sample_index<0, D, double>(work.space.medium, emitter, s);
-  PathTask<D> task{&work.space, {}, s.value, 1, work.rays + i * ray_fields<D> + 2, work.rx + i % work.n_rx * D,
-                   work.marks + i * mark_fields + 3, work.offsets + i, work.stride, work.points};
+  PathTask<D> task{&work.space,
+                   {},
+                   s.value,
+                   1,
+                   work.rays + i * ray_fields<D> + 2,
+                   work.rx + i % work.n_rx * D,
+                   work.marks + i * mark_fields + 3,
+                   work.offsets + i,
+                   work.stride,
+                   work.points};
   for (int d = 0; d < D; ++d) task.emitter[d] = emitter[d];
   trace_paths<D, double>(task, 0);
 }
@@ -343,7 +358,8 @@ void paths_on_device(const Cuda& exec, const LinkParams<D>& params, View<const d
   check<D>(params, tx, rx, marks.shape[0], marks.shape[1]);
   require(rays.shape[2] == ray_fields<D> && marks.shape[2] == mark_fields, "rays, marks: expected the fields in order");
   const std::int64_t pairs = tx.shape[0] * rx.shape[0];
-  require(stride >= 1 && offsets.shape[0] == pairs + 1 && points.shape[1] == D, "offsets: expected one more than pairs");
+  require(stride >= 1 && offsets.shape[0] == pairs + 1 && points.shape[1] == D,
+          "offsets: expected one more than pairs");
   if (pairs == 0 || points.shape[0] == 0) return;
   const DeviceGuard guard(exec.device);
   const cudaStream_t stream = stream_of(exec);
@@ -361,26 +377,34 @@ void paths_on_device(const Cuda& exec, const LinkParams<D>& params, View<const d
   Scratch<double> device_tx(exec, tx.size()), device_rx(exec, rx.size());
   to_device(device_tx.data(), std::vector<double>(tx.data, tx.data + tx.size()), stream);
   to_device(device_rx.data(), std::vector<double>(rx.data, rx.data + rx.size()), stream);
-  PathWork<D> work{make_space<D>(params, tx, rx), pairs,        rx.shape[0], device_tx.data(), device_rx.data(), rays.data,
-                   marks.data,                    offsets.data, stride,      points.data};
+  PathWork<D> work{make_space<D>(params, tx, rx),
+                   pairs,
+                   rx.shape[0],
+                   device_tx.data(),
+                   device_rx.data(),
+                   rays.data,
+                   marks.data,
+                   offsets.data,
+                   stride,
+                   points.data};
   path_kernel<D><<<blocks_for(pairs), block, 0, stream>>>(work);
   check(cudaGetLastError(), "kernel launch");
 }
 
 }  // namespace
 
-#define SONORAY_ON_DEVICE(D)                                                                                         \
-  template <>                                                                                                        \
-  LinkReport link<D, Cuda>(const Cuda& exec, const LinkParams<D>& params, View<const double, 2> tx,                  \
-                           View<const double, 2> rx, View<double, 3> rays, View<std::int32_t, 3> marks,              \
-                           std::vector<LaterRay<D>>& later) {                                                        \
-    return link_on_device<D>(exec, params, tx, rx, rays, marks, later);                                              \
-  }                                                                                                                  \
-  template <>                                                                                                        \
-  void link_paths<D, Cuda>(const Cuda& exec, const LinkParams<D>& params, View<const double, 2> tx,                  \
-                           View<const double, 2> rx, View<const double, 3> rays, View<const std::int32_t, 3> marks,  \
-                           int stride, View<const std::int64_t, 1> offsets, View<double, 2> points) {                \
-    paths_on_device<D>(exec, params, tx, rx, rays, marks, stride, offsets, points);                                  \
+#define SONORAY_ON_DEVICE(D)                                                                                        \
+  template <>                                                                                                       \
+  LinkReport link<D, Cuda>(const Cuda& exec, const LinkParams<D>& params, View<const double, 2> tx,                 \
+                           View<const double, 2> rx, View<double, 3> rays, View<std::int32_t, 3> marks,             \
+                           std::vector<LaterRay<D>>& later) {                                                       \
+    return link_on_device<D>(exec, params, tx, rx, rays, marks, later);                                             \
+  }                                                                                                                 \
+  template <>                                                                                                       \
+  void link_paths<D, Cuda>(const Cuda& exec, const LinkParams<D>& params, View<const double, 2> tx,                 \
+                           View<const double, 2> rx, View<const double, 3> rays, View<const std::int32_t, 3> marks, \
+                           int stride, View<const std::int64_t, 1> offsets, View<double, 2> points) {               \
+    paths_on_device<D>(exec, params, tx, rx, rays, marks, stride, offsets, points);                                 \
   }
 SONORAY_ON_DEVICE(2)
 SONORAY_ON_DEVICE(3)

@@ -130,7 +130,9 @@ def test_three_arrivals_behind_a_slow_lens():
                 *angles[k : k + 2],
                 xtol=1e-11,
             )
-            exact.append((lens_crossings(emitter, z_end, strength, width, [angle])[0, 1] / 1500.0, fan[k + 1, 0] < fan[k, 0]))
+            exact.append(
+                (lens_crossings(emitter, z_end, strength, width, [angle])[0, 1] / 1500.0, fan[k + 1, 0] < fan[k, 0])
+            )
         exact.sort()
         later = found.later.pair[:, 1] == i
         times = np.concatenate([[found.time[0, i]], found.later.time[later]])
