@@ -183,7 +183,7 @@ struct Emitter {
     std::vector<Search<D>> searches;
     std::vector<std::int32_t> asking;
     std::vector<Start> poor;
-    std::vector<double> first(seen.size(), 1e300);  // acoustic length of each receiver's first ray, about
+    std::vector<double> first(seen.size(), 1e300);  // acoustic length of each receiver's first ray, at most
     for (std::size_t k = 0; k < starts.size(); ++k) {
       searches.push_back(starts[k].search);
       if (starts[k].search.state == State::searching) asking.push_back(std::int32_t(k));
@@ -201,9 +201,9 @@ struct Emitter {
         ++mark(seen[one.owner].rx)[1];
         if (landing.landed) one.length = expected(s, landing, &one.error);
         advance(s, params.solver, chart, landing, params.tolerance, most_traces);
-        if (s.state != State::found) continue;
-        found[one.owner].push_back(outcome(s, landing));
-        if (!landing.outside) first[one.owner] = std::min(first[one.owner], one.length);
+        if (s.state == State::found) found[one.owner].push_back(outcome(s, landing));
+        if (s.state != State::failed && landing.landed && !landing.outside)
+          first[one.owner] = std::min(first[one.owner], one.length + one.error);
       }
       std::size_t left = 0;
       for (std::size_t k = 0; k < asking.size(); ++k) {

@@ -213,7 +213,7 @@ def test_breast_on_a_small_ring():
     assert (gap < 1e-10).mean() > 0.999
     spread = np.abs(every.spreading - every.spreading.T)[every.linked]
     # To first order in the error of the paraxial integration, which is large only beside caustics.
-    assert np.median(spread) < 1e-4 and (spread < 1e-2).mean() > 0.98
+    assert np.median(spread) < 1e-4 and (spread < 1e-2).mean() > 0.95
 
 
 def test_warm_start_follows_a_change_of_the_medium():
