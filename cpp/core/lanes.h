@@ -21,13 +21,17 @@
 #define SONORAY_OUTLINED __attribute__((noinline))
 #endif
 
-/// Before a loop that must stay one: its body is large and gains nothing from copies.
+/// Before a loop that must stay one (its body is large and gains nothing from copies), or must become copies (so that
+/// what it indexes lies in registers).
 #if defined(__clang__)
 #define SONORAY_ROLLED _Pragma("clang loop unroll(disable)")
+#define SONORAY_UNROLLED _Pragma("clang loop unroll(full)")
 #elif defined(__CUDACC__)
 #define SONORAY_ROLLED _Pragma("unroll 1")
+#define SONORAY_UNROLLED _Pragma("unroll")
 #else
 #define SONORAY_ROLLED _Pragma("GCC unroll 1")
+#define SONORAY_UNROLLED _Pragma("GCC unroll 16")
 #endif
 
 namespace sonoray::lanes {

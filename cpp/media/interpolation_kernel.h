@@ -110,6 +110,7 @@ template <int order, class N>
 SONORAY_HD SONORAY_INLINE void sample_spline(const Field<2>& f, const N* x, Sample<2, N>& out) {
   const Place<2, N> place = locate<2, N>(f, x);
   N v[3] = {}, d[3] = {}, e[3] = {};  // derivatives along x of the value and of those along z
+  SONORAY_UNROLLED
   for (int power = 3; power >= 0; --power) {
     N s[3];
     along_row<order>(f.data + 4 * power, place.at, place.u[1], s);
@@ -146,6 +147,7 @@ SONORAY_HD SONORAY_INLINE void sample_spline(const Field<3>& f, const N* x, Samp
   SONORAY_ROLLED
   for (int i = 0; i < 4; ++i) {
     N b[3][3] = {};
+    SONORAY_UNROLLED
     for (int j = 0; j < 4; ++j) {
       N s[3];
       along_row<order>(f.data + i * along_x + j * along_y, place.at, place.u[2], s);

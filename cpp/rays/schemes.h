@@ -116,8 +116,8 @@ SONORAY_HD SONORAY_INLINE void rescale(N n, N* y) {
     N* const e = y + L::frame;
     const N along = inverse * inverse * dot<D, N>(e, y + L::k);
     for (int d = 0; d < D; ++d) e[d] -= along * y[L::k + d];
-    const N newton = 1.5 - 0.5 * dot<D, N>(e, e);  // one step towards 1 / |e|, which is nearly 1
-    for (int d = 0; d < D; ++d) e[d] *= newton;
+    const N unit = inverse_norm<D, N>(e);
+    for (int d = 0; d < D; ++d) e[d] *= unit;
   }
   for (int d = 0; d < D; ++d) y[L::k + d] *= scale;
 }

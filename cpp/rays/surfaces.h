@@ -119,9 +119,9 @@ struct Arc {
 };
 
 /// Where on the arc the gap becomes positive, given that it is at the end: 0 if it is from the start on, and beyond the
-/// start if the ray starts on the surface and dips below it first. `box`: of the grid's box instead.
+/// start if the ray starts on the surface (within `near`) and dips below it first. `box`: of the grid's box instead.
 template <int D, class N>
-SONORAY_HD SONORAY_OUTLINED N crossing(const Surface<D>& surface, const N* point, const N* plane, bool box,
+SONORAY_HD SONORAY_OUTLINED N crossing(const Surface<D>& surface, const N* point, const N* plane, bool box, double near,
                                        const Arc<D, N>& arc) {
   using namespace lanes;
   const auto gap_of = [&](const N* x) {
@@ -138,21 +138,23 @@ SONORAY_HD SONORAY_OUTLINED N crossing(const Surface<D>& surface, const N* point
   // Started on the surface: the lowest point of the parabola through both gaps with the slope at the start.
   const N rise = larger<N>(end - first.value - slope * arc.length, same<N>(1e-300));
   const N dip = smaller<N>(arc.length, larger<N>(N{}, -0.5 * slope * arc.length * arc.length / rise));
-  N a = pick<N>(first.value < N{}, N{}, dip), b = arc.length;
+  N a = pick<N>(first.value < -near, N{}, dip), b = arc.length;
   arc.at(a, x);
-  N low = pick<N>(first.value < N{}, first.value, distance_of(x)), high = end;
+  N low = distance_of(x), high = end;
   const mask_of<N> below = low < N{};
+  N side = N{};
   SONORAY_ROLLED
-  for (int k = 0; k < 12; ++k) {  // regula falsi that halves the weight of an end that stays (Illinois)
+  for (int k = 0; k < 12; ++k) {  // regula falsi; an end that stays twice counts half (Illinois)
     const N range = larger<N>(high - low, same<N>(1e-300));
     const N s = smaller<N>(b, larger<N>(a, a - low * (b - a) / range));
     arc.at(s, x);
     const N g = distance_of(x);
     const mask_of<N> beyond = g > N{};
+    low = pick<N>(beyond, pick<N>(side > N{}, 0.5 * low, low), g);
+    high = pick<N>(beyond, g, pick<N>(side < N{}, 0.5 * high, high));
+    side = pick<N>(beyond, same<N>(1.0), same<N>(-1.0));
     b = pick<N>(beyond, s, b);
     a = pick<N>(beyond, a, s);
-    low = pick<N>(beyond, 0.5 * low, g);
-    high = pick<N>(beyond, g, 0.5 * high);
   }
   const N root = smaller<N>(b, larger<N>(a, a - low * (b - a) / larger<N>(high - low, same<N>(1e-300))));
   return pick<N>(below, root, N{});

@@ -124,7 +124,7 @@ SONORAY_HD SONORAY_INLINE void start(const Medium<D>& medium, const Surface<D>& 
 
 /// Where the step from y to next leaves: its length up to there, and whether through the grid's box.
 template <class R, int D, class N>
-SONORAY_HD SONORAY_INLINE N leaving(const Surface<D>& surface, const R& ray, const N* next, N h,
+SONORAY_HD SONORAY_INLINE N leaving(const Surface<D>& surface, double near, const R& ray, const N* next, N h,
                                     lanes::mask_of<N> through_surface, lanes::mask_of<N> through_box, N& boxed) {
   using namespace lanes;
   using L = typename R::L;
@@ -146,8 +146,8 @@ SONORAY_HD SONORAY_INLINE N leaving(const Surface<D>& surface, const R& ray, con
     plane[d] = ray.plane[d];
   }
   if (surface.shape != Shape::box && any<N>(through_surface))
-    at = pick<N>(through_surface, crossing<D, N>(surface, point, plane, false, arc), never);
-  if (any<N>(through_box)) box = pick<N>(through_box, crossing<D, N>(surface, point, plane, true, arc), never);
+    at = pick<N>(through_surface, crossing<D, N>(surface, point, plane, false, near, arc), never);
+  if (any<N>(through_box)) box = pick<N>(through_box, crossing<D, N>(surface, point, plane, true, near, arc), never);
   boxed = pick<N>(box < at, same<N>(1.0), N{});
   return smaller<N>(at, box);
 }
@@ -190,6 +190,17 @@ SONORAY_HD SONORAY_INLINE void creep(lanes::mask_of<N> m, N delta, N* next) {
   next[L::length] += d / unit;
 }
 
+/// Rounding must not put an end outside the grid.
+template <class R, int D, class N>
+SONORAY_HD SONORAY_INLINE void keep_inside(const Surface<D>& surface, lanes::mask_of<N> m, N* next) {
+  using namespace lanes;
+  for (int d = 0; d < D; ++d) {
+    const N x = next[R::L::x + d];
+    const N held = smaller<N>(larger<N>(x, same<N>(surface.low[d])), same<N>(surface.high[d]));
+    next[R::L::x + d] = pick<N>(m, held, x);
+  }
+}
+
 /// Traces to the end. `record(mask, y)` gets the states (Layout) of the rays in the mask: at the start, each node, the
 /// end; the last half interval of the published schemes' integrals is added after that.
 template <class R, int D, class Record>
@@ -200,7 +211,8 @@ SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& 
   using L = typename R::L;
   const double near = tolerance(limits);
   const bool boxed_only = surface.shape == Shape::box, planes = surface.shape == Shape::plane;
-  N h = same<N>(limits.step), boxed = N{}, landing = N{}, tries = N{};
+  N h = same<N>(limits.step), boxed = N{}, landing = N{};
+  N shortest = N{}, longest = h;  // between these lengths of the last step lies the surface
   mask_of<N> active = ray.status == N{};
   record(active, ray.y);
   while (any<N>(active)) {
@@ -218,21 +230,25 @@ SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& 
       if constexpr (R::scheme == Scheme::rk4) {
         // Repeat the step with the length up to the surface until what is missing is negligible.
         const N missing = missing_length<R, D, N>(surface, ray, boxed, next);
-        const mask_of<N> close = ends & ((absolute<N>(missing) < 0.1 * near) | (tries > 6.0));
-        creep<R, D, N>(close, missing, next);
-        h = pick<N>(ends, smaller<N>(same<N>(limits.step), larger<N>(N{}, h + missing)), h);
-        tries = pick<N>(ends, tries + 1.0, tries);
+        shortest = pick<N>(ends & (missing > N{}), h, shortest);
+        longest = pick<N>(ends & (missing <= N{}), h, longest);
+        const N middle = 0.5 * (shortest + longest), newton = h + missing;
+        const mask_of<N> close = ends & ((absolute<N>(missing) < 0.1 * near) | (longest - shortest < 1e-6 * near));
+        creep<R, D, N>(close & (absolute<N>(missing) < 0.1 * near), missing, next);
+        keep_inside<R, D, N>(surface, close, next);
+        h = pick<N>(ends, pick<N>((newton > shortest) & (newton < longest), newton, middle), h);
         ends = close;
       }
       if (any<N>(leaves)) {
         N through;
-        const N s = leaving<R, D, N>(surface, ray, next, h, through_surface, through_box, through);
+        const N s = leaving<R, D, N>(surface, near, ray, next, h, through_surface, through_box, through);
         boxed = pick<N>(leaves, through, boxed);
         if constexpr (R::scheme == Scheme::rk4) {
           h = pick<N>(leaves, s, h);
           landing = pick<N>(leaves, same<N>(1.0), landing);
         } else {
           cut_chord<R, N>(ray, leaves, h, s, next);
+          keep_inside<R, D, N>(surface, leaves, next);
           ends = leaves;
         }
       }

@@ -57,7 +57,11 @@ SONORAY_HD SONORAY_INLINE void trace_group(const Job<D>& job, std::int64_t first
       N frame[(D - 1) * D];
       ray.frame(frame);
       for (int d = 0; d < D; ++d) row[C::frame + d] = lanes::lane(frame[d], l);
-      for (int i = 0; i < 4 * L::m; ++i) row[C::solution + i] = lanes::lane(ray.y[L::q + i], l);
+      // Where rays are chaotic, neighbours part exponentially: held to what a determinant can take.
+      for (int i = 0; i < 4 * L::m; ++i) {
+        const double v = lanes::lane(ray.y[L::q + i], l);
+        row[C::solution + i] = v > -1e150 && v < 1e150 ? v : v < 0 ? -1e150 : 1e150;
+      }
     }
   }
 }

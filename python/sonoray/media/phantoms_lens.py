@@ -44,7 +44,7 @@ def fish_eye(grid: Grid, sound_speed: float, radius: float, *, center: Any = (0.
     a = scalar("radius", radius, 1e-6, 2.0, "m")
     middle = array("center", center, (3,), low=-2.0, high=2.0, unit="m")[[0, 2] if grid.ndim == 2 else [0, 1, 2]]
     squares = [((axis - m) / a) ** 2 for axis, m in zip(grid.axes, middle, strict=True)]
-    c = c0 * (1 + sum(np.ix_(*squares)))
+    c = np.asarray(c0 * (1 + sum(np.ix_(*squares))))
     if c.max() > 12000.0:
         raise ArgumentError(f"radius: expected a sound speed below 12000 m/s on the whole grid, got up to {c.max():g}")
     return Medium(grid, c)

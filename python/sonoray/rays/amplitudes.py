@@ -31,9 +31,8 @@ def reversed_spreading(rays: Rays) -> NDArray[np.float64]:
     ----------
     .. [1] V. Cerveny, Seismic Ray Theory, Cambridge University Press (2001), section 4.3.
     """
-    spreading, _, paraxial = _amplitudes(rays)
-    assert rays.index is not None and rays.start_index is not None
-    return np.asarray(spreading * (rays.index / rays.start_index) ** paraxial.shape[-1])
+    spreading, _, paraxial, start_index, index = _amplitudes(rays)
+    return np.asarray(spreading * (index / start_index) ** paraxial.shape[-1])
 
 
 def greens_function(
@@ -60,18 +59,17 @@ def greens_function(
     (n,) complex128
         Rays that did not arrive have one, too: at their ends.
     """
-    spreading, caustics, paraxial = _amplitudes(rays)
+    spreading, caustics, paraxial, start_index, index = _amplitudes(rays)
     omega = 2 * np.pi * scalar("frequency", frequency, 1e3, 1e9, "Hz")
     floor = scalar("smallest_spreading", smallest_spreading, 0.0, 10.0, "m or m^2")
-    assert rays.index is not None and rays.start_index is not None
     j = np.maximum(spreading, max(floor, np.finfo(float).tiny))
     phase = omega * rays.time - 0.5 * np.pi * caustics
     # Amplitude^2 J n is kept along a ray tube; near the source the field is the homogeneous one.
     if paraxial.shape[-1] == 1:
-        speed = rays.reference_sound_speed / rays.index
+        speed = rays.reference_sound_speed / index
         g = 0.25 * np.sqrt(2 * speed / (np.pi * omega * j)) * np.exp(1j * (phase + 0.25 * np.pi))
     else:
-        g = np.sqrt(rays.start_index / (rays.index * j)) / (4 * np.pi) * np.exp(1j * phase)
+        g = np.sqrt(start_index / (index * j)) / (4 * np.pi) * np.exp(1j * phase)
     if rays.absorption is None:
         return np.asarray(g)
     if exponent is None:
@@ -133,7 +131,9 @@ def dispersion_delay(
     return np.asarray(alpha0 * np.tan(0.5 * np.pi * y) * (omega ** (y - 1) - there))
 
 
-def _amplitudes(rays: Rays) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    if not isinstance(rays, Rays) or rays.spreading is None or rays.caustics is None or rays.paraxial is None:
+def _amplitudes(rays: Rays) -> tuple[NDArray[Any], ...]:
+    names = ("spreading", "caustics", "paraxial", "start_index", "index")
+    found = [getattr(rays, name) for name in names] if isinstance(rays, Rays) else [None]
+    if any(values is None for values in found):
         raise ArgumentError("rays: expected Rays traced with amplitudes=True")
-    return rays.spreading, rays.caustics, rays.paraxial
+    return tuple(found)

@@ -98,17 +98,16 @@ class Plane(Surface):
     directed: bool = False
 
     def __post_init__(self) -> None:
-        for name, low in (("point", -2.0), ("normal", None)):
-            value = getattr(self, name)
-            shape: tuple[int | None, ...] = (None, 3) if np.ndim(value) == 2 else (3,)
-            limits = {} if low is None else {"low": low, "high": -low, "unit": "m"}
-            checked = array(name, value, shape, **limits)
-            if name == "normal":
-                length = np.linalg.norm(checked, axis=-1, keepdims=True)
-                if (length < 1e-12).any():
-                    raise ArgumentError("normal: expected a non-zero vector, got zero")
-                checked = checked / length
-            object.__setattr__(self, name, freeze(checked))
+        def shape(value: Any) -> tuple[int | None, ...]:
+            return (None, 3) if np.ndim(value) == 2 else (3,)
+
+        point = array("point", self.point, shape(self.point), low=-2.0, high=2.0, unit="m")
+        normal = array("normal", self.normal, shape(self.normal))
+        length = np.linalg.norm(normal, axis=-1, keepdims=True)
+        if (length < 1e-12).any():
+            raise ArgumentError("normal: expected a non-zero vector, got zero")
+        object.__setattr__(self, "point", freeze(point))
+        object.__setattr__(self, "normal", freeze(normal / length))
 
     def stop(self, ndim: int, positions: NDArray[Any], directions: NDArray[Any]) -> Stop:
         """See `Surface`."""

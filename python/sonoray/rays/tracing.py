@@ -321,9 +321,7 @@ class RayTracer:
         self._trace(where, along, stop, nodes=nodes, offsets=offsets, every=every)
         return Paths(nodes, offsets)
 
-    def _rays(
-        self, where: Any, along: Any, result: NDArray[Any], amplitudes: bool, paths: Paths | None
-    ) -> Rays:
+    def _rays(self, where: Any, along: Any, result: NDArray[Any], amplitudes: bool, paths: Paths | None) -> Rays:
         ndim, n = self.grid.ndim, len(result)
 
         def spread(values: NDArray[Any]) -> NDArray[np.float64]:
