@@ -180,4 +180,5 @@ def _without_empty(paths: Paths | None) -> Paths:
 
 
 def _on_host(operator: TravelTimeOperator) -> Any:
-    return operator if operator.device == "cpu" else operator.on_host()
+    # Some fifty applications to the same rays: a stored matrix pays from the fifth on.
+    return operator.stored() if operator.device == "cpu" else operator.on_host()
