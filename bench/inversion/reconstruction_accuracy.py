@@ -1,9 +1,9 @@
 """Sound-speed maps from travel times against the truth of simulated rings: relative errors, with white noise.
 
-Relative error: 100 norm(c - c_true) / norm(c_water - c_true) over the nodes within 100 mm and 60 mm of the ring's centre;
-water is 100 %. Noise: standard deviation A0 10^(-SNR / 20), A0 the peak of the water trace at the opposite element, on
-every sample of object and water (one shot), `numpy.random.default_rng(seed)`. "64x64": transmits of elements 0, 4, 8,
-..., receivers 2, 6, 10, ... of 256. Nothing that a reconstruction gets knows the truth.
+Relative error: 100 norm(c - c_true) / norm(c_water - c_true) over the nodes within 100 mm and 60 mm of the centre, so
+that water is 100 %. Noise: standard deviation A0 10^(-SNR / 20), A0 the peak of the water trace at the opposite
+element, on every sample of object and water (one shot), `numpy.random.default_rng(seed)`. "64x64": transmits of
+elements 0, 4, 8, ..., receivers 2, 6, 10, ... of 256. No reconstruction knows the truth.
 
 Settings "published" are those of the r-Wave toolbox's time-of-flight stage (AIC picks, bent rays, SART, 1 mm) in our
 code; with a relaxation of 0.1 as there, and of 1. CPU seconds are those of this process, picking and everything.
