@@ -67,8 +67,8 @@ void bind_linking(typename Place::Module& m, const char* link_name, const char* 
         return std::make_pair(report.fan_traces, flat);
       },
       Place::arg("field"), Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("kind"),
-      Place::arg("numbers"), Place::arg("options"), Place::arg("tx"), Place::arg("rx"),
-      Place::arg("rays"), Place::arg("marks"), Place::arg("index"), Place::arg("stream"));
+      Place::arg("numbers"), Place::arg("options"), Place::arg("tx"), Place::arg("rx"), Place::arg("rays"),
+      Place::arg("marks"), Place::arg("index"), Place::arg("stream"));
   m.def(
       paths_name,
       [](Field field, std::vector<std::int64_t> shape, std::vector<double> spacing, std::vector<double> origin,
@@ -88,9 +88,9 @@ void bind_linking(typename Place::Module& m, const char* link_name, const char* 
                       first, to);
       },
       Place::arg("field"), Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("kind"),
-      Place::arg("numbers"), Place::arg("options"), Place::arg("tx"), Place::arg("rx"),
-      Place::arg("rays"), Place::arg("marks"), Place::arg("stride"), Place::arg("offsets"), Place::arg("points"),
-      Place::arg("index"), Place::arg("stream"));
+      Place::arg("numbers"), Place::arg("options"), Place::arg("tx"), Place::arg("rx"), Place::arg("rays"),
+      Place::arg("marks"), Place::arg("stride"), Place::arg("offsets"), Place::arg("points"), Place::arg("index"),
+      Place::arg("stream"));
 }
 
 template <class Place>

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/view.h"
+#include "inversion/sparse_rows.h"
 #include "inversion/tomography.h"
 
 namespace sonoray::bindings {
@@ -24,6 +25,52 @@ inline TomographyGrid tomography_grid(const std::vector<std::int64_t>& shape, co
     grid.origin[i] = origin[i];
   }
   return grid;
+}
+
+template <class Place, class Value>
+void bind_sparse_rows(typename Place::Module& m, const char* check, const char* product, const char* transposed) {
+  using Starts = typename Place::template Array<const std::int64_t, 1>;
+  using Indices = typename Place::template Array<const std::int32_t, 1>;
+  using Values = typename Place::template Array<const Value, 1>;
+  using Vector = typename Place::template Array<const double, 1>;
+  using Out = typename Place::template Array<double, 1>;
+  const auto rows = [](Starts& starts, Indices& indices, Values& values) {
+    SparseRows<Value> a{Place::template view<const std::int64_t, 1>(starts, "starts"),
+                        Place::template view<const std::int32_t, 1>(indices, "indices"),
+                        Place::template view<const Value, 1>(values, "values")};
+    require(a.n_rows() >= 0, "starts: expected n_rows + 1 numbers, got none");
+    return a;
+  };
+  m.def(
+      check,
+      [rows](Starts starts, Indices indices, Values values, std::int64_t n_columns) {
+        const auto a = rows(starts, indices, values);
+        const typename Place::WithoutGil release;
+        return is_consistent(a, n_columns);
+      },
+      Place::arg("starts"), Place::arg("indices"), Place::arg("values"), Place::arg("n_columns"));
+  m.def(
+      product,
+      [rows](Starts starts, Indices indices, Values values, Vector x, Out out, int index) {
+        const auto a = rows(starts, indices, values);
+        const auto from = Place::template view<const double, 1>(x, "x");
+        const auto to = Place::template view<double, 1>(out, "out");
+        const typename Place::WithoutGil release;
+        sparse_product(Place::exec(index, 0), a, from, to);
+      },
+      Place::arg("starts"), Place::arg("indices"), Place::arg("values"), Place::arg("x"), Place::arg("out"),
+      Place::arg("index"));
+  m.def(
+      transposed,
+      [rows](Starts starts, Indices indices, Values values, Vector y, Out out, int index) {
+        const auto a = rows(starts, indices, values);
+        const auto from = Place::template view<const double, 1>(y, "y");
+        const auto to = Place::template view<double, 1>(out, "out");
+        const typename Place::WithoutGil release;
+        sparse_transpose_product(Place::exec(index, 0), a, from, to);
+      },
+      Place::arg("starts"), Place::arg("indices"), Place::arg("values"), Place::arg("y"), Place::arg("out"),
+      Place::arg("index"));
 }
 
 /// What only the host has: the check of paths and the matrix.
@@ -79,6 +126,8 @@ void bind_tomography_host(typename Place::Module& m) {
       },
       Place::arg("shape"), Place::arg("spacing"), Place::arg("origin"), Place::arg("points"), Place::arg("offsets"),
       Place::arg("weights").none(), Place::arg("columns").none(), Place::arg("index"));
+  bind_sparse_rows<Place, float>(m, "sparse_check_float", "sparse_product_float", "sparse_transpose_product_float");
+  bind_sparse_rows<Place, double>(m, "sparse_check_double", "sparse_product_double", "sparse_transpose_product_double");
 }
 
 template <class Place>

@@ -20,7 +20,7 @@ namespace {
 struct Density {
   double rays, cells;
 };
-constexpr Density usual{1.0, 8.0}, thorough{2.0, 2.0};
+constexpr Density usual[2] = {{1.0, 8.0}, {1.0, 24.0}}, thorough[2] = {{2.0, 2.0}, {4.0, 8.0}};  // 2-D, 3-D
 
 /// Traces per start from a fan; a start that needs more is a poor one, and a denser fan has better ones.
 constexpr int few_traces = 6;
@@ -38,8 +38,8 @@ struct Emitter {
   struct Start {
     Search<D> search;
     int owner;
-    double length;    ///< acoustic, about [m]
-    double from, to;  ///< 2-D: neighbours of the fan around it
+    double length;         ///< acoustic, about [m]
+    double from, to;       ///< 2-D: neighbours of the fan around it
     double error = 1e300;  ///< of the length, at most
   };
 
@@ -68,14 +68,7 @@ struct Emitter {
     for (int d = 0; d < D; ++d) at[d] = tx[d];
     tracing::sample_index<0, D, double>(params.medium, at, s);
     index = s.value;
-    for (std::int64_t r = 0; r < rx.shape[0]; ++r) {
-      Seen<D> one{std::int32_t(r), {}, 0, {}};
-      for (int d = 0; d < D; ++d) one.target[d] = rx(r, d) - at[d];
-      one.rho = norm<D>(one.target);
-      auto& status = mark(one.rx)[0];
-      if (one.rho <= params.tolerance) status = int(PairStatus::skipped);
-      if (status != int(PairStatus::skipped)) seen.push_back(one);
-    }
+    seen = linking::look<D>(at, rx, params.tolerance, marks);
     place(seen, chart);
     found.resize(seen.size());
     sure.assign(seen.size(), true);
@@ -108,7 +101,8 @@ struct Emitter {
     fan.pitch[0] = 0;
     for (auto k : order) {
       take_offs.push_back(exits[k].y0[0]);
-      if (take_offs.size() > 1) fan.pitch[0] = std::max(fan.pitch[0], take_offs.back() - take_offs[take_offs.size() - 2]);
+      if (take_offs.size() > 1)
+        fan.pitch[0] = std::max(fan.pitch[0], take_offs.back() - take_offs[take_offs.size() - 2]);
     }
     if (fan.closed) fan.pitch[0] = std::max(fan.pitch[0], take_offs.front() + 2 * pi - take_offs.back());
     fan.n[0] = int(order.size());
@@ -168,7 +162,6 @@ struct Emitter {
   /// Starts for the given receivers from a fan.
   void candidates(const Fan<D>& fan, const std::vector<int>& which, std::vector<Start>& starts) {
     Candidate<D> list[max_candidates];
-    starts.clear();
     for (int i : which) {
       bool both = false;
       const int n = locate(fan, seen[i].y, seen[i].rho, list, &both);
@@ -190,14 +183,14 @@ struct Emitter {
     std::vector<Search<D>> searches;
     std::vector<std::int32_t> asking;
     std::vector<Start> poor;
-    std::vector<double> first(seen.size(), 1e300);  // acoustic length of each receiver's first ray, about
+    std::vector<double> first(seen.size(), 1e300);  // acoustic length of each receiver's first ray, at most
     for (std::size_t k = 0; k < starts.size(); ++k) {
       searches.push_back(starts[k].search);
       if (starts[k].search.state == State::searching) asking.push_back(std::int32_t(k));
     }
     std::vector<Landing<D>> landings(asking.size());
     while (!asking.empty()) {
-      TrialTask<D> task{&space, {}, index, searches.data(), asking.data(), std::int64_t(asking.size()),
+      TrialTask<D> task{&space,         {}, index, searches.data(), asking.data(), std::int64_t(asking.size()),
                         landings.data()};
       for (int d = 0; d < D; ++d) task.emitter[d] = at[d];
       SONORAY_DISPATCH(link_trials, task);
@@ -208,9 +201,9 @@ struct Emitter {
         ++mark(seen[one.owner].rx)[1];
         if (landing.landed) one.length = expected(s, landing, &one.error);
         advance(s, params.solver, chart, landing, params.tolerance, most_traces);
-        if (s.state != State::found) continue;
-        found[one.owner].push_back(outcome(s, landing));
-        if (!landing.outside) first[one.owner] = std::min(first[one.owner], one.length);
+        if (s.state == State::found) found[one.owner].push_back(outcome(s, landing));
+        if (s.state != State::failed && landing.landed && !landing.outside)
+          first[one.owner] = std::min(first[one.owner], one.length + one.error);
       }
       std::size_t left = 0;
       for (std::size_t k = 0; k < asking.size(); ++k) {
@@ -225,7 +218,7 @@ struct Emitter {
     return poor;
   }
 
-  /// Starts of the published solvers.
+  /// Starts in the line of sight.
   void straight(const std::vector<int>& which, std::vector<Start>& starts) {
     Fan<D> ends{};
     if constexpr (D == 2)
@@ -264,46 +257,17 @@ struct Emitter {
     return fan;
   }
 
-  /// The first arrival of each pair; the others go to `later`.
-  void choose(std::int32_t tx, std::vector<LaterRay<D>>& later) {
-    for (std::size_t i = 0; i < seen.size(); ++i) {
-      auto& list = found[i];
-      std::int32_t* const m = mark(seen[i].rx);
-      double* const to = ray(seen[i].rx);
-      bool outside = false;
-      std::vector<Found<D>> kept;
-      std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.fields[0] < b.fields[0]; });
-      for (const auto& f : list) {
-        outside = outside || f.outside;
-        bool known = f.outside;
-        for (const auto& other : kept) known = known || same_ray<D>(f, other, params.tolerance);
-        if (!known) kept.push_back(f);
-      }
-      if (kept.empty()) {
-        m[0] = int(outside ? PairStatus::left_grid : sure[i] ? PairStatus::not_converged : PairStatus::shadow);
-        m[2] = m[3] = 0;
-        for (int k = 0; k < ray_fields<D>; ++k) to[k] = std::nan("");
-        continue;
-      }
-      m[0] = int(PairStatus::linked);
-      m[2] = kept[0].caustics;
-      m[3] = kept[0].steps;
-      std::copy(kept[0].fields, kept[0].fields + ray_fields<D>, to);
-      for (std::size_t k = 1; k < kept.size() && params.all; ++k) {
-        LaterRay<D> one{tx, seen[i].rx, kept[k].caustics, kept[k].steps, {}};
-        std::copy(kept[k].fields, kept[k].fields + ray_fields<D>, one.fields);
-        later.push_back(one);
-      }
-    }
-  }
-
   /// Rays to the given receivers from a fan, made denser where its starts are poor.
   void from_fan(std::vector<int> open) {
-    Fan<D> fan = spread(open, params.all ? thorough : usual);
+    Fan<D> fan = spread(open, (params.all ? thorough : usual)[D - 2]);
     std::vector<Start> starts;
     for (int round = 0; round <= rounds && !open.empty(); ++round) {
       for (int i : open) found[i].clear();
-      candidates(fan, open, starts);
+      starts.clear();
+      if (D == 3 && round == 1 && !params.all)
+        straight(open, starts);
+      else
+        candidates(fan, open, starts);
       const std::vector<Start> poor =
           follow(starts, round < rounds ? std::min(params.max_traces, few_traces) : params.max_traces);
       if (round == rounds || poor.empty()) break;
@@ -313,8 +277,8 @@ struct Emitter {
       open.erase(std::unique(open.begin(), open.end()), open.end());
       if constexpr (D == 2)
         divide(fan, poor, farthest);
-      else
-        fan = spread(open, {usual.rays * (4 << (2 * round)), usual.cells / (2 << round)});
+      else if (round > 0 || params.all)
+        fan = spread(open, {2.0 * round, usual[1].cells / (1 << round)});
     }
   }
 
@@ -349,7 +313,10 @@ struct Emitter {
       straight(open, starts);
       follow(starts, params.max_traces);
     }
-    choose(tx, later);
+    for (std::size_t i = 0; i < seen.size(); ++i) {
+      const std::int32_t rx = seen[i].rx;
+      choose<D>(found[i], sure[i], params.all, params.tolerance, tx, rx, mark(rx), ray(rx), later);
+    }
   }
 };
 
@@ -416,8 +383,9 @@ void link_paths(const Exec& exec, const LinkParams<D>& params, View<const double
       first.push_back(offsets.data[pair]);
     }
     if (steps.empty()) return;
-    PathTask<D> task{&space, {}, 0, std::int64_t(steps.size()), take_off.data(), receivers.data(), steps.data(),
-                     first.data(), stride, points.data};
+    PathTask<D> task{
+        &space,       {},     0,          std::int64_t(steps.size()), take_off.data(), receivers.data(), steps.data(),
+        first.data(), stride, points.data};
     tracing::Sample<D, double> s;
     for (int d = 0; d < D; ++d) task.emitter[d] = tx(e, d);
     tracing::sample_index<0, D, double>(params.medium, task.emitter, s);
@@ -426,11 +394,11 @@ void link_paths(const Exec& exec, const LinkParams<D>& params, View<const double
   });
 }
 
-#define SONORAY_INSTANTIATE(D)                                                                                       \
-  template LinkReport link<D, Cpu>(const Cpu&, const LinkParams<D>&, View<const double, 2>, View<const double, 2>,   \
-                                   View<double, 3>, View<std::int32_t, 3>, std::vector<LaterRay<D>>&);               \
-  template void link_paths<D, Cpu>(const Cpu&, const LinkParams<D>&, View<const double, 2>, View<const double, 2>,   \
-                                   View<const double, 3>, View<const std::int32_t, 3>, int,                          \
+#define SONORAY_INSTANTIATE(D)                                                                                     \
+  template LinkReport link<D, Cpu>(const Cpu&, const LinkParams<D>&, View<const double, 2>, View<const double, 2>, \
+                                   View<double, 3>, View<std::int32_t, 3>, std::vector<LaterRay<D>>&);             \
+  template void link_paths<D, Cpu>(const Cpu&, const LinkParams<D>&, View<const double, 2>, View<const double, 2>, \
+                                   View<const double, 3>, View<const std::int32_t, 3>, int,                        \
                                    View<const std::int64_t, 1>, View<double, 2>);
 SONORAY_INSTANTIATE(2)
 SONORAY_INSTANTIATE(3)

@@ -11,7 +11,14 @@
 namespace sonoray {
 
 /// What became of a pair. `unknown` goes in: no start is known; linked goes in: take-off and arrival are a start.
-enum class PairStatus : std::int32_t { linked = 0, skipped = 1, shadow = 2, not_converged = 3, left_grid = 4, unknown = 255 };
+enum class PairStatus : std::int32_t {
+  linked = 0,
+  skipped = 1,
+  shadow = 2,
+  not_converged = 3,
+  left_grid = 4,
+  unknown = 255
+};
 
 template <int D>
 struct LinkParams {
@@ -22,7 +29,7 @@ struct LinkParams {
   double tolerance;           ///< [m] at the receiver
   int max_traces;             ///< per pair and starting point
   linking::Solver solver;
-  bool all;                   ///< later arrivals, too
+  bool all;  ///< later arrivals, too
 };
 
 /// Fields of one ray in `rays`: acoustic length [m], determinant of Q, take-off (D), arrival (D).

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "rays/linking.h"
+#include "rays/linking_starts.h"
 #include "rays/linking_trace.h"
 
 namespace sonoray::linking {
@@ -168,8 +169,7 @@ double reach_of(const Fan<D>& fan) {
     double y[D - 1], u[D - 1];
     for (int k = 0; k < exit.samples; ++k)
       for (int j = 0; j < D - 1; ++j)
-        most = std::max(most,
-                        double(std::fabs(fan.samples[std::int64_t(ray) * fan.most_samples + k].deflection[j])));
+        most = std::max(most, double(std::fabs(fan.samples[std::int64_t(ray) * fan.most_samples + k].deflection[j])));
     if (!exit.goes_on) continue;
     fan.chart.coordinates(exit.t, y);
     Chart<D>::difference(y, exit.y0, u);
@@ -189,45 +189,6 @@ inline bool covers(const Fan<2>& fan, const std::vector<Seen<2>>& seen, const st
   return true;
 }
 
-/// A ray that meets a receiver.
-template <int D>
-struct Found {
-  double fields[ray_fields<D>];
-  std::int32_t caustics, steps;
-  bool outside;
-};
-
-/// Acoustic length to the receiver as a ray that has ended beside it tells, and how wrong that may be: the front that
-/// passes there is bent, in tissue hardly more than with a radius of 5 mm.
-template <int D>
-double expected(const Search<D>& s, const Landing<D>& at, double* error) {
-  double left = 0, square = 0;
-  for (int d = 0; d < D; ++d) {
-    const double gap = s.target[d] - at.x[d];
-    left += at.t[d] * gap;
-    square += gap * gap;
-  }
-  *error = square / (2 * 5e-3);
-  return at.length + at.index * left;
-}
-
-template <int D>
-Found<D> outcome(const Search<D>& s, const Landing<D>& at) {
-  Found<D> f;
-  double left = 0;
-  for (int d = 0; d < D; ++d) {
-    left += at.t[d] * (s.target[d] - at.x[d]);
-    f.fields[2 + d] = s.t[d];
-    f.fields[2 + D + d] = at.t[d];
-  }
-  f.fields[0] = at.length + at.index * left;  // to first order from where the ray ends to the receiver
-  f.fields[1] = at.jacobian;
-  f.caustics = at.caustics;
-  f.steps = at.steps;
-  f.outside = at.outside;
-  return f;
-}
-
 /// Whether two rays to one receiver are the same: their take-offs differ by less than what the tolerance allows.
 template <int D>
 bool same_ray(const Found<D>& a, const Found<D>& b, double tolerance) {
@@ -235,6 +196,51 @@ bool same_ray(const Found<D>& a, const Found<D>& b, double tolerance) {
   for (int d = 0; d < D; ++d) square += (a.fields[2 + d] - b.fields[2 + d]) * (a.fields[2 + d] - b.fields[2 + d]);
   const double q = D == 2 ? std::fabs(a.fields[1]) : std::sqrt(std::fabs(a.fields[1]));
   return std::sqrt(square) < 1e-9 + 10 * tolerance / std::max(q, 1e-3);
+}
+
+/// Writes down the first arrival of a pair, from all the rays found; the others go to `later` if all are wanted.
+template <int D>
+void choose(std::vector<Found<D>>& list, bool sure, bool all, double tolerance, std::int32_t tx, std::int32_t rx,
+            std::int32_t* m, double* to, std::vector<LaterRay<D>>& later) {
+  bool outside = false;
+  std::vector<Found<D>> kept;
+  std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.fields[0] < b.fields[0]; });
+  for (const auto& f : list) {
+    outside = outside || f.outside;
+    bool known = f.outside;
+    for (const auto& other : kept) known = known || same_ray<D>(f, other, tolerance);
+    if (!known) kept.push_back(f);
+  }
+  if (kept.empty()) {
+    m[0] = int(outside ? PairStatus::left_grid : sure ? PairStatus::not_converged : PairStatus::shadow);
+    m[2] = m[3] = 0;
+    for (int k = 0; k < ray_fields<D>; ++k) to[k] = std::nan("");
+    return;
+  }
+  m[0] = int(PairStatus::linked);
+  m[2] = kept[0].caustics;
+  m[3] = kept[0].steps;
+  std::copy(kept[0].fields, kept[0].fields + ray_fields<D>, to);
+  for (std::size_t k = 1; k < kept.size() && all; ++k) {
+    LaterRay<D> one{tx, rx, kept[k].caustics, kept[k].steps, {}};
+    std::copy(kept[k].fields, kept[k].fields + ray_fields<D>, one.fields);
+    later.push_back(one);
+  }
+}
+
+/// The receivers that are wanted, as the emitter at `at` sees them; marks pairs at the same point as skipped.
+template <int D>
+std::vector<Seen<D>> look(const double* at, View<const double, 2> rx, double tolerance, std::int32_t* marks) {
+  std::vector<Seen<D>> seen;
+  for (std::int64_t r = 0; r < rx.shape[0]; ++r) {
+    Seen<D> one{std::int32_t(r), {}, 0, {}};
+    for (int d = 0; d < D; ++d) one.target[d] = rx(r, d) - at[d];
+    one.rho = norm<D>(one.target);
+    std::int32_t& status = marks[r * mark_fields];
+    if (one.rho <= tolerance) status = int(PairStatus::skipped);
+    if (status != int(PairStatus::skipped)) seen.push_back(one);
+  }
+  return seen;
 }
 
 }  // namespace sonoray::linking

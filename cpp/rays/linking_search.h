@@ -261,7 +261,7 @@ SONORAY_HD SONORAY_INLINE void advance_secant(Search<2>& s, const Chart<2>& char
 /// Largest and smallest singular value of a 2 x 2 matrix.
 SONORAY_HD SONORAY_INLINE void singular(const double* B, double* most, double* least) {
   const double sum = B[0] * B[0] + B[1] * B[1] + B[2] * B[2] + B[3] * B[3], det = B[0] * B[3] - B[1] * B[2];
-  const double p = sqrt(fmax(sum + 2 * fabs(det), 0)), m = sqrt(fmax(sum - 2 * fabs(det), 0));
+  const double p = sqrt(fmax(sum + 2 * fabs(det), 0.0)), m = sqrt(fmax(sum - 2 * fabs(det), 0.0));
   *most = 0.5 * (p + m);
   *least = 0.5 * (p - m);
 }
@@ -345,6 +345,45 @@ SONORAY_HD SONORAY_INLINE void advance(Search<D>& s, Solver solver, const Chart<
     if (solver == Solver::broyden) return advance_broyden(s, chart, at, tolerance);
   }
   advance_newton(s, chart, at, miss);
+}
+
+/// A ray that meets a receiver.
+template <int D>
+struct Found {
+  double fields[2 + 2 * D];  ///< as in LinkParams' rays: acoustic length [m], determinant of Q, take-off, arrival
+  std::int32_t caustics, steps;
+  bool outside;
+};
+
+/// Acoustic length to the receiver as a ray that has ended beside it tells, and how wrong that may be: the front that
+/// passes there is bent, in tissue hardly more than with a radius of 5 mm.
+template <int D>
+SONORAY_HD SONORAY_INLINE double expected(const Search<D>& s, const Landing<D>& at, double* error) {
+  double left = 0, square = 0;
+  for (int d = 0; d < D; ++d) {
+    const double gap = s.target[d] - at.x[d];
+    left += at.t[d] * gap;
+    square += gap * gap;
+  }
+  *error = square / (2 * 5e-3);
+  return at.length + at.index * left;
+}
+
+template <int D>
+SONORAY_HD SONORAY_INLINE Found<D> outcome(const Search<D>& s, const Landing<D>& at) {
+  Found<D> f;
+  double left = 0;
+  for (int d = 0; d < D; ++d) {
+    left += at.t[d] * (s.target[d] - at.x[d]);
+    f.fields[2 + d] = s.t[d];
+    f.fields[2 + D + d] = at.t[d];
+  }
+  f.fields[0] = at.length + at.index * left;  // to first order from where the ray ends to the receiver
+  f.fields[1] = at.jacobian;
+  f.caustics = at.caustics;
+  f.steps = at.steps;
+  f.outside = at.outside;
+  return f;
 }
 
 }  // namespace sonoray::linking

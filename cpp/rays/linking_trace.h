@@ -16,10 +16,10 @@ namespace sonoray::linking {
 template <int D>
 struct Space {
   tracing::Medium<D> medium;
-  double low[D], high[D];       ///< [m] the grid's box
-  double margin;                ///< [m] by which a ray may run outside it
-  double center[D], radius;     ///< [m] of a ball that holds all elements
-  double step;                  ///< [m]
+  double low[D], high[D];    ///< [m] the grid's box
+  double margin;             ///< [m] by which a ray may run outside it
+  double center[D], radius;  ///< [m] of a ball that holds all elements
+  double step;               ///< [m]
 };
 
 /// A fan to be traced: `fan` without its samples, exits and reach.
@@ -32,7 +32,7 @@ struct FanTask {
   double farthest;           ///< [m] distance of the receivers
   int every;                 ///< steps between two looks at a ray
   Sample<D>* samples;
-  Exit<D>* exits;            ///< y0 is given
+  Exit<D>* exits;  ///< y0 is given
 };
 
 /// Trial rays of one emitter: searches[order[i]] asks, landings[i] answers.

@@ -17,6 +17,7 @@ inline nb::dlpack::dtype dtype_of(const std::string& name) {
   if (name == "float64") return nb::dtype<double>();
   if (name == "int16") return nb::dtype<std::int16_t>();
   if (name == "int32") return nb::dtype<std::int32_t>();
+  if (name == "int64") return nb::dtype<std::int64_t>();
   if (name == "uint8") return nb::dtype<std::uint8_t>();
   if (name == "complex64") return nb::dtype<std::complex<float>>();
   throw ArgumentError("dtype: expected float32, float64, complex64, int16, int32 or uint8, got " + name);

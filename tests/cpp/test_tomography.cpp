@@ -8,6 +8,7 @@
 #include "check.h"
 #include "core/dispatch.h"
 #include "core/error.h"
+#include "inversion/sparse_rows.h"
 #include "inversion/tomography.h"
 
 using namespace sonoray;
@@ -105,6 +106,80 @@ void check_operator(int ndim, CpuLevel level) {
   CHECK(worst < 1e-12);
 }
 
+/// The formulas for one step at a time in doubles, as CUDA runs them, with sums of 64-bit integers in the adjoint.
+template <int D>
+void check_one_at_a_time() {
+  using namespace tomography;
+  const Case c = random_case(D, 60, 9);
+  std::vector<double> y(c.rays());
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] = std::sin(1.0 + double(i));
+  const double total = check_paths(Cpu{1}, c.grid, c.paths()).total_length;
+  const double unit = 4611686018427387904.0 / total;
+  std::vector<std::int64_t> image(c.grid.size() << D, 0);
+  double cells[D], length = 0;
+  for (int i = 0; i < D; ++i) cells[i] = double(c.grid.shape[i] - 1);
+  for (std::int64_t ray = 0; ray < c.rays(); ++ray)
+    for (std::int32_t node = c.offsets[ray]; node + 1 < c.offsets[ray + 1]; ++node) {
+      Step<D, double> whole, part;
+      double squared = 0, extent = 0;
+      for (int i = 0; i < D; ++i) {
+        double end[2];
+        for (int k = 0; k < 2; ++k)
+          end[k] = in_cells(c.points[(node + k) * D + i], c.grid.origin[i], 1 / c.grid.spacing[i], cells[i]);
+        whole.from[i] = end[0];
+        whole.along[i] = end[1] - end[0];
+        squared += std::pow(whole.along[i] * c.grid.spacing[i], 2);
+        extent = larger(extent, std::fabs(whole.along[i]));
+      }
+      const int n = steps_of(extent);
+      for (int k = 0; k < n; ++k) {
+        for (int i = 0; i < D; ++i) {
+          part.along[i] = whole.along[i] / n;
+          part.from[i] = whole.from[i] + part.along[i] * k;
+        }
+        part.length = std::sqrt(squared) / n;
+        double ends[D + 2], w[1 << D];
+        split<D, double>(part, ends);
+        for (int p = 0; p <= D; ++p) {
+          const Piece<D, double> q = piece<D, double>(part, ends[p], ends[p + 1], cells);
+          moments<D, double>(q, w);
+          length += w[0];
+          for (int m = 0; m < 1 << D; ++m) image[(std::int64_t(q.cell) << D) + m] += std::llrint(y[ray] * unit * w[m]);
+        }
+      }
+    }
+  CHECK(std::fabs(length - total) < 1e-12 * total);
+  const std::vector<double> expected = adjoint(c, y, total);
+  double worst = 0, largest = 0;
+  for (std::int64_t node = 0; node < c.grid.size(); ++node) {
+    std::int64_t index[D];
+    unravel<D>(node, c.grid.shape, index);
+    const auto moment = [&](std::int64_t cell, int m) { return image[(cell << D) + m] / unit; };
+    const double value = gather_moments<D>(moment, node, index, c.grid.shape);
+    worst = std::fmax(worst, std::fabs(value - expected[node]));
+    largest = std::fmax(largest, std::fabs(expected[node]));
+  }
+  CHECK(worst < 1e-12 * largest);
+}
+
+template <class Value>
+void check_sparse_rows() {
+  const std::vector<std::int64_t> starts = {0, 2, 2, 5};
+  std::vector<std::int32_t> indices = {0, 3, 1, 2, 3};
+  const std::vector<Value> values = {1, 2, 3, 4, 5};
+  const std::vector<double> x = {1, 10, 100, 1000}, y = {1, 7, 10};
+  SparseRows<Value> a{{starts.data(), {4}}, {indices.data(), {5}}, {values.data(), {5}}};
+  std::vector<double> ax(3), ay(4);
+  sparse_product(Cpu{2}, a, {x.data(), {4}}, {ax.data(), {3}});
+  sparse_transpose_product(Cpu{2}, a, {y.data(), {3}}, {ay.data(), {4}});
+  CHECK((ax == std::vector<double>{2001, 0, 5430}));
+  CHECK((ay == std::vector<double>{1, 30, 40, 52}));
+  CHECK(is_consistent(a, 4));
+  CHECK(!is_consistent(a, 3));
+  indices[1] = -1;
+  CHECK(!is_consistent(a, 4));
+}
+
 /// x z, or x y z, is its own interpolant; along a line from corner to corner its mean is 1/3 or 1/4.
 void check_exactness(int ndim) {
   Case c = random_case(ndim, 0, 1);
@@ -177,6 +252,10 @@ void check_refusals() {
 int main() {
   for (CpuLevel level : {CpuLevel::baseline, CpuLevel::v3, CpuLevel::v4})
     for (int ndim : {2, 3}) check_operator(ndim, level);
+  check_one_at_a_time<2>();
+  check_one_at_a_time<3>();
+  check_sparse_rows<float>();
+  check_sparse_rows<double>();
   check_exactness(2);
   check_exactness(3);
   check_refusals();

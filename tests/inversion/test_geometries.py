@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sonoray import Grid, Probe
-from sonoray.inversion import pairs, solvers
+from sonoray.inversion import excitations, pairs, solvers
 from sonoray.inversion.operators import adjoint_error
 from sonoray.inversion.primal_dual import primal_dual
 from sonoray.inversion.regularization import Gradient
@@ -47,7 +47,7 @@ class Case:
 
     def __init__(self, emitters, receivers, grid, radius, keep, noise=0.0):
         axes = [0, 2] if grid.ndim == 2 else [0, 1, 2]
-        starts, ends = (p[keep.ravel()] for p in pairs.pair_points(emitters, receivers))
+        starts, ends = (p[keep.ravel()] for p in excitations.pair_points(emitters, receivers))
         random = np.random.default_rng(1)
         times = straight_times(starts[:, axes], ends[:, axes], 801 if grid.ndim == 2 else 301)
         times += noise * random.standard_normal(len(times))
@@ -56,7 +56,7 @@ class Case:
         self.operator = TravelTimeOperator(grid, Paths.straight(starts, ends, ndim=grid.ndim), mask=self.mask)
         self.truth = breast(points)[self.mask]
         outside = np.where(self.mask, 0.0, 1 / WATER)
-        self.times = pairs.time_perturbations(self.operator, times, outside)
+        self.times = excitations.time_perturbations(self.operator, times, outside)
         self.start = np.full(self.operator.shape[1], 1 / WATER)
 
     def error(self, x):
@@ -69,7 +69,7 @@ def ring():
     """64 x 64 pairs at 2 mm: 5024 unknowns, about 4000 data with 60 ns of noise."""
     elements = Probe.ring(64, 0.095).positions
     grid = Grid.from_extent(x=(-0.1, 0.1), z=(-0.1, 0.1), spacing=2e-3)
-    keep = pairs.select_pairs(elements, elements, min_distance=0.03)
+    keep = pairs.pairs_by_distance(elements, elements, 0.03)
     return Case(elements, elements, grid, 0.085, keep, noise=60e-9)
 
 
@@ -135,7 +135,8 @@ def test_rotating_linear_arrays():
     assert emitters.shape == (1024, 3)
     assert receivers.shape == (1024, 16, 3)
     grid = Grid.from_extent(x=(-0.1, 0.1), z=(-0.1, 0.1), spacing=2e-3)
-    keep = pairs.select_pairs(emitters, receivers, max_open_angle=np.pi / 4)
+    opposite = (pairs.pairs_by_open_angle(e[None], r, (0, 0, 0), np.pi / 4)[0] for e, r in zip(emitters, receivers))
+    keep = np.stack(list(opposite))
     case = Case(emitters, receivers, grid, 0.085, keep)
     assert adjoint_error(case.operator) < 1e-14
     found = solvers.sart(case.operator, case.times, start=case.start, iterations=40, relaxation=1.5)
@@ -146,7 +147,7 @@ def test_bowl_in_3d():
     """A hemisphere with golden-angle elements around -z, straight rays, 8 mm grid."""
     emitters, receivers = Probe.bowl(64, 0.1235).positions, Probe.bowl(256, 0.1235).positions
     grid = Grid.from_extent(x=(-0.128, 0.128), y=(-0.128, 0.128), z=(-0.128, 0.016), spacing=8e-3)
-    keep = pairs.select_pairs(emitters, receivers, min_distance=0.05)
+    keep = pairs.pairs_by_distance(emitters, receivers, 0.05)
     case = Case(emitters, receivers, grid, 0.1, keep)
     assert adjoint_error(case.operator) < 1e-14
     found = solvers.sart(case.operator, case.times, start=case.start, iterations=30)
@@ -160,7 +161,7 @@ def test_full_bowl_is_matrix_free():
     """1024 x 4096 pairs down-sampled by two each, 2 mm: a million rays; a matrix would hold 6 GB."""
     emitters, receivers = Probe.bowl(1024, 0.1235).positions[::2], Probe.bowl(4096, 0.1235).positions[::2]
     grid = Grid.from_extent(x=(-0.126, 0.126), y=(-0.126, 0.126), z=(-0.126, 0.01), spacing=2e-3)
-    paths = Paths.straight(*pairs.pair_points(emitters, receivers), ndim=3)
+    paths = Paths.straight(*excitations.pair_points(emitters, receivers), ndim=3)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     operator = TravelTimeOperator(grid, paths)
     assert adjoint_error(operator) < 1e-14

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ import sonoray
 from sonoray import ArgumentError, DeviceError, Grid, Probe
 from sonoray._backends import host_module
 from sonoray.inversion.operators import MatrixOperator, RestrictedOperator, adjoint_error
+from sonoray.inversion.stored import StoredOperator
 from sonoray.inversion.tomography import TravelTimeOperator
 from sonoray.rays.paths import Paths
 from tests.reference import tomography as reference
@@ -188,6 +190,46 @@ def test_ring_to_sparse_is_the_operator(rng):
         assert np.allclose(matrix @ x, operator(x), rtol=tolerance)
         assert np.allclose(matrix.T @ y, operator.adjoint(y), rtol=10 * tolerance, atol=tolerance * 1e-3)
     assert np.diff(matrix.indptr).max() < 4 * sum(grid.shape)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_stored_operator(dtype, rng, monkeypatch):
+    """SciPy's products to rounding, an exact transpose of what is stored, any number of threads."""
+    paths, mask = random_paths(CUBE, 2000, rng, longest=30), rng.random(CUBE.shape) < 0.7
+    operator = TravelTimeOperator(CUBE, paths, weights=rng.random(2000), mask=mask)
+    stored, matrix = operator.stored(dtype), operator.to_sparse(dtype)
+    assert stored.shape == operator.shape
+    assert stored.nbytes > matrix.nnz * (4 + np.dtype(dtype).itemsize)
+    assert adjoint_error(stored) < 1e-14
+    x, y = rng.standard_normal(stored.shape[1]), rng.standard_normal(2000)
+    exact = matrix.astype(np.float64)
+    assert np.allclose(stored(x), exact @ x, rtol=0, atol=1e-15)
+    assert np.allclose(stored.adjoint(y), exact.T @ y, rtol=0, atol=1e-14)
+    results = []
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("SONORAY_THREADS", threads)
+        results.append((stored(x), stored.adjoint(y)))
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other))
+
+
+def test_stored_operator_refuses(rng):
+    matrix = scipy.sparse.random_array((5, 4), density=0.5, rng=rng).tocsr()
+    stored = StoredOperator(matrix)
+    with pytest.raises(ArgumentError, match="x: expected shape"):
+        stored(np.ones(5))
+    with pytest.raises(ArgumentError, match="y: expected finite"):
+        stored.adjoint(np.full(5, np.inf))
+    with pytest.raises(ArgumentError, match="expected a SciPy sparse matrix"):
+        StoredOperator(np.ones((3, 3)))
+    with pytest.raises(ArgumentError, match="float32 or float64"):
+        StoredOperator(matrix.astype(int))
+    broken = matrix.copy()
+    broken.indices[0] = 17
+    with pytest.raises(ArgumentError, match="indices below the number of columns"):
+        StoredOperator(broken)
+    empty = StoredOperator(scipy.sparse.csr_array((0, 3)))
+    assert empty.adjoint(np.empty(0)).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from sonoray import ArgumentError
+from sonoray import ArgumentError, Grid
 from sonoray.inversion.operators import MatrixOperator
+from sonoray.inversion.regularization import Gradient
 from sonoray.inversion.total_variation import total_variation
+
+
+def differences(shape, mask=None):
+    """Gradient on a grid of spacing 1 cm; strength and edge below are per centimetre times 100."""
+    return Gradient(Grid(shape, 0.01, (0.0,) * len(shape)), mask)
 
 
 def blocks(n=24):
@@ -17,10 +23,17 @@ def blocks(n=24):
 
 def test_no_penalty_is_least_squares():
     rng = np.random.default_rng(3)
-    matrix, mask = rng.standard_normal((60, 36)), np.ones((6, 6), bool)
+    matrix = rng.standard_normal((60, 36))
     data = rng.standard_normal(60)
     found = total_variation(
-        MatrixOperator(matrix), data, mask, strength=0.0, edge=1.0, iterations=100, reweightings=2, tolerance=1e-12
+        MatrixOperator(matrix),
+        data,
+        differences((6, 6)),
+        strength=0.0,
+        edge=1.0,
+        iterations=100,
+        reweightings=2,
+        tolerance=1e-12,
     )
     assert np.allclose(found, np.linalg.lstsq(matrix, data, rcond=None)[0], atol=1e-9)
 
@@ -42,9 +55,9 @@ def test_objective_is_minimal():
     found = total_variation(
         MatrixOperator(matrix),
         data,
-        np.ones((12, 12), bool),
-        strength=strength,
-        edge=edge,
+        differences((12, 12)),
+        strength=0.01 * strength,
+        edge=100 * edge,
         reweightings=200,
         iterations=200,
         tolerance=1e-8,
@@ -59,11 +72,11 @@ def test_edges_survive_noise_and_missing_data():
     truth = blocks()
     matrix = rng.standard_normal((300, truth.size)) / 24  # half as many data as unknowns
     data = matrix @ truth.ravel() + 0.02 * rng.standard_normal(300)
-    options = {"edge": 0.01, "reweightings": 20, "iterations": 30}
-    mask = np.ones(truth.shape, bool)
-    found = total_variation(MatrixOperator(matrix), data, mask, strength=0.01, **options)
+    options = {"edge": 1.0, "reweightings": 20, "iterations": 30}
+    gradient = differences(truth.shape)
+    found = total_variation(MatrixOperator(matrix), data, gradient, strength=1e-4, **options)
     assert np.linalg.norm(found - truth.ravel()) < 0.12 * np.linalg.norm(truth)
-    plain = total_variation(MatrixOperator(matrix), data, mask, strength=0.0, **options)
+    plain = total_variation(MatrixOperator(matrix), data, gradient, strength=0.0, **options)
     assert np.linalg.norm(plain - truth.ravel()) > 0.5 * np.linalg.norm(truth)
 
 
@@ -73,10 +86,10 @@ def test_outliers_are_tamed():
     matrix = rng.standard_normal((300, 144)) / 12
     data = matrix @ truth.ravel() + 0.01 * rng.standard_normal(300)
     data[rng.choice(300, 20, replace=False)] += 5.0
-    options = {"strength": 1e-3, "edge": 0.01, "reweightings": 20, "iterations": 30}
-    mask = np.ones((12, 12), bool)
+    options = {"strength": 1e-5, "edge": 1.0, "reweightings": 20, "iterations": 30}
+    gradient = differences((12, 12))
     errors = [
-        np.linalg.norm(total_variation(MatrixOperator(matrix), data, mask, huber=h, **options) - truth.ravel())
+        np.linalg.norm(total_variation(MatrixOperator(matrix), data, gradient, huber=h, **options) - truth.ravel())
         for h in (None, 2.0)
     ]
     assert errors[1] < 0.1 * errors[0]
@@ -95,9 +108,9 @@ def test_mask_weights_bounds_start():
     found = total_variation(
         MatrixOperator(matrix),
         data,
-        mask,
-        strength=1.0,
-        edge=1e-3,
+        differences(mask.shape, mask),
+        strength=0.01,
+        edge=0.1,
         weights=weights,
         start=truth,
         bounds=(0.0, 0.9999),
@@ -111,8 +124,8 @@ def test_mask_weights_bounds_start():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mask": np.ones((2, 3), bool)}, "mask: expected"),
-        ({"mask": np.ones((3, 3))}, "mask: expected"),
+        ({"gradient": differences((2, 3))}, "gradient: expected a Gradient of 9 nodes"),
+        ({"gradient": np.ones((3, 3))}, "gradient: expected a Gradient"),
         ({"data": np.zeros(3)}, "data: expected shape"),
         ({"data": np.full(5, np.nan)}, "data: expected finite"),
         ({"weights": -np.ones(5)}, "weights"),
@@ -123,6 +136,6 @@ def test_mask_weights_bounds_start():
     ],
 )
 def test_refuses(changes, message):
-    given = {"data": np.zeros(5), "mask": np.ones((3, 3), bool), "strength": 1.0, "edge": 1.0} | changes
+    given = {"data": np.zeros(5), "gradient": differences((3, 3)), "strength": 1.0, "edge": 1.0} | changes
     with pytest.raises(ArgumentError, match=message):
-        total_variation(MatrixOperator(np.ones((5, 9))), given.pop("data"), given.pop("mask"), **given)
+        total_variation(MatrixOperator(np.ones((5, 9))), given.pop("data"), given.pop("gradient"), **given)

@@ -40,6 +40,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    """Read, beamform, write."""
     check_output(args.output, OUTPUTS)
     data = channel_data(args)
     if not 0 <= args.frame < data.n_frames:

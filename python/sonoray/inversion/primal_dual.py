@@ -177,14 +177,13 @@ class _Problem:
 
     def objective(self) -> float:
         """As documented, in us^2."""
-        r = np.abs(self.times - self.ax)[self.used]
-        data = np.where(r <= self.huber, 0.5 * r * r, 0.0)
-        if np.isfinite(self.huber):
-            data += np.where(r > self.huber, self.huber * (r - 0.5 * self.huber), 0.0)
+        r = self.times - self.ax
+        pull = np.clip(r, -self.huber, self.huber)
+        data = float(np.sum(self.weights * pull * (r - 0.5 * pull)))
         squares = ((self.rx / self.scale).reshape(self.regularizer.components, -1) ** 2).sum(axis=0)
         penalty = np.sqrt(squares) if self.tv else 0.5 * squares
         n = int(self.used.sum())
-        return float((self.weights[self.used] @ data + self.factor * penalty.sum()) / n)
+        return (data + self.factor * float(penalty.sum())) / n
 
     def iterate(self, tolerance: float) -> bool:
         """One step; whether the optimality conditions hold within the tolerance."""

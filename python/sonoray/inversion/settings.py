@@ -34,8 +34,8 @@ class TravelTimeSettings:
     regularization : float [s]
         For "total_variation": weight of the integral of abs(grad slowness) over the plane against half the mean
         square of the residual times; in 3-D it is divided by the aperture.
-    edge : float [s/m]
-        Differences between neighbouring nodes below this are smoothed as by a quadratic penalty.
+    edge : float [s/m^2]
+        Slowness gradients below this are smoothed as by a quadratic penalty.
     huber : float
         Residuals beyond this many robust standard deviations count linearly; 0: least squares.
     relaxation : float
@@ -62,7 +62,7 @@ class TravelTimeSettings:
     inner_iterations: int = 10
     reweightings: int = 5
     regularization: float = 3e-11
-    edge: float = 5e-7
+    edge: float = 2.5e-4
     huber: float = 5.0
     relaxation: float = 1.0
     smoothing: float = 2e-3
@@ -78,7 +78,7 @@ class TravelTimeSettings:
         for name in ("outer_iterations", "inner_iterations", "reweightings"):
             count(name, getattr(self, name), 1, 10_000)
         scalar("regularization", self.regularization, 0.0, 1e-3, "s")
-        scalar("edge", self.edge, 1e-12, 1e-3, "s/m")
+        scalar("edge", self.edge, 1e-9, 1.0, "s/m^2")
         scalar("huber", self.huber, 0.0, 1e6, "(standard deviations)")
         scalar("relaxation", self.relaxation, 1e-6, 2.0, "(ratio)")
         scalar("smoothing", self.smoothing, 0.0, 0.1, "m")

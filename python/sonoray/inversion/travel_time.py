@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backends import backend
 from .._checks import array, scalar
 from .._progress import fraction_bar
 from ..acquisition.channel_data import ChannelData
@@ -26,6 +27,7 @@ from .pairs import emitter_positions, pair_distances
 from .picking import DEFAULT_DURATION
 from .picks import Picks
 from .region import image_grid, image_mask
+from .regularization import Gradient
 from .settings import TravelTimeSettings
 from .solvers import cgls, lsqr, sart
 from .total_variation import total_variation
@@ -159,6 +161,7 @@ class _Job:
         if not isinstance(data, ChannelData):
             raise ArgumentError(f"channel_data: expected a ChannelData, got {type(data).__name__}")
         self.data, self.water, self.device, self.truth = data, water, device, truth
+        backend(device)  # refuses a device that is not there before any work is done
         self.emitters, self.receivers = emitter_positions(data), data.probe.positions
         self.distance = pair_distances(self.emitters, self.receivers)
         self.speed, self.speeds = self._water_speed(sound_speed)
@@ -269,13 +272,13 @@ class _Job:
         s, water = self.settings, 1.0 / self.speed
         bounds = (1.0 / s.highest - water, 1.0 / s.lowest - water)
         if s.solver == "total_variation":
-            nodes = float(np.prod(self.grid.spacing)) / min(self.grid.spacing)
+            volume = float(np.prod(self.grid.spacing))
             size = float(np.ptp(self.receivers, axis=0).max()) ** (self.grid.ndim - 2)
             self.excess = total_variation(
                 around.operator,
                 around.delays,
-                self.mask,
-                strength=s.regularization * len(around.delays) * nodes / size,
+                Gradient(self.grid, self.mask),
+                strength=s.regularization * len(around.delays) * volume / size,
                 edge=s.edge,
                 start=self.excess,
                 huber=s.huber or None,

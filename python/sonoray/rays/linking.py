@@ -102,6 +102,10 @@ class RayLinker:
         if not 0.02 * finest <= self.step <= 8 * finest:
             raise ArgumentError(f"step: expected 0.02 to 8 times the finest spacing ({finest:g} m), got {self.step:g}")
         self.solver = option("solver", solver, _SOLVERS[medium.grid.ndim])
+        if device != "cpu" and self.solver != "newton":
+            raise ArgumentError(
+                f"solver: expected 'newton' on {device!r}, got {solver!r} (the others compare on 'cpu')"
+            )
         self.tolerance = scalar("tolerance", tolerance, 1e-10, 1e-3, "m")
         default = 30 if solver == "newton" else 1000
         self.max_traces = default if max_traces is None else count("max_traces", max_traces, 1, 100_000)
