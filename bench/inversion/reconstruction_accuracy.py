@@ -37,8 +37,7 @@ def _published(relaxation):
 
 
 SETTINGS = {  # settings, spacing of the map, after which linearisations to report; the last one always
-    "default": (TravelTimeSettings(), None, (1,)),
-    "default, 3": (TravelTimeSettings(outer_iterations=3), None, ()),
+    "default": (TravelTimeSettings(), None, (1, 3)),
     "default, 1 mm": (TravelTimeSettings(), 1e-3, ()),
     "ray": (TravelTimeSettings(kernel="ray"), None, (3,)),
     "ray, 1 mm": (TravelTimeSettings(kernel="ray"), 1e-3, ()),
