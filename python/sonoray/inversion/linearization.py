@@ -18,6 +18,8 @@ from .settings import TravelTimeSettings
 from .tomography import TravelTimeOperator
 
 _FINEST = 1e-3  # [m] spacing of the grid on which rays and first arrivals are computed, if the image's is coarser
+_MATRIX = 1e9  # [bytes] largest matrix kept in memory
+_FEW = 12  # products, below which making the matrix does not pay
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +98,19 @@ class Linearizer:
             pairs = np.argwhere(links.linked).astype(np.int32)
             paths = _without_empty(links.paths)
         operator = TravelTimeOperator(self._grid, paths, mask=self._mask, device=self._device)
-        delays = self._times[tuple(pairs.T)] - self._water * paths.lengths()
-        return Linearization(_on_host(operator), delays, pairs, links)
+        lengths = paths.lengths()
+        delays = self._times[tuple(pairs.T)] - self._water * lengths
+        return Linearization(self._quick(operator, lengths), delays, pairs, links)
+
+    def _quick(self, operator: TravelTimeOperator, lengths: NDArray[np.float64]) -> Any:
+        """The operator on host vectors; as a matrix in memory if it is small enough and used often."""
+        s, ndim = self._settings, self._grid.ndim
+        products = s.inner_iterations * (s.reweightings if s.solver == "total_variation" else 1)
+        # a ray of length L crosses at most sqrt(ndim) L / h grid lines, which bring 2^(ndim - 1) entries each
+        entries = 2 ** (ndim - 1) * float((np.sqrt(ndim) * lengths / min(self._grid.spacing) + 2 * ndim).sum())
+        if operator.device != "cpu":
+            return operator.on_host()
+        return operator.stored() if products >= _FEW and 12 * entries < _MATRIX else operator
 
     def _finite_frequency(self, excess: NDArray[np.float64], straight: bool) -> Linearization:
         background: Medium | float = 1.0 / self._water
