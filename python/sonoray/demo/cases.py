@@ -19,6 +19,7 @@ from ..plotting import new_axes, show_bmode, show_velocity
 from .aberration import aberration
 from .report import Case
 from .sources import dataset_file
+from .tomography import tomography
 
 
 def _db(image: NDArray[Any], dynamic_range: float = 60.0) -> NDArray[np.float32]:
@@ -165,4 +166,5 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "field2": field2,
     "aluminium": aluminium,
     "aberration": aberration,
+    "tomography": tomography,
 }
