@@ -190,8 +190,3 @@ def _without_empty(paths: Paths | None) -> Paths:
     """Leave out the rays without nodes."""
     assert paths is not None
     return Paths(paths.points, np.concatenate([[0], np.unique(paths.offsets[paths.offsets > 0])]))
-
-
-def _on_host(operator: TravelTimeOperator) -> Any:
-    # Some fifty applications to the same rays: a stored matrix pays from the fifth on.
-    return operator.stored() if operator.device == "cpu" else operator.on_host()
