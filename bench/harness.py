@@ -80,6 +80,18 @@ def own_time(function):
     return run
 
 
+def repeated_time(function, seconds=0.25):
+    """Median wall and CPU time of the executions that fit into ``seconds``, at least one."""
+    times = []
+    start = time.perf_counter()
+    while not times or time.perf_counter() - start < seconds:
+        wall, cpu = time.perf_counter(), time.process_time()
+        function()
+        times.append((time.perf_counter() - wall, time.process_time() - cpu))
+    wall, cpu = zip(*times, strict=True)
+    return statistics.median(wall), statistics.median(cpu)
+
+
 def measure(contenders, rounds=6, warm=1, verbose=True):
     """Time all contenders in interleaved rounds; every other round in reverse order.
 

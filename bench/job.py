@@ -1,6 +1,7 @@
 """The jobs that every package gets: geometry, synthetic channel data and a float64 answer. NumPy only."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class Job:
     fc: float = 5e6
     x_range: tuple = (-12e-3, 12e-3, 256)
     z_range: tuple = (5e-3, 45e-3, 512)
+    task: ClassVar[str] = "das"
 
     @property
     def x(self):
@@ -114,6 +116,11 @@ class Job:
         got = np.asarray(image)[self.some_points()].astype(complex)
         scale = np.vdot(got, want) / max(np.vdot(got, got).real, 1e-300)
         return float(np.linalg.norm(scale * got - want) / np.linalg.norm(want))
+
+    def judge(self, images, data):
+        """Facts about the images of all frames: the error of the last one."""
+        frame = self.n_frames - 1
+        return {"error": self.error(images[frame], data, frame)}
 
 
 def common(n_tx, kind, f_number=0.0):

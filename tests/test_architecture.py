@@ -18,7 +18,7 @@ HOMES = {  # an optional package -> the only places that may import it
     "pydicom": ("io/",),
     "pooch": ("io/", "datasets.py"),
     "devito": ("simulation/",),
-    "tqdm": ("cli.py", "demo/", "_progress.py", "cli/"),
+    "tqdm": ("demo/", "_progress.py", "cli/"),
 }
 FILE_LINES, FUNCTION_LINES = 500, 80
 

@@ -169,7 +169,7 @@ def test_interrupt_is_clean(point_file, tmp_path, capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sonoray.cli.reconstruct_bmode", interrupted)
+    monkeypatch.setattr("sonoray.cli.beamform.reconstruct_bmode", interrupted)
     status, _, text = answer(capsys, "beamform", point_file, "-o", tmp_path / "a.png")
     assert (status, text) == (130, "sonoray: interrupted\n")
     assert not list(tmp_path.glob("a*"))

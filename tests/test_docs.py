@@ -12,7 +12,9 @@ import sonoray
 
 ROOT = Path(__file__).parents[1]
 MODULES = [
-    m.name for m in pkgutil.walk_packages(sonoray.__path__, "sonoray.") if not m.name.endswith(("_cpu", "_cuda"))
+    m.name
+    for m in pkgutil.walk_packages(sonoray.__path__, "sonoray.")
+    if not m.name.endswith(("_cpu", "_cuda", "__main__"))
 ]
 
 

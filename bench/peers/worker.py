@@ -1,14 +1,17 @@
 """One contender in a process of its own. Parent side: `Worker`. Child side: ``python -m bench.peers.worker``.
 
+A job says its `task`; adapter NAME does it in the module bench.peers.NAME_TASK, whose `prepare(job, data, option)`
+returns what to execute, what makes the answer of its result, and a note; `job.judge` compares that with the truth.
+
 The child prepares its job, then executes it for a quarter of a second for every line it reads and answers with its
 own clocks, so that contenders with conflicting dependencies can still be measured in interleaved rounds. The first
-execution of a round, which finds caches and clocks as the previous contender left them, does not count.
+execution of a round, which finds caches and clocks as the previous contender left them, does not count unless it takes
+longer than a second.
 """
 
 import importlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,9 +19,12 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.harness import repeated_time
 from bench.job import Job
+from bench.ray_job import RingJob
 
 ROOT = Path(__file__).parents[2]
+JOBS = {job.task: job for job in (Job, RingJob)}
 _MARK = "@worker "  # peers print, too
 
 
@@ -32,8 +38,8 @@ class Worker:
     Parameters
     ----------
     adapter : str
-        Module in `bench.peers`.
-    job : Job
+        Package that does the job.
+    job : Job or RingJob
     threads : int
         Also the number of processors that the child may use.
     python : str
@@ -48,10 +54,14 @@ class Worker:
             env["PYTHONPATH"] = str(ROOT)  # sonoray is installed, not built in place
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 a pipe that nobody reads would fill up
         self._process = subprocess.Popen(
-            [python, "-m", "bench.peers.worker", adapter, json.dumps(asdict(job)), str(threads), option],
+            [python, "-m", "bench.peers.worker", adapter, job.task, json.dumps(asdict(job)), str(threads), option],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=env, cwd=ROOT,
         )  # fmt: skip
-        self.facts = self._read()
+        try:
+            self.facts = self._read()
+        except UnavailableError:
+            self.close()
+            raise
 
     def _read(self):
         for line in self._process.stdout:
@@ -90,38 +100,29 @@ def _memory(name):
 
 
 def main():
-    adapter, job, threads, option = sys.argv[1], Job(**json.loads(sys.argv[2])), int(sys.argv[3]), sys.argv[4]
+    adapter, task, job, threads, option = sys.argv[1:]
+    job, threads = JOBS[task](**json.loads(job)), int(threads)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     try:
-        module = importlib.import_module(f"bench.peers.{adapter}_das")
+        module = importlib.import_module(f"bench.peers.{adapter}_{task}")
         data = job.data()
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak that making the data had
         before = _memory("VmRSS")
         start = time.process_time()
-        execute, images, note = module.prepare(job, data, option)
+        execute, answer, note = module.prepare(job, data, option)
         setup = time.process_time() - start
-        result = images(execute())
+        slow = time.perf_counter()
+        result = answer(execute())
+        slow = time.perf_counter() - slow > 1.0
     except (ImportError, NotImplementedError) as error:
         _answer(unavailable=f"{adapter}: {error}")
         return
-    frame = job.n_frames - 1
-    error = job.error(result[frame], data, frame)
-    _answer(setup=setup, error=error, memory=_memory("VmHWM") - before, note=note)
+    _answer(**job.judge(result, data), setup=setup, memory=_memory("VmHWM") - before, note=note)
     for _ in sys.stdin:
-        execute()
-        _answer(**_round(execute))
-
-
-def _round(execute, seconds=0.25):
-    """Median wall and CPU time of the executions that fit into ``seconds``, at least one."""
-    times = []
-    start = time.perf_counter()
-    while not times or time.perf_counter() - start < seconds:
-        wall, cpu = time.perf_counter(), time.process_time()
-        execute()
-        times.append((time.perf_counter() - wall, time.process_time() - cpu))
-    wall, cpu = zip(*times, strict=True)
-    return {"wall": statistics.median(wall), "cpu": statistics.median(cpu)}
+        if not slow:
+            execute()
+        wall, cpu = repeated_time(execute)
+        _answer(wall=wall, cpu=cpu)
 
 
 if __name__ == "__main__":

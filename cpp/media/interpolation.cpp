@@ -9,18 +9,6 @@
 namespace sonoray::interpolation {
 namespace {
 
-template <int D>
-void check(const Points<D>& points) {
-  std::int64_t size = D == 2 ? 16 : 4;
-  for (int d = 0; d < D; ++d) {
-    require(points.shape[d] >= 2 && points.shape[d] <= 100000, "grid: expected 2 to 100000 points along each axis");
-    require(std::isfinite(points.origin[d]) && std::isfinite(points.spacing[d]) && points.spacing[d] > 0,
-            "grid: expected a finite origin and a finite positive spacing");
-    size *= points.shape[d] + 2;
-    require(size < (std::int64_t(1) << 31), "grid: expected fewer than 2^31 spline coefficients");
-  }
-}
-
 /// Samples to coefficients along one axis: `n` of them `stride` apart from `c` on, the same for `lanes` neighbours;
 /// c[-stride] and c[n * stride] are filled, too.
 ///
@@ -138,19 +126,8 @@ void to_powers(const double* c, std::int64_t from, double* a, std::int64_t to) {
 }  // namespace
 
 template <int D>
-std::int64_t field_size(const Points<D>& points, Kind kind) {
-  check(points);
-  std::int64_t size = 1;
-  for (int d = 0; d < D; ++d) {
-    const bool cells = kind != Kind::linear && (D == 2 || d == D - 1);
-    size *= cells ? 4 * (points.shape[d] - 1) : points.shape[d] + 2;
-  }
-  return size;
-}
-
-template <int D>
 void make_field(const Cpu& exec, const Points<D>& points, Kind kind, const double* samples, double* data) {
-  check(points);
+  check_grid(points);
   if (kind == Kind::linear) return make_coefficients(exec, points, kind, samples, data);
   std::int64_t total = 1;
   for (int d = 0; d < D; ++d) total *= points.shape[d] + 2;
@@ -179,28 +156,6 @@ void make_field(const Cpu& exec, const Points<D>& points, Kind kind, const doubl
   }
 }
 
-template <int D>
-Field<D> field_view(const Points<D>& points, Kind kind, const double* data) {
-  check(points);
-  Field<D> f;
-  f.data = data;
-  f.kind = kind;
-  for (int d = 0; d < D; ++d) {
-    f.origin[d] = points.origin[d];
-    f.inverse[d] = 1.0 / points.spacing[d];
-    f.last[d] = static_cast<double>(points.shape[d] - 1);
-  }
-  const bool linear = kind == Kind::linear;
-  const double cell = linear ? 1.0 : D == 2 ? 16.0 : 4.0;
-  double stride = cell;
-  for (int d = D - 1; d >= 0; --d) {
-    f.stride[d] = stride;
-    const bool cells = !linear && (D == 2 || d == D - 1);
-    stride *= static_cast<double>(cells ? points.shape[d] - 1 : points.shape[d] + 2);
-  }
-  return f;
-}
-
 template <class Exec, int D>
 void interpolate(const Exec& exec, const Field<D>& field, View<const double, 2> points, int order,
                  View<double, 2> out) {
@@ -211,9 +166,7 @@ void interpolate(const Exec& exec, const Field<D>& field, View<const double, 2> 
 }
 
 #define SONORAY_INTERPOLATION(D)                                                        \
-  template std::int64_t field_size(const Points<D>&, Kind);                             \
   template void make_field(const Cpu&, const Points<D>&, Kind, const double*, double*); \
-  template Field<D> field_view(const Points<D>&, Kind, const double*);                  \
   template void interpolate(const Cpu&, const Field<D>&, View<const double, 2>, int, View<double, 2>);
 SONORAY_INTERPOLATION(2)
 SONORAY_INTERPOLATION(3)

@@ -22,9 +22,11 @@ struct Medium {
 };
 
 /// Where the parts of a ray's state lie. `S` counts the paraxial solutions: 0, 1 (point source), 2 (and plane wave).
-template <Scheme scheme, int S, int D>
+/// `plain`: the medium has a spline as its index and neither of the other fields; saves asking at each point.
+template <Scheme scheme, int S, int D, bool plain_ = false>
 struct Layout {
   static_assert(S == 0 || scheme == Scheme::heun || scheme == Scheme::rk4, "amplitudes need a scheme that carries K");
+  static constexpr bool plain = plain_;
   static constexpr int solutions = S, m = spread_size<D>;
   static constexpr int x = 0;                 ///< position [m]
   static constexpr int k = D;                 ///< K, or the unit direction in mixed_step and dual_update
@@ -61,18 +63,28 @@ SONORAY_HD SONORAY_INLINE void sample_index(const Medium<D>& medium, const N* x,
   s.value = lanes::larger<N>(s.value, lanes::same<N>(medium.floor));
 }
 
+/// The same on the way of a ray with the layout L.
+template <class L, int order, int D, class N>
+SONORAY_HD SONORAY_INLINE void sample_index(const Medium<D>& medium, const N* x, Sample<D, N>& s) {
+  if constexpr (L::plain)
+    interpolation::sample_spline<order, N>(medium.index, x, s);
+  else
+    interpolation::sample<order, D, N>(medium.index, x, s);
+  s.value = lanes::larger<N>(s.value, lanes::same<N>(medium.floor));
+}
+
 /// What the acoustic length integrates at x, where the index has been sampled.
-template <int D, class N>
+template <class L, int D, class N>
 SONORAY_HD SONORAY_INLINE N travel_index(const Medium<D>& medium, const N* x, const Sample<D, N>& index) {
-  if (!medium.travel) return index.value;
+  if (L::plain || !medium.travel) return index.value;
   N at[D];
   for (int d = 0; d < D; ++d) at[d] = x[d];
   return lanes::larger<N>(interpolation::sample_value<D, N>(medium.travel, at), lanes::same<N>(medium.floor));
 }
 
-template <int D, class N>
+template <class L, int D, class N>
 SONORAY_HD SONORAY_INLINE N absorption_at(const Medium<D>& medium, const N* x) {
-  if (!medium.absorption) return N{};
+  if (L::plain || !medium.absorption) return N{};
   N at[D];  // a copy, so that the ray's state need not lie in memory
   for (int d = 0; d < D; ++d) at[d] = x[d];
   return interpolation::sample_value<D, N>(medium.absorption, at);
@@ -87,8 +99,8 @@ SONORAY_HD SONORAY_INLINE void rates(const Medium<D>& medium, const Sample<D, N>
     f[L::x + d] = t[d] = inverse * y[L::k + d];
     f[L::k + d] = s.gradient[d];
   }
-  f[L::length] = travel_index<D, N>(medium, y + L::x, s);
-  f[L::absorbed] = absorption_at<D, N>(medium, y + L::x);
+  f[L::length] = travel_index<L, D, N>(medium, y + L::x, s);
+  f[L::absorbed] = absorption_at<L, D, N>(medium, y + L::x);
   if constexpr (L::solutions > 0) {
     N m[D == 2 ? 1 : 3], e[D];
     if constexpr (D == 2) {
@@ -130,7 +142,7 @@ SONORAY_HD SONORAY_INLINE void step_rk4(const Medium<D>& medium, N h, N* y, N* n
   SONORAY_ROLLED
   for (int stage = 0; stage < 4; ++stage) {
     Sample<D, N> s;
-    sample_index<order, D, N>(medium, at + L::x, s);
+    sample_index<L, order, D, N>(medium, at + L::x, s);
     if (stage == 0) {
       rescale<L, D, N>(s.value, y);
       for (int i = L::k; i < L::q; ++i) next[i] = at[i] = y[i];
@@ -150,8 +162,8 @@ template <class L, int D, class N>
 SONORAY_HD SONORAY_INLINE void integrate_node(const Medium<D>& medium, N h, const Sample<D, N>& s, const N* y,
                                               N* next) {
   const N weight = 0.5 * (y[L::previous] + h);
-  next[L::length] = y[L::length] + weight * travel_index<D, N>(medium, y + L::x, s);
-  next[L::absorbed] = y[L::absorbed] + weight * absorption_at<D, N>(medium, y + L::x);
+  next[L::length] = y[L::length] + weight * travel_index<L, D, N>(medium, y + L::x, s);
+  next[L::absorbed] = y[L::absorbed] + weight * absorption_at<L, D, N>(medium, y + L::x);
   next[L::previous] = h;
 }
 
@@ -160,12 +172,12 @@ SONORAY_HD SONORAY_INLINE void step_heun(const Medium<D>& medium, N h, N* y, N* 
   constexpr int order = L::solutions > 0 ? 2 : 1;
   Sample<D, N> s;
   N f[L::size], at[L::size], g[L::size], along[D];
-  sample_index<order, D, N>(medium, y + L::x, s);
+  sample_index<L, order, D, N>(medium, y + L::x, s);
   rescale<L, D, N>(s.value, y);
   rates<L, D, N>(medium, s, y, f);
   integrate_node<L, D, N>(medium, h, s, y, next);
   for (int i = 0; i < L::extra; ++i) at[i] = y[i] + h * f[i];
-  sample_index<order, D, N>(medium, at + L::x, s);
+  sample_index<L, order, D, N>(medium, at + L::x, s);
   rescale<L, D, N>(s.value, at);
   rates<L, D, N>(medium, s, at, g);
   for (int d = 0; d < D; ++d) along[d] = f[L::x + d] + g[L::x + d];
@@ -180,7 +192,7 @@ SONORAY_HD SONORAY_INLINE void step_heun(const Medium<D>& medium, N h, N* y, N* 
 template <class L, int D, class N>
 SONORAY_HD SONORAY_INLINE void step_characteristics(const Medium<D>& medium, N h, N* y, N* next) {
   Sample<D, N> s;
-  sample_index<1, D, N>(medium, y + L::x, s);
+  sample_index<L, 1, D, N>(medium, y + L::x, s);
   integrate_node<L, D, N>(medium, h, s, y, next);
   // Only the first K has the length n of its own point; later ones keep that of the point before.
   const N n0 = inverse_norm<D, N>(y + L::k),
@@ -198,7 +210,7 @@ SONORAY_HD SONORAY_INLINE void step_characteristics(const Medium<D>& medium, N h
 template <Scheme scheme, class L, int D, class N>
 SONORAY_HD SONORAY_INLINE void step_direction(const Medium<D>& medium, N h, N* y, N* next) {
   Sample<D, N> s;
-  sample_index<1, D, N>(medium, y + L::x, s);
+  sample_index<L, 1, D, N>(medium, y + L::x, s);
   integrate_node<L, D, N>(medium, h, s, y, next);
   N t[D], turn[D], ahead[D];
   for (int d = 0; d < D; ++d) t[d] = y[L::k + d];
@@ -222,9 +234,8 @@ SONORAY_HD SONORAY_INLINE void step_direction(const Medium<D>& medium, N h, N* y
 }
 
 /// The state `next` a step h [m] after y. Only rescales y.
-template <Scheme scheme, int S, int D, class N>
+template <Scheme scheme, class L, int D, class N>
 SONORAY_HD SONORAY_INLINE void advance(const Medium<D>& medium, N h, N* y, N* next) {
-  using L = Layout<scheme, S, D>;
   if constexpr (scheme == Scheme::rk4)
     step_rk4<L, D, N>(medium, h, y, next);
   else if constexpr (scheme == Scheme::heun)
@@ -233,6 +244,12 @@ SONORAY_HD SONORAY_INLINE void advance(const Medium<D>& medium, N h, N* y, N* ne
     step_characteristics<L, D, N>(medium, h, y, next);
   else
     step_direction<scheme, L, D, N>(medium, h, y, next);
+}
+
+/// The same for Layout<scheme, S, D, plain>.
+template <Scheme scheme, int S, int D, class N, bool plain = false>
+SONORAY_HD SONORAY_INLINE void advance(const Medium<D>& medium, N h, N* y, N* next) {
+  advance<scheme, Layout<scheme, S, D, plain>, D, N>(medium, h, y, next);
 }
 
 }  // namespace sonoray::tracing

@@ -28,9 +28,10 @@ struct Limits {
   int max_steps = 0;  ///< of full length
 };
 
-template <Scheme scheme_, int S, int D, class N>
+/// `plain` as in Layout: faster, for media that are.
+template <Scheme scheme_, int S, int D, class N, bool plain = false>
 struct Ray {
-  using L = Layout<scheme_, S, D>;
+  using L = Layout<scheme_, S, D, plain>;
   using Number = N;
   static constexpr Scheme scheme = scheme_;
 
@@ -107,7 +108,7 @@ SONORAY_HD SONORAY_INLINE void start(const Medium<D>& medium, const Surface<D>& 
   for (int i = 0; i < L::m; ++i) ray.passed[i] = same<N>(i == 0 || i == 3 ? 1.0 : 0.0);
   if constexpr (L::solutions > 0) {
     Sample<D, N> s;
-    sample_index<0, D, N>(medium, ray.position(), s);
+    sample_index<L, 0, D, N>(medium, ray.position(), s);
     if constexpr (D == 3) across<D, N>(ray.y + L::k, ray.y + L::frame);
     for (int i = 0; i < L::m; i += 3) {  // the diagonal
       ray.y[L::q + L::m + i] = s.value;
@@ -217,7 +218,7 @@ SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& 
   record(active, ray.y);
   while (any<N>(active)) {
     N next[L::size];
-    advance<R::scheme, L::solutions, D, N>(medium, h, ray.y, next);
+    advance<R::scheme, L, D, N>(medium, h, ray.y, next);
     const N box = box_distance<D, N>(surface, next + L::x);
     const N gap = boxed_only ? box : surface_distance<D, N>(surface, ray.point, ray.plane, next + L::x);
     const mask_of<N> full = active & (landing == N{});  // made a step of full length
@@ -272,10 +273,10 @@ SONORAY_HD SONORAY_INLINE void trace(const Medium<D>& medium, const Surface<D>& 
   }
   if constexpr (R::scheme != Scheme::rk4) {  // the last node's half of the trapezoid
     Sample<D, N> s;
-    sample_index<0, D, N>(medium, ray.position(), s);
+    sample_index<L, 0, D, N>(medium, ray.position(), s);
     const N weight = 0.5 * ray.y[L::previous];
-    ray.y[L::length] += weight * travel_index<D, N>(medium, ray.position(), s);
-    ray.y[L::absorbed] += weight * absorption_at<D, N>(medium, ray.position());
+    ray.y[L::length] += weight * travel_index<L, D, N>(medium, ray.position(), s);
+    ray.y[L::absorbed] += weight * absorption_at<L, D, N>(medium, ray.position());
     ray.y[L::previous] = N{};
   }
 }

@@ -2,8 +2,11 @@
 
 #include "bindings/bind_beamforming.h"
 #include "bindings/bind_core.h"
+#include "bindings/bind_finite_frequency.h"
+#include "bindings/bind_picking.h"
 #include "bindings/bind_linking.h"
 #include "bindings/bind_rays.h"
+#include "bindings/bind_tomography.h"
 #include "bindings/bind_tracing.h"
 #include "bindings/device_arrays.h"
 #include "bindings/memory.h"
@@ -17,6 +20,9 @@ NB_MODULE(_cuda, m) {
   bindings::bind_core<Device>(m);
   bindings::bind_beamforming<Device>(m);
   bindings::bind_rays<Device>(m);
+  bindings::bind_finite_frequency<Device>(m);
+  bindings::bind_picking<Device>(m);
+  bindings::bind_tomography<Device>(m);
   bindings::bind_linking<Device>(m);
   bindings::bind_tracing<Device>(m);
   bindings::bind_memory(m);

@@ -16,7 +16,7 @@ constexpr int block = 128;
 template <Scheme scheme, int S, int D>
 __global__ void __launch_bounds__(block) trace_kernel(Job<D> job) {
   const std::int64_t i = std::int64_t(blockIdx.x) * block + threadIdx.x;
-  if (i < job.n) trace_group<scheme, S, D, double>(job, i, 1);
+  if (i < job.n) trace_group<scheme, S, D, double, false>(job, i, 1);
 }
 
 template <Scheme scheme, int D>

@@ -7,7 +7,7 @@ from .acquisition.channel_data import ChannelData
 from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
 from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
-from .assets import load_example, load_example_targets
+from .assets import load_example, load_example_targets, load_ring_example
 from .beamforming.arrivals import Arrivals, arrivals
 from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
@@ -19,13 +19,28 @@ from .imaging.doppler import doppler_power, doppler_velocity, nyquist_velocity
 from .imaging.localization import localization_error, localize_points
 from .imaging.metrics import cnr, contrast, fwhm, gcnr, lag_one_coherence, peak_sidelobe_level, speckle_snr
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .inversion.evaluation import sound_speed_errors
+from .inversion.finite_frequency import FiniteFrequencyOperator
+from .inversion.matching import match_first_arrivals
+from .inversion.outliers import reject_outliers
+from .inversion.pairs import pairs_by_distance, pairs_by_open_angle
+from .inversion.picking import pick_first_arrivals, pulse_onset
+from .inversion.picks import Picks, PickStatus
+from .inversion.settings import TravelTimeSettings
+from .inversion.tomography import TravelTimeOperator
+from .inversion.travel_time import TravelTimeReconstruction, reconstruct_travel_time
+from .inversion.travel_times import pick_travel_times
+from .inversion.water_speed import measure_water_speed
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
 from .media.grids import Grid, SectorGrid
+from .media.interpolation import Interpolator
 from .media.medium import Medium, water_sound_speed
 from .rays.eikonal import EikonalSolver
 from .rays.linked import LaterArrivals, LinkedRays, PairStatus
 from .rays.linking import RayLinker
 from .rays.paths import Paths
+from .rays.surfaces import ConvexPolygon, GridBox, HalfSpaces, Plane, Ring, Sphere
+from .rays.tracing import Rays, RayStatus, RayTracer
 
 __version__ = "0.1.0"
 
@@ -34,23 +49,39 @@ __all__ = [
     "Arrivals",
     "Beamformer",
     "ChannelData",
+    "ConvexPolygon",
     "DeviceError",
     "DownloadError",
     "EikonalSolver",
     "Error",
+    "FiniteFrequencyOperator",
     "FormatError",
     "Grid",
+    "GridBox",
+    "HalfSpaces",
+    "Interpolator",
     "LaterArrivals",
     "LinkedRays",
     "Medium",
     "MissingExtraError",
     "PairStatus",
     "Paths",
+    "PickStatus",
+    "Picks",
+    "Plane",
     "Probe",
     "RayLinker",
+    "RayStatus",
+    "RayTracer",
+    "Rays",
+    "Ring",
     "Sampling",
     "SectorGrid",
+    "Sphere",
     "Transmit",
+    "TravelTimeOperator",
+    "TravelTimeReconstruction",
+    "TravelTimeSettings",
     "arrivals",
     "band_pass",
     "cnr",
@@ -73,20 +104,31 @@ __all__ = [
     "lag_one_coherence",
     "load_example",
     "load_example_targets",
+    "load_ring_example",
     "localization_error",
     "localize_points",
     "log_compress",
+    "match_first_arrivals",
     "matched_filter",
+    "measure_water_speed",
     "nyquist_velocity",
+    "pairs_by_distance",
+    "pairs_by_open_angle",
     "peak_sidelobe_level",
+    "pick_first_arrivals",
+    "pick_travel_times",
     "plane_waves",
+    "pulse_onset",
     "read",
     "read_medium",
     "read_scatterers",
     "reconstruct_bmode",
+    "reconstruct_travel_time",
+    "reject_outliers",
     "remodulate",
     "resample",
     "scan_convert",
+    "sound_speed_errors",
     "speckle_snr",
     "summary",
     "time_gain_compensation",

@@ -208,6 +208,39 @@ def show_medium(
     return ax
 
 
+def show_reconstruction(medium: Medium, *, truth: Medium | None = None, title: str | None = None) -> Any:
+    """Draw a reconstructed sound-speed map, beside the true one where it is known, on one colour scale.
+
+    Parameters
+    ----------
+    medium : Medium
+        Of a 3-D one the slice at the middle elevation is drawn.
+    truth : Medium, optional
+    title : str, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Of the reconstructed map.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    shown = [_middle_slice(m) for m in (medium, truth) if m is not None]
+    values = shown[-1].sound_speed
+    limits = (float(values.min()), float(values.max()))
+    ax = new_axes((5.6 * len(shown) + 0.6, 4.8))
+    if truth is None:
+        return show_medium(shown[0], ax=ax, title=title, limits=limits)
+    figure = ax.figure
+    ax.remove()
+    axes = figure.subplots(1, 2)
+    show_medium(shown[1], ax=axes[1], title="truth", limits=limits)
+    return show_medium(shown[0], ax=axes[0], title=title or "reconstruction", limits=limits)
+
+
 def show_probe(probe: Probe, *, ax: Any = None, title: str | None = None) -> Any:
     """Draw the elements of a probe in the plane (x, z), with the direction each faces.
 
@@ -289,3 +322,11 @@ def _label(ax: Any) -> None:
     ax.set_aspect("equal")
     ax.set_xlabel("x [mm]")
     ax.set_ylabel("z [mm]")
+
+
+def _middle_slice(medium: Medium) -> Medium:
+    grid = medium.grid
+    if grid.ndim == 2:
+        return medium
+    flat = Grid((grid.shape[0], grid.shape[2]), (grid.spacing[0], grid.spacing[2]), (grid.origin[0], grid.origin[2]))
+    return Medium(flat, medium.sound_speed[:, grid.shape[1] // 2])

@@ -310,7 +310,7 @@ def test_any_medium_ends_every_ray(seed, ndim, scheme, kind, factor, smoothing):
         medium,
         scheme=scheme,
         interpolation=kind,
-        step=factor * 1e-3,
+        step=min(factor * 1e-3, np.linalg.norm(high - low)),
         surface=surface,
         max_steps=300,
         smoothing=smoothing,

@@ -1,7 +1,7 @@
-"""Data that ships with the package, all of it our own: a full-wave example behind an aberrating wall.
+"""Data that ships with the package, all of it our own: full-wave examples behind a wall and inside a ring.
 
-How it is made: `sonoray.assets.making`. No part of it comes from delays, rays or images of this package, so that it
-can judge them.
+How the first is made: `sonoray.assets.making`; the second comes from the same kind of solver (finite differences of
+16th order, lossless). No part of either comes from delays, rays or images of this package, so that it can judge them.
 """
 
 from importlib.resources import as_file, files
@@ -16,6 +16,7 @@ from ..media.medium import Medium
 
 EXAMPLE = "wall_example.h5"
 EXAMPLE_MEDIUM = "wall_example_medium.h5"
+RING_EXAMPLE = "ring_example.mat"
 
 
 def load_example() -> tuple[ChannelData, Medium]:
@@ -37,6 +38,28 @@ def load_example() -> tuple[ChannelData, Medium]:
     if not isinstance(channel_data, ChannelData) or not isinstance(medium, Medium):
         raise FormatError(f"{EXAMPLE}: expected channel data and a medium; is the installation damaged?")
     return channel_data, medium
+
+
+def load_ring_example() -> tuple[ChannelData, ChannelData, Medium]:
+    """Load the shipped ring: a disc with five inclusions in water, seen by 64 elements around it.
+
+    Returns
+    -------
+    channel_data : ChannelData
+        (1, 64, 64, 851) float32: every element of a ring of 110 mm fires once; 0.2 to 1.1 MHz, 5 MHz sampling.
+    water : ChannelData
+        (1, 1, 64, 851) float32: the shot of element 0 through water.
+    medium : Medium
+        The true sound speed at 0.5 mm.
+    """
+    from ..io import read, read_medium
+
+    with as_file(files(__name__) / RING_EXAMPLE) as path:
+        channel_data, water = (read(path, dataset=name, scale=True) for name in ("full", "water"))
+        medium = read_medium(path)
+    if not isinstance(channel_data, ChannelData) or not isinstance(water, ChannelData):
+        raise FormatError(f"{RING_EXAMPLE}: expected channel data; is the installation damaged?")
+    return channel_data, water, medium
 
 
 def load_example_targets() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

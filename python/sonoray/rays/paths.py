@@ -65,7 +65,8 @@ class Paths:
 
     def lengths(self) -> NDArray[np.float64]:
         """Length of each polyline, (n_rays,) [m]."""
-        steps = np.linalg.norm(np.diff(self.points, axis=0), axis=1)
+        steps = np.diff(self.points, axis=0)
+        steps = np.sqrt(np.einsum("ij,ij->i", steps, steps))
         steps[self.offsets[1:-1][(self.offsets[1:-1] > 0) & (self.offsets[1:-1] < len(self.points))] - 1] = 0.0
         total = np.concatenate([[0.0], np.cumsum(steps)])
         last = np.maximum(self.offsets[1:] - 1, self.offsets[:-1])

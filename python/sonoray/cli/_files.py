@@ -1,0 +1,40 @@
+"""What several commands do with files: read what they need, refuse what they can't write."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import sonoray
+from sonoray.io import read
+
+
+def kind(found: Any) -> str:
+    return "a beamformed image" if isinstance(found, tuple) else type(found).__name__
+
+
+def channel_data(args: argparse.Namespace) -> sonoray.ChannelData:
+    data = read(args.file)
+    if not isinstance(data, sonoray.ChannelData):
+        raise sonoray.FormatError(f"{args.file}: expected channel data, found {kind(data)}")
+    if args.center_frequency is not None:
+        data = data.with_(center_frequency=args.center_frequency)
+    return data
+
+
+def medium_of(path: Path | None) -> sonoray.Medium | None:
+    if path is None:
+        return None
+    medium = read(path)
+    if not isinstance(medium, sonoray.Medium):
+        raise sonoray.FormatError(f"{path}: expected a sound-speed map (Medium), found {kind(medium)}")
+    return medium
+
+
+def check_output(path: Path, endings: tuple[str, ...]) -> None:
+    """Refuse, before any work is done, a name or a folder that the result could not be written to."""
+    if path.suffix.lower() not in endings:
+        raise sonoray.ArgumentError(f"output: expected a name ending in {', '.join(endings)}, got {path.name!r}")
+    folder = path.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise sonoray.ArgumentError(f"output: expected a folder that can be written to, got {folder}")
