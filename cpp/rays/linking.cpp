@@ -111,9 +111,8 @@ struct Emitter {
   }
 
   /// Traces a fan over the given receivers; in 2-D wider until it covers them.
-  Fan<D> spread(const std::vector<int>& which, const Density& density) {
+  Fan<D> spread(const std::vector<int>& which, const Density& density, double beyond = D == 2 ? 0.03 : 0.1) {
     const double farthest = farthest_of(which);
-    double beyond = D == 2 ? 0.03 : 0.1;
     for (;;) {
       Fan<D> fan = make_fan(params, chart, seen, which, beyond, density.rays * double(which.size()), density.cells);
       exits.assign(fan.rays(), Exit<D>{});
@@ -274,11 +273,12 @@ struct Emitter {
       const double farthest = farthest_of(open);
       open.clear();
       for (const Start& one : poor) open.push_back(one.owner);
+      std::sort(open.begin(), open.end());
       open.erase(std::unique(open.begin(), open.end()), open.end());
       if constexpr (D == 2)
         divide(fan, poor, farthest);
       else if (round > 0 || params.all)
-        fan = spread(open, {2.0 * round, usual[1].cells / (1 << round)});
+        fan = spread(open, {2.0 * (round + 1), usual[1].cells / (2 << round)}, std::clamp(1.2 * fan.reach, 0.1, 1.0));
     }
   }
 
