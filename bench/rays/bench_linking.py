@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bench.harness import machine
 
+from bench.harness import machine
 from sonoray import Grid, Medium, RayLinker
 from sonoray.media.interpolation import smooth
 from sonoray.media.phantoms_ring import breast_slice
