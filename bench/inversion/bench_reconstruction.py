@@ -107,6 +107,7 @@ def floors(ring, spacing, copy):
         "SART": 5 * cells,
         "zones": 2 * PRODUCTS * n * ring.zone(grid, mask) * GATHER,
     }
+    found["both"] = found["linking"] + found["matrix"]
     rays = found["picking"] + (LINEARISATIONS - 1) * found["linking"]
     solving = LINEARISATIONS * np.array([found["matrix"] + found["total variation"], found["SART"], found["zones"]])
     return found | dict(zip(KINDS, [rays + solving[0], rays + solving[1], found["picking"] + solving[2]], strict=True))
@@ -135,8 +136,8 @@ def parts(ring, spacing, floor, case):
         "linking, cold": (lambda: RayLinker(medium)(ring.tx, ring.rx, pairs=ring.pairs), "linking"),
         "linking, warm": (lambda: linker(ring.tx, ring.rx, pairs=ring.pairs, start=links), "linking"),
         "linking, cold, paths": (lambda: linker(ring.tx, ring.rx, pairs=ring.pairs, paths=True), "linking"),
-        "linearisation: straight rays, matrix": (lambda: linearizer.around(0 * excess, None, True), "matrix"),
-        "linearisation: links, paths, matrix": (lambda: linearizer.around(excess, None, False), "matrix"),
+        "straight rays, matrix": (lambda: linearizer.around(0 * excess, None, True), "matrix"),
+        "linking, warm, paths, matrix": (lambda: linearizer.around(excess, links, False), "both"),
     }
     for name, (job, key) in jobs.items():
         yield harness.Contender(name, case, harness.own_time(job), n, floor=floor[key])
@@ -150,9 +151,8 @@ def parts(ring, spacing, floor, case):
         floor=floor["total variation"],
         facts={"memory": matrix.nbytes},
     )
-    _, _, linearizer = ring.linearizer(KINDS["finite frequencies"], spacing)
     begin = time.process_time()
-    zones = linearizer.around(excess, None, False).operator
+    zones = ring.linearizer(KINDS["finite frequencies"], spacing)[2].around(excess, None, False).operator
     yield harness.Contender(
         "zones: a product and a transposed one",
         case,
