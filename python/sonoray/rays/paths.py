@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from .._checks import array, freeze
 from ..errors import ArgumentError
 
+_BLOCK = 1 << 14  # nodes, so that temporaries stay in the cache
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Paths:
@@ -65,10 +67,12 @@ class Paths:
 
     def lengths(self) -> NDArray[np.float64]:
         """Length of each polyline, (n_rays,) [m]."""
-        steps = np.diff(self.points, axis=0)
-        steps = np.sqrt(np.einsum("ij,ij->i", steps, steps))
-        steps[self.offsets[1:-1][(self.offsets[1:-1] > 0) & (self.offsets[1:-1] < len(self.points))] - 1] = 0.0
-        total = np.concatenate([[0.0], np.cumsum(steps)])
+        total = np.zeros(max(1, len(self.points)))  # step to each node, then the sum of them
+        for begin in range(0, len(self.points) - 1, _BLOCK):
+            steps = np.diff(self.points[begin : begin + _BLOCK + 1], axis=0)
+            total[begin + 1 : begin + 1 + len(steps)] = np.sqrt(np.einsum("ij,ij->i", steps, steps))
+        total[self.offsets[1:-1][self.offsets[1:-1] < len(self.points)]] = 0.0
+        np.cumsum(total, out=total)
         last = np.maximum(self.offsets[1:] - 1, self.offsets[:-1])
         first = np.minimum(self.offsets[:-1], len(total) - 1)
         return np.asarray(total[np.minimum(last, len(total) - 1)] - total[first])
