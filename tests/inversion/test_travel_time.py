@@ -188,7 +188,7 @@ def test_wrong_order_of_elements_is_noticed(example):
     with pytest.raises(ArgumentError, match="water: expected the wave within"):
         reconstruct_travel_time(data.with_(probe=wrong), water.with_(probe=wrong))
     with pytest.raises(ArgumentError, match="right order"):
-        reconstruct_travel_time(data.with_(probe=wrong), picker="aic")
+        reconstruct_travel_time(data.with_(probe=wrong))
 
 
 def test_hemisphere():

@@ -33,7 +33,7 @@ from .solvers import cgls, lsqr, sart
 from .total_variation import total_variation
 from .travel_times import pick_travel_times
 
-_FEWEST = 0.3  # of the pairs; with fewer the geometry or the clock is wrong
+_FEWEST = 0.5  # of the pairs; with fewer the geometry or the clock is wrong
 
 Report = Callable[["TravelTimeReconstruction"], None]
 
