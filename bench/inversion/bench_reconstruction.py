@@ -171,7 +171,7 @@ def main():
     parser.add_argument(
         "--spacings", type=float, nargs="+", default=[2.0, 1.0], help="of the map [mm]; default 2 and 1"
     )
-    parser.add_argument("--only", default="", help="part of a contender's name")
+    parser.add_argument("--only", nargs="+", default=[""], help="parts of contenders' names")
     parser.add_argument("--warm", type=int, default=0, help="executions before; default 0, they take long")
     parser.add_argument("--json", help="write results here")
     a = parser.parse_args()
@@ -181,7 +181,7 @@ def main():
         step = 1e-3 * spacing
         floor = floors(ring, step, copy)
         for make, what in ((complete, "complete"), (parts, "part")):
-            chosen = [c for c in make(ring, step, floor, f"{what}, {spacing:g} mm") if a.only in c.name]
+            chosen = [c for c in make(ring, step, floor, f"{what}, {spacing:g} mm") if any(o in c.name for o in a.only)]
             results += harness.measure(chosen, a.rounds, a.warm, verbose=False) if chosen else []
     print(harness.machine())
     print(f"{len(ring.lengths)} pairs; a large copy: {copy / 1e9:.1f} GB/s\n")
