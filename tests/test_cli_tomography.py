@@ -129,6 +129,16 @@ def test_bad_files_are_named(tmp_path, capsys, change, message):
     assert not (tmp_path / "map.h5").exists()
 
 
+def test_damaged_water_shots_are_not_taken_for_none(tmp_path, capsys):
+    def spoil(values):
+        values = values.astype("f4")
+        values[0, 9, 200] = np.nan
+        return values
+
+    text = refused(capsys, changed(tmp_path, replaced("water_dataset", spoil)), "-o", tmp_path / "map.h5", *QUICK)
+    assert "finite values, got 1 NaN" in text
+
+
 def test_dead_channels_do_not_stop_it(tmp_path, capsys):
     def silence(values):
         values[:, 11] = 0
@@ -153,5 +163,10 @@ def test_mistakes(tmp_path, capsys, monkeypatch):
     assert "picker: expected one of" in refused(capsys, RING, "-o", out, "--picker", "eye")
     assert "device" in refused(capsys, RING, "-o", out, "--device", "cuda:7")
     assert "highest: expected more than lowest" in refused(capsys, RING, "-o", out, "--highest", 1300)
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(RING.read_bytes())
+    assert "another file than the input" in refused(capsys, copy, "-o", copy)
+    assert copy.read_bytes() == RING.read_bytes()
+    copy.unlink()
     assert "No such file" in refused(capsys, tmp_path / "none.mat", "-o", out)
     assert list(tmp_path.iterdir()) == [half]

@@ -32,3 +32,11 @@ def test_readme_example_runs(tmp_path, monkeypatch):
     for block in blocks:
         exec(compile(block, "README.md", "exec"), scope)
     assert list(tmp_path.glob("*.png")), "the README's lines end with a picture"
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")], ids=str)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    assert "TODO" not in text
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert target.startswith("http") or (page.parent / target).exists(), target

@@ -211,9 +211,51 @@ def test_hemisphere():
     assert np.abs(c[depth > 0.04] - 1480).mean() < 2
 
 
+def in_water(speeds, seed=0):
+    """A ring of 32 elements in water whose speed may differ per excitation."""
+    probe = Probe.ring(32, 0.05)
+    distance = np.linalg.norm(probe.positions[:, None] - probe.positions[None], axis=2)
+    lag = np.arange(900) / 10e6 - (distance / np.broadcast_to(speeds, 32)[:, None])[..., None] - 1.5e-6
+    rf = np.where(np.abs(lag) < 1.5e-6, np.cos(2e6 * np.pi * lag) * np.cos(np.pi * lag / 3e-6) ** 2, 0)
+    rf += 1e-3 * np.random.default_rng(seed).standard_normal(rf.shape)
+    transmits = [Transmit.single(k) for k in range(32)]
+    c = float(np.mean(speeds))
+    return ChannelData(rf[None].astype("f4"), probe, transmits, 10e6, center_frequency=1e6, sound_speed=c)
+
+
+@pytest.mark.parametrize("drift", [0.0, 8.0])
+def test_water_shots_of_another_temperature(drift):
+    """Nothing but water, recorded twice at different speeds: the map must be that of the second recording."""
+    speeds = 1480 + np.linspace(-drift, drift, 32)
+    for before in (1490.0, speeds):
+        options = {"sound_speed": speeds, "water_sound_speed": before, "kernel": "ray"} | QUICK
+        result = reconstruct_travel_time(in_water(speeds), in_water(before), **options)
+        assert np.abs(result.medium.sound_speed - 1480).max() < 1
+    with pytest.raises(ArgumentError, match="water_sound_speed: expected a value"):
+        reconstruct_travel_time(in_water(speeds), in_water(1490), sound_speed=speeds)
+
+
+def test_a_map_that_cannot_be_right_is_doubted():
+    probe = irregular_ring()
+    _, times = known_times(probe)
+    with pytest.warns(UserWarning, match="are element order, clock"):
+        reconstruct_travel_time(silent(probe), picks=as_picks(times * 1.3), kernel="ray", **QUICK)
+
+
+def test_picks_without_quality_do_not_count():
+    probe = irregular_ring()
+    truth, times = known_times(probe)
+    bad = np.random.default_rng(1).random(times.shape) < 0.15
+    good = as_picks(times)
+    picks = Picks(np.where(bad, good.time + 1e-6, good.time), np.where(bad, 0, good.quality), good.status, "known")
+    result = reconstruct_travel_time(silent(probe), picks=picks, kernel="ray", regularization=3e-12)
+    assert error(result, truth, 0.07) < 8
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"lowest": 1500}, "lowest, highest: expected limits around water"),
         ({"sound_speed": 1.48}, "sound_speed: .*really in m/s"),
         ({"sound_speed": [1480, 1481]}, "sound_speed: expected shape"),
         ({"spacing": 2.0}, "spacing: .*really in m"),

@@ -1,5 +1,5 @@
 function sonoray_rwave(checkout, input_file, output_file)
-% Run one job with the functions of an r-Wave checkout and time it with cputime; called by bench/peers/rwave.py.
+% Run one job with the functions of an r-Wave checkout and time it with cputime; called by bench/peers/rwave_octave.py.
 %
 % checkout     folder that holds functions-raytracing and functions-main
 % input_file   MAT v5: task ('trace', 'link' or 'pick') and what the task below reads

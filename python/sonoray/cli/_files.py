@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,11 @@ def medium_of(path: Path | None) -> sonoray.Medium | None:
     return medium
 
 
-def check_output(path: Path, endings: tuple[str, ...]) -> None:
-    """Refuse, before any work is done, a name or a folder that the result could not be written to."""
+def check_output(path: Path, endings: tuple[str, ...], inputs: Iterable[Path | None] = ()) -> None:
+    """Refuse, before any work is done, a name or a folder that the result could not be written to, or an input."""
+    for given in inputs:
+        if given is not None and given.exists() and path.exists() and path.samefile(given):
+            raise sonoray.ArgumentError(f"output: expected another file than the input, got {path} for both")
     if path.suffix.lower() not in endings:
         raise sonoray.ArgumentError(f"output: expected a name ending in {', '.join(endings)}, got {path.name!r}")
     folder = path.absolute().parent

@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, beamform, write."""
-    check_output(args.output, OUTPUTS)
+    check_output(args.output, OUTPUTS, (args.file, args.medium))
     data = channel_data(args)
     if not 0 <= args.frame < data.n_frames:
         raise sonoray.ArgumentError(f"frame: expected 0 to {data.n_frames - 1}, got {args.frame}")

@@ -65,7 +65,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, reconstruct, write."""
-    check_output(args.output, (".h5",))
+    check_output(args.output, (".h5",), (args.file, args.water, args.truth))
     args.center_frequency = None
     data = channel_data(args)
     water = _water(args)
@@ -113,8 +113,14 @@ def _water(args: argparse.Namespace) -> sonoray.ChannelData | None:
         return data
     try:
         data = read(args.file, dataset="water")
-    except (sonoray.FormatError, sonoray.ArgumentError):
-        return None
+    except sonoray.FormatError as error:
+        if "lacks" in str(error):
+            return None
+        raise
+    except sonoray.ArgumentError as error:
+        if "dataset" in str(error):  # a format without shots through water
+            return None
+        raise
     return data if isinstance(data, sonoray.ChannelData) else None
 
 
@@ -130,9 +136,9 @@ def _every(
 ) -> NDArray[np.bool_] | None:
     if args.tx_every == 1 and args.rx_every == 1:
         return None
-    for name in ("tx_every", "rx_every"):
-        if not 1 <= getattr(args, name) <= data.n_rx:
-            raise sonoray.ArgumentError(f"{name}: expected 1 to {data.n_rx}, got {getattr(args, name)}")
+    for name, most in (("tx_every", data.n_tx), ("rx_every", data.n_rx)):
+        if not 1 <= getattr(args, name) <= most:
+            raise sonoray.ArgumentError(f"{name}: expected 1 to {most}, got {getattr(args, name)}")
     chosen = np.zeros((data.n_tx, data.n_rx), bool)
     chosen[:: args.tx_every, args.rx_every // 2 :: args.rx_every] = True
     distance = pair_distances(emitter_positions(data), data.probe.positions)

@@ -16,6 +16,7 @@ from ..rays.eikonal import EikonalSolver
 
 _BLOCK = 64  # nodes, as in the compiled core
 _TILE = 8  # nodes along an axis of a block in 2-D
+_MEMORY = 8e9  # [bytes]
 _SAMPLES_PER_PERIOD = 64  # of the table, at the highest frequency: linear interpolation errs by 1e-3
 
 
@@ -110,12 +111,23 @@ class FiniteFrequencyOperator:
         tables: list[Any] = []
         closest = max(self.grid.spacing)
         amplitudes = []
+        size = 8 * len(nodes) * (len(ends[0]) + len(ends[1]))
+        if size > _MEMORY:
+            raise ArgumentError(
+                f"grid: expected tables of at most {_MEMORY / 1e9:.0f} GB for this kernel, got {size / 1e9:.0f} GB "
+                f"for {len(ends[0])} + {len(ends[1])} elements and {self._n} nodes; use a coarser grid, fewer elements "
+                "or rays (kernel='ray')"
+            )
         for which in (0, 1):
-            r = np.linalg.norm(nodes[None] - ends[which][:, None], axis=2)
-            tables.append(np.ascontiguousarray(times.between(which, nodes, r), np.float32))
-            decay = 1 / np.maximum(r, closest)
-            decay[:, self._n :] = 0.0
-            amplitudes.append(np.ascontiguousarray(np.sqrt(decay) if half else decay, np.float32))
+            time, amplitude = (np.empty((len(ends[which]), len(nodes)), np.float32) for _ in range(2))
+            for e, end in enumerate(ends[which]):  # one at a time: memory
+                r = np.linalg.norm(nodes - end, axis=1)
+                time[e] = times.between(which, nodes, r[None], slice(e, e + 1))[0]
+                decay = 1 / np.maximum(r, closest)
+                decay[self._n :] = 0.0
+                amplitude[e] = np.sqrt(decay) if half else decay
+            tables.append(time)
+            amplitudes.append(amplitude)
         volume = float(np.prod(self.grid.spacing))
         scale = volume * (np.sqrt(distance) if half else distance)
         values, step = fresnel_table(spectrum[0], spectrum[1], times.slowness, self.grid.ndim)
@@ -227,9 +239,11 @@ class _Times:
         else:
             self.slowness = 1.0 / scalar("background", background, 300.0, 12000.0, "m/s")
 
-    def between(self, which: int, points: NDArray[np.float64], distance: Any = None) -> NDArray[np.float64]:
+    def between(
+        self, which: int, points: NDArray[np.float64], distance: Any = None, some: slice = slice(None)
+    ) -> NDArray[np.float64]:
         """Times (n_elements, n_points) [s]; the mean slowness is interpolated, which is smooth at the elements."""
-        ends = self._ends[which]
+        ends = self._ends[which][some]
         if distance is None:
             distance = np.linalg.norm(points[None] - ends[:, None], axis=2)
         if self._maps[which] is None:
@@ -237,5 +251,7 @@ class _Times:
         grid = self._grid
         axes = [0, 2] if grid.ndim == 2 else [0, 1, 2]
         index = ((points[:, axes] - grid.origin) / grid.spacing).T
-        mean = np.stack([map_coordinates(m, index, np.float64, order=1, mode="nearest") for m in self._maps[which]])
+        mean = np.stack(
+            [map_coordinates(m, index, np.float64, order=1, mode="nearest") for m in self._maps[which][some]]
+        )
         return np.asarray(distance * mean)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from ..acquisition.channel_data import ChannelData
+from ..errors import ArgumentError
 from ..media.grids import Grid
 from ..media.medium import Medium
 from ..rays.linked import LinkedRays
@@ -182,6 +183,10 @@ def pulse_spectrum(
         spectrum = np.fft.rfft(part * window, size)
         power += np.abs(spectrum) ** 2 / float(np.sum(part**2))
     frequencies = np.fft.rfftfreq(size, 1 / fs)
+    if not power.any():
+        raise ArgumentError(
+            "channel_data: expected pulses at the picked times, got silence; with given picks use kernel='ray'"
+        )
     keep = (power > 0.01 * power.max()) & (frequencies > 0)
     return frequencies[keep], power[keep]
 

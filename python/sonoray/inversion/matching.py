@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .._arrays import to_device, to_host
 from .._backends import backend, place
-from .._checks import option, scalar
+from .._checks import array, option, scalar
 from ..acquisition.channel_data import ChannelData
 from .outliers import reject_outliers
 from .pairs import emitter_positions
@@ -27,6 +27,7 @@ def match_first_arrivals(
     *,
     method: str = "onset_match",
     sound_speed: float | None = None,
+    water_sound_speed: Any = None,
     spread: float = 50.0,
     onset: float = 0.0,
     windows: tuple[Any, Any] | None = None,
@@ -62,6 +63,8 @@ def match_first_arrivals(
     method : {"onset_match", "cross_correlation"}
     sound_speed : float, optional [m/s]
         Of water; default that of the data.
+    water_sound_speed : float or (n water transmits,), optional [m/s]
+        While the shots through water were recorded; default `sound_speed`.
     spread : float [m/s]
         Mean speeds along a ray within this of the water's are expected.
     onset : float [s]
@@ -120,7 +123,8 @@ def match_first_arrivals(
 
     if water is not None:
         used = distance[wanted] if wanted.any() else distance.ravel()
-        waves = water_templates(water, c, float(used.min()), float(used.max()), length=length, onset=zero)
+        then = c if water_sound_speed is None else water_speeds(water, water_sound_speed)
+        waves = water_templates(water, then, float(used.min()), float(used.max()), length=length, onset=zero)
         return match(waves, waves.onset - zero, waves.onset)
     coarse = pick_first_arrivals(
         channel_data, sound_speed=c, windows=windows, pairs=wanted, pulse_duration=length, frame=frame, device=device
@@ -133,6 +137,12 @@ def match_first_arrivals(
     both = coarse.picked & picks.picked
     lag = float(np.median((picks.time - coarse.time)[both])) if both.any() else 0.0
     return picks.with_(time=picks.time - lag - zero)
+
+
+def water_speeds(water: ChannelData, sound_speed: Any) -> NDArray[np.float64]:
+    """Sound speed during each shot through water, (n_tx,) [m/s], of one value or one each."""
+    each = np.full(water.n_tx, sound_speed) if np.ndim(sound_speed) == 0 else sound_speed
+    return array("water_sound_speed", each, (water.n_tx,), low=300.0, high=12000.0, unit="m/s")
 
 
 def _taps(waves: Templates, whole: list[float], lead: float) -> tuple[NDArray[np.float32], int]:

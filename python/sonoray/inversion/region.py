@@ -13,12 +13,13 @@ _SHRINK = 0.95  # of the hull: next to elements the times say nothing
 
 
 def _flat(elements: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Elements as (x, z) where they lie in the plane y = 0."""
-    return elements[:, [0, 2]] if not elements[:, 1].any() else elements
+    """Elements as (x, z) where they lie in one plane of constant y, up to a hundredth of the aperture."""
+    spread = np.ptp(elements, axis=0)
+    return elements[:, [0, 2]] if spread[1] <= 0.01 * spread.max() else elements
 
 
 def image_grid(elements: NDArray[np.float64], spacing: float | None = None) -> Grid:
-    """Grid over the extent of the elements (n, 3) [m] and 6 % more on each side; 2-D if they lie in y = 0.
+    """Grid over the extent of the elements (n, 3) [m] and 6 % more; 2-D if they lie in a plane of constant y.
 
     Raises
     ------

@@ -80,7 +80,7 @@ class TravelTimeSettings:
         scalar("regularization", self.regularization, 0.0, 1e-3, "s")
         scalar("edge", self.edge, 1e-9, 1.0, "s/m^2")
         scalar("huber", self.huber, 0.0, 1e6, "(standard deviations)")
-        scalar("relaxation", self.relaxation, 1e-6, 2.0, "(ratio)")
+        scalar("relaxation", self.relaxation, 1e-6, 1.999, "(ratio)")
         scalar("smoothing", self.smoothing, 0.0, 0.1, "m")
         low = scalar("lowest", self.lowest, 300.0, 12000.0, "m/s")
         if not low < scalar("highest", self.highest, 300.0, 12000.0, "m/s"):

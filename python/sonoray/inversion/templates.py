@@ -51,7 +51,7 @@ class Templates:
 
 def water_templates(
     water: ChannelData,
-    sound_speed: float,
+    sound_speed: Any,
     nearest: float,
     furthest: float,
     *,
@@ -69,7 +69,8 @@ def water_templates(
     ----------
     water : ChannelData
         Transmits of single elements; one suffices.
-    sound_speed : float [m/s]
+    sound_speed : float or (n_tx,) [m/s]
+        While it was recorded.
     nearest, furthest : float [m]
         Distances that matter. Without a pair among them, those closest to them count.
     length : float [s]
@@ -93,7 +94,7 @@ def water_templates(
         raise ArgumentError("water: expected at least one pair of different elements")
     traces, tx, rx = _traces("water", samples, gap <= gap.min() + 1e-6)
     apart = distance[tx, rx]
-    delay = apart / sound_speed - water.start_time[tx]
+    delay = apart / np.broadcast_to(sound_speed, (water.n_tx,))[tx] - water.start_time[tx]
     return _templates("water", traces, apart, delay, onset - length, length, water.sampling_frequency)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from ..rays.linked import LinkedRays, PairStatus
 from .evaluation import sound_speed_errors
 from .excitations import to_reference_water
 from .linearization import Linearization, Linearizer, pulse_spectrum
+from .outliers import reject_outliers
 from .pairs import emitter_positions, pair_distances
 from .picking import DEFAULT_DURATION
 from .picks import Picks
@@ -73,6 +75,7 @@ def reconstruct_travel_time(
     picks: Picks | None = None,
     pairs: Any = None,
     sound_speed: Any = None,
+    water_sound_speed: Any = None,
     grid: Grid | None = None,
     spacing: float | None = None,
     settings: TravelTimeSettings | None = None,
@@ -102,7 +105,10 @@ def reconstruct_travel_time(
         Pairs to use; default those at least ``settings.minimum_distance`` apart.
     sound_speed : float or (n_tx,), optional [m/s]
         Of the water; default that of the data. One value per excitation where its temperature drifts: the map is then
-        that at the mean speed (`to_reference_water`).
+        that at the mean speed (`to_reference_water`), and so are the result's picks.
+    water_sound_speed : float or (n water transmits,), optional [m/s]
+        While the shots through water were recorded. Default: `sound_speed` if that is one number, else that of
+        `water`; must be given where `sound_speed` varies and `water` has several transmits.
     grid : Grid, optional
         Of the map; must hold the elements. Default: their extent and 6 % more.
     spacing : float, optional [m]
@@ -136,7 +142,8 @@ def reconstruct_travel_time(
     FormatError
         A damaged checkpoint.
     """
-    job = _Job(channel_data, water, picks, pairs, sound_speed, grid, spacing, settings, truth, device, options)
+    speeds = (sound_speed, water_sound_speed)
+    job = _Job(channel_data, water, picks, pairs, speeds, grid, spacing, settings, truth, device, options)
     with fraction_bar("tomography") if progress else _silent() as show:
         return job.run(None if checkpoint is None else Path(checkpoint), resume, report, show)
 
@@ -150,7 +157,7 @@ class _Job:
         water: ChannelData | None,
         picks: Picks | None,
         pairs: Any,
-        sound_speed: Any,
+        speeds: tuple[Any, Any],
         grid: Grid | None,
         spacing: float | None,
         settings: TravelTimeSettings | None,
@@ -164,12 +171,24 @@ class _Job:
         backend(device)  # refuses a device that is not there before any work is done
         self.emitters, self.receivers = emitter_positions(data), data.probe.positions
         self.distance = pair_distances(self.emitters, self.receivers)
+        sound_speed, water_sound_speed = speeds
         self.speed, self.speeds = self._water_speed(sound_speed)
+        one = sound_speed is not None and np.ndim(sound_speed) == 0
+        self.then = sound_speed if water_sound_speed is None and one else water_sound_speed
+        if self.then is None and water is not None:
+            if np.ndim(sound_speed) and water.n_tx > 1:
+                raise ArgumentError("water_sound_speed: expected a value or one each, as sound_speed has one each")
+            self.then = water.sound_speed
         self.settings = self._chosen(settings, options)
+        low, high = self.settings.lowest, self.settings.highest
+        if not low < self.speed < high:
+            raise ArgumentError(
+                f"lowest, highest: expected limits around water's {self.speed:g} m/s, got {low:g}, {high:g}"
+            )
         self.pairs = self._pairs(pairs)
         if picks is not None and (not isinstance(picks, Picks) or picks.shape != self.distance.shape):
             raise ArgumentError(f"picks: expected Picks of shape {self.distance.shape}, got {picks!r}")
-        self.picks = picks
+        self.picks = None if picks is None else self._at_one_speed(picks)
         elements = np.concatenate([self.emitters, self.receivers])
         self.grid = image_grid(elements, spacing) if grid is None else grid
         self.mask = image_mask(self.grid, elements)
@@ -184,24 +203,51 @@ class _Job:
         if checkpoint is not None and resume and checkpoint.exists():
             self._load(checkpoint)
         if self.picks is None:
-            method = self.settings.picker
-            self.picks = pick_travel_times(
-                self.data, self.water, method=method, sound_speed=self.speed, pairs=self.pairs
-            )
+            self.picks = self._pick()
             self._save(checkpoint)
         show(0.1)
         linearizer = self._linearizer()
         total = self.settings.outer_iterations
         for i in range(len(self.history), total):
             begin = time.perf_counter()
-            around = linearizer.around(self.excess, self.links, i == 0)
+            # The last rays are sought anew: a warm start stays on its branch, which need not arrive first any more.
+            around = linearizer.around(self.excess, None if i == total - 1 else self.links, i == 0)
             self.links = around.links
             self._solve(around, _Share(show, i, total))
             self._note(around, time.perf_counter() - begin)
             self._save(checkpoint)
             if report is not None:
                 report(self.result())
+        self._doubt()
         return self.result()
+
+    def _doubt(self) -> None:
+        """Warn of a map that cannot be right."""
+        residual, fc = self.history[-1]["residual"], self.data.center_frequency
+        limit = 0.25 / fc if fc else 0.25e-6
+        c = 1.0 / (1.0 / self.speed + self.excess)
+        bound = float(np.mean((c <= self.settings.lowest * 1.0001) | (c >= self.settings.highest * 0.9999)))
+        if residual > limit or bound > 0.05:
+            warnings.warn(
+                f"the map leaves {1e9 * residual:.0f} ns of the travel times unexplained and {bound:.0%} of it lies at "
+                "the limits of the sound speed; are element order, clock and water's sound speed right?",
+                stacklevel=4,
+            )
+
+    def _pick(self) -> Picks:
+        picks = pick_travel_times(
+            self.data,
+            self.water,
+            method=self.settings.picker,
+            sound_speed=self.speed,
+            water_sound_speed=self.then,
+            pairs=self.pairs,
+            outliers=False,  # reciprocal times differ while the water drifts
+        )
+        return reject_outliers(self._at_one_speed(picks), self.emitters, self.receivers, self.speed)
+
+    def _at_one_speed(self, picks: Picks) -> Picks:
+        return picks.with_(time=to_reference_water(picks.time, self.speeds, self.speed))
 
     def result(self) -> TravelTimeReconstruction:
         assert self.picks is not None
@@ -241,8 +287,8 @@ class _Job:
 
     def _linearizer(self) -> Linearizer:
         assert self.picks is not None
-        times = np.where(self.picks.picked & self.pairs, self.picks.time, np.nan)
-        times = to_reference_water(times, self.speeds, self.speed)
+        trusted = self.picks.picked & (self.picks.quality > 0)
+        times = np.where(trusted & self.pairs, self.picks.time, np.nan)
         found, wanted = int(np.isfinite(times).sum()), int(self.pairs.sum())
         if found < _FEWEST * wanted:
             raise ArgumentError(
@@ -316,10 +362,12 @@ class _Job:
         """What the result depends on: data, geometry, settings."""
         parts = [self.emitters, self.receivers, self.pairs, self.speeds, self.data.samples, self.data.start_time]
         if self.water is not None:
-            parts += [self.water.samples, self.water.start_time]
+            parts += [self.water.samples, self.water.start_time, self.water.probe.positions, np.asarray(self.then)]
+            parts.append(np.array([t.element for t in self.water.transmits]))
         if self.picks is not None:
-            parts.append(self.picks.time)
-        numbers = (self.settings, self.grid, self.speed, self.data.sampling_frequency)
+            parts += [self.picks.time, self.picks.status, self.picks.quality]
+        clock = (self.data.sampling_frequency, self.data.center_frequency)
+        numbers = (self.settings, self.grid, self.speed, clock)
         digest = hashlib.blake2b(repr(numbers).encode(), digest_size=16)
         for part in parts:
             digest.update(np.ascontiguousarray(part).data)

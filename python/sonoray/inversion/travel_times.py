@@ -9,7 +9,7 @@ from .._checks import option, scalar
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from .calibration import PickBias, fit_pick_bias
-from .matching import MATCHERS, match_first_arrivals
+from .matching import MATCHERS, match_first_arrivals, water_speeds
 from .outliers import reject_outliers
 from .pairs import emitter_positions, pair_distances
 from .picking import METHODS, pick_first_arrivals, picking_input
@@ -22,6 +22,7 @@ def pick_travel_times(
     *,
     method: str | None = None,
     sound_speed: float | None = None,
+    water_sound_speed: Any = None,
     reference: str = "auto",
     pairs: Any = None,
     onset: float = 0.0,
@@ -40,7 +41,10 @@ def pick_travel_times(
         Of `match_first_arrivals` ("onset_match", the default, "cross_correlation") or of `pick_first_arrivals`
         ("aic", "energy_ratio", "sta_lta", "threshold").
     sound_speed : float, optional [m/s]
-        Of the water; default that of the data.
+        Of the water around the object; default that of the data.
+    water_sound_speed : float or (n water transmits,), optional [m/s]
+        While the shots through water were recorded: their temperature may have been another. Default `sound_speed`
+        where that is given, else that of `water`.
     reference : {"auto", "pair", "distance"}
         What an object's pick is compared with: "pair", the same pair's in water, which removes errors of position
         and delay too; or "distance", what all picks in water say about that distance. "auto" takes pairs where
@@ -78,45 +82,58 @@ def pick_travel_times(
             picks = pick_first_arrivals(channel_data, pairs=wanted, **options)
             times = _corrected(picks, PickBias.constant(onset)(distance))
     else:
-        times = _against_water(channel_data, water, wanted, reference, options)
+        if water_sound_speed is None:
+            water_sound_speed = getattr(water, "sound_speed", c) if sound_speed is None else c
+        times = _against_water(channel_data, water, wanted, reference, water_sound_speed, options)
     if not outliers:
         return times
     return reject_outliers(times, emitter_positions(channel_data), channel_data.probe.positions, c)
 
 
 def _against_water(
-    channel_data: ChannelData, water: ChannelData, wanted: NDArray[np.bool_], reference: str, options: dict[str, Any]
+    channel_data: ChannelData,
+    water: ChannelData,
+    wanted: NDArray[np.bool_],
+    reference: str,
+    water_sound_speed: Any,
+    options: dict[str, Any],
 ) -> Picks:
-    distance, c = pair_distances(emitter_positions(channel_data), channel_data.probe.positions), options["sound_speed"]
+    distance = pair_distances(emitter_positions(channel_data), channel_data.probe.positions)
     rows = shared_transmits(channel_data, water)
+    then = water_speeds(water, water_sound_speed)
     if reference == "pair" and rows is None:
         raise ArgumentError("reference: expected water shots of every transmit for 'pair'; use 'distance'")
     if reference == "distance":
         rows = None
     matching = options["method"] in MATCHERS
     if matching:
-        picks = match_first_arrivals(channel_data, water, pairs=wanted, **options)
+        picks = match_first_arrivals(channel_data, water, pairs=wanted, water_sound_speed=then, **options)
     else:
         picks = pick_first_arrivals(channel_data, pairs=wanted, **options)
     if rows is None:
-        return picks if matching else _corrected(picks, water_bias(water, distance[wanted], options)(distance))
-    options = _for_water(options)
+        return picks if matching else _corrected(picks, water_bias(water, distance[wanted], then, options)(distance))
+    options = {**_for_water(options), "sound_speed": float(then.mean())}
     chosen = np.zeros((water.n_tx, water.n_rx), bool)  # the same pairs, so that templates are the same
     chosen[rows] = wanted
     if matching:
-        same = match_first_arrivals(water, water, pairs=chosen, **options)
+        same = match_first_arrivals(water, water, pairs=chosen, water_sound_speed=then, **options)
     else:
         same = pick_first_arrivals(water, pairs=chosen, **options)
     apart = pair_distances(emitter_positions(water), water.probe.positions)
-    return _corrected(picks, np.where(same.picked, same.time - apart / c, np.nan)[rows])
+    return _corrected(picks, np.where(same.picked, same.time - apart / then[:, None], np.nan)[rows])
 
 
-def water_bias(water: ChannelData, distances: NDArray[np.float64], options: dict[str, Any]) -> PickBias:
-    """Fit the lag in water over the distances that the object's pairs have."""
+def water_bias(
+    water: ChannelData, distances: NDArray[np.float64], sound_speed: NDArray[np.float64], options: dict[str, Any]
+) -> PickBias:
+    """Fit the lag in water, whose speed was (n_tx,), over the distances that the object's pairs have."""
     apart = pair_distances(emitter_positions(water), water.probe.positions)
     near, far = (distances.min() * 0.999, distances.max() * 1.001) if distances.size else (0.0, 4.0)
     use = (apart >= near) & (apart <= far) & (apart > 0)
-    return fit_pick_bias(pick_first_arrivals(water, **_for_water(options), pairs=use), apart, options["sound_speed"])
+    mean = float(sound_speed.mean())
+    picks = pick_first_arrivals(water, **{**_for_water(options), "sound_speed": mean}, pairs=use)
+    drift = apart * (1 / sound_speed[:, None] - 1 / mean)
+    return fit_pick_bias(picks.with_(time=picks.time - drift), apart, mean)
 
 
 def _for_water(options: dict[str, Any]) -> dict[str, Any]:
