@@ -9,8 +9,12 @@ CpuLevel highest() {
 #if defined(SONORAY_HAS_LEVELS)
   __builtin_cpu_init();
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+#if defined(SONORAY_HAS_V4)
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+#else
+  const bool v4 = false;
+#endif
   return v4 ? CpuLevel::v4 : v3 ? CpuLevel::v3 : CpuLevel::baseline;
 #else
   return CpuLevel::baseline;

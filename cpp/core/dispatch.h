@@ -18,19 +18,26 @@ void set_cpu_level(CpuLevel);
 
 }  // namespace sonoray
 
+// A build may leave the highest level out (sanitizers do: it takes long, and few machines could run it).
+#if defined(SONORAY_HAS_V4)
+#define SONORAY_TOP v4
+#else
+#define SONORAY_TOP v3
+#endif
+
 /// Calls name(...) of the level in use.
 #if defined(SONORAY_HAS_LEVELS)
-#define SONORAY_DISPATCH(name, ...) \
-  switch (::sonoray::cpu_level()) { \
-    case ::sonoray::CpuLevel::v4:   \
-      v4::name(__VA_ARGS__);        \
-      break;                        \
-    case ::sonoray::CpuLevel::v3:   \
-      v3::name(__VA_ARGS__);        \
-      break;                        \
-    default:                        \
-      baseline::name(__VA_ARGS__);  \
-      break;                        \
+#define SONORAY_DISPATCH(name, ...)   \
+  switch (::sonoray::cpu_level()) {   \
+    case ::sonoray::CpuLevel::v4:     \
+      SONORAY_TOP::name(__VA_ARGS__); \
+      break;                          \
+    case ::sonoray::CpuLevel::v3:     \
+      v3::name(__VA_ARGS__);          \
+      break;                          \
+    default:                          \
+      baseline::name(__VA_ARGS__);    \
+      break;                          \
   }
 #else
 #define SONORAY_DISPATCH(name, ...) baseline::name(__VA_ARGS__)

@@ -83,7 +83,7 @@ std::int64_t pieces_of(const Work& work, std::int64_t ray, std::vector<std::int3
 #if defined(SONORAY_HAS_LEVELS)
     switch (cpu_level()) {
       case CpuLevel::v4:
-        return v4::list_pieces(work, ray, capacity, cells.data(), moments.data());
+        return SONORAY_TOP::list_pieces(work, ray, capacity, cells.data(), moments.data());
       case CpuLevel::v3:
         return v3::list_pieces(work, ray, capacity, cells.data(), moments.data());
       default:

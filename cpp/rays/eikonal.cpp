@@ -44,7 +44,7 @@ int lanes_of_level(int vectors) {
 #if defined(SONORAY_HAS_LEVELS)
   switch (cpu_level()) {
     case CpuLevel::v4:
-      ask(v4::eikonal_lanes(vectors));
+      ask(SONORAY_TOP::eikonal_lanes(vectors));
       break;
     case CpuLevel::v3:
       ask(v3::eikonal_lanes(vectors));
