@@ -61,7 +61,7 @@ class Ring:
         )
         self.tx, self.rx = emitter_positions(data), data.probe.positions
         distance = pair_distances(self.tx, self.rx)
-        self.pairs = distance > TravelTimeSettings().minimum_distance * distance.max()
+        self.pairs = TravelTimeSettings().far_enough(distance)
         self.lengths = distance[self.pairs]
         self.picks = pick_travel_times(self.data, self.water, pairs=self.pairs)
         times = np.where(self.picks.picked & self.pairs, self.picks.time, np.nan)

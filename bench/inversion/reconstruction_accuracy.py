@@ -111,7 +111,7 @@ class Recording:
         """Pairs, picks and the CPU seconds that these took."""
         key = settings.picker, settings.minimum_distance
         if key not in self._picks:
-            pairs = self.subset & (self.distance > settings.minimum_distance * self.distance.max())
+            pairs = self.subset & settings.far_enough(self.distance)
             begin = time.process_time()
             picks = pick_travel_times(self.data, self.water, method=settings.picker, pairs=pairs)
             self._picks[key] = pairs, picks, time.process_time() - begin

@@ -1,6 +1,5 @@
 """What several commands do with files: read what they need, refuse what they can't write."""
 
-import argparse
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,12 +13,10 @@ def kind(found: Any) -> str:
     return "a beamformed image" if isinstance(found, tuple) else type(found).__name__
 
 
-def channel_data(args: argparse.Namespace) -> sonoray.ChannelData:
-    data = read(args.file)
+def channel_data(path: Path) -> sonoray.ChannelData:
+    data = read(path)
     if not isinstance(data, sonoray.ChannelData):
-        raise sonoray.FormatError(f"{args.file}: expected channel data, found {kind(data)}")
-    if args.center_frequency is not None:
-        data = data.with_(center_frequency=args.center_frequency)
+        raise sonoray.FormatError(f"{path}: expected channel data, found {kind(data)}")
     return data
 
 

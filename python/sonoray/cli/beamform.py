@@ -42,7 +42,9 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Read, beamform, write."""
     check_output(args.output, OUTPUTS, (args.file, args.medium))
-    data = channel_data(args)
+    data = channel_data(args.file)
+    if args.center_frequency is not None:
+        data = data.with_(center_frequency=args.center_frequency)
     if not 0 <= args.frame < data.n_frames:
         raise sonoray.ArgumentError(f"frame: expected 0 to {data.n_frames - 1}, got {args.frame}")
     scalar("dynamic_range", args.dynamic_range, 1.0, 300.0, "dB")

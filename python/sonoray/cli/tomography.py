@@ -18,7 +18,7 @@ from sonoray.inversion.travel_time import TravelTimeReconstruction, reconstruct_
 from sonoray.io import read, read_medium, write
 from sonoray.io.writing import atomic
 
-from ._files import channel_data, check_output, kind
+from ._files import channel_data, check_output
 
 _SETTINGS = {  # option: help
     "outer_iterations": "linearisations (default: 4)",
@@ -66,8 +66,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Read, reconstruct, write."""
     check_output(args.output, (".h5",), (args.file, args.water, args.truth))
-    args.center_frequency = None
-    data = channel_data(args)
+    data = channel_data(args.file)
     water = _water(args)
     truth = None if args.truth is None else read_medium(args.truth)
     settings = _settings(args)
@@ -107,10 +106,7 @@ def _water(args: argparse.Namespace) -> sonoray.ChannelData | None:
     if args.no_water:
         return None
     if args.water is not None:
-        data = read(args.water)
-        if not isinstance(data, sonoray.ChannelData):
-            raise sonoray.FormatError(f"{args.water}: expected channel data, found {kind(data)}")
-        return data
+        return channel_data(args.water)
     try:
         data = read(args.file, dataset="water")
     except sonoray.FormatError as error:
@@ -142,7 +138,7 @@ def _every(
     chosen = np.zeros((data.n_tx, data.n_rx), bool)
     chosen[:: args.tx_every, args.rx_every // 2 :: args.rx_every] = True
     distance = pair_distances(emitter_positions(data), data.probe.positions)
-    return np.asarray(chosen & (distance > settings.minimum_distance * distance.max()))
+    return chosen & settings.far_enough(distance)
 
 
 def _figures(args: argparse.Namespace, result: TravelTimeReconstruction, truth: Any, seconds: float) -> dict[str, Any]:

@@ -94,8 +94,9 @@ class FiniteFrequencyOperator:
         if self.mask.dtype != bool or self.mask.shape != grid.shape or not self.mask.any():
             raise ArgumentError(f"mask: expected bool of shape {grid.shape} with at least one node")
         self.pairs = np.ascontiguousarray(np.argwhere(chosen), np.int32)
-        self._order = _tiled(self.mask)
-        nodes = grid.points().reshape(-1, 3)[self._order]
+        order = _tiled(self.mask)
+        self._rank = (np.cumsum(self.mask.ravel()) - 1)[order]  # of each packed node among the mask's in C order
+        nodes = grid.points().reshape(-1, 3)[order]
         self._n = len(nodes)
         nodes = np.concatenate([nodes, np.repeat(nodes[-1:], -self._n % _BLOCK, axis=0)])
         if grid.ndim == 2:
@@ -110,7 +111,7 @@ class FiniteFrequencyOperator:
         half = self.grid.ndim == 2
         tables: list[Any] = []
         closest = max(self.grid.spacing)
-        amplitudes = []
+        amplitudes: list[Any] = []
         size = 8 * len(nodes) * (len(ends[0]) + len(ends[1]))
         if size > _MEMORY:
             raise ArgumentError(
@@ -119,6 +120,10 @@ class FiniteFrequencyOperator:
                 "or rays (kernel='ray')"
             )
         for which in (0, 1):
+            if which and np.array_equal(ends[0], ends[1]):  # elements that transmit and receive
+                tables.append(tables[0])
+                amplitudes.append(amplitudes[0])
+                break
             time, amplitude = (np.empty((len(ends[which]), len(nodes)), np.float32) for _ in range(2))
             for e, end in enumerate(ends[which]):  # one at a time: memory
                 r = np.linalg.norm(nodes - end, axis=1)
@@ -155,12 +160,6 @@ class FiniteFrequencyOperator:
         result = np.empty(self._n)
         result[self._rank] = image[: self._n]
         return result
-
-    @property
-    def _rank(self) -> NDArray[np.intp]:
-        """Position of each packed node among the mask's nodes in C order."""
-        place_in_mask = np.cumsum(self.mask.ravel()) - 1
-        return np.asarray(place_in_mask[self._order])
 
     def _apply(self, name: str, values: NDArray[np.float32], n: int) -> NDArray[np.float64]:
         index = place(self.device)

@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .._checks import count, option, scalar
 from ..errors import ArgumentError
 from .matching import MATCHERS
@@ -87,6 +90,10 @@ class TravelTimeSettings:
             raise ArgumentError(f"highest: expected more than lowest ({low:g} m/s), got {self.highest:g}")
         scalar("minimum_distance", self.minimum_distance, 0.0, 1.0, "(ratio)")
         option("picker", self.picker, (*MATCHERS, *METHODS))
+
+    def far_enough(self, distance: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which of the pairs at these distances (n_tx, n_rx) [m] are at least `minimum_distance` apart."""
+        return np.asarray(distance > self.minimum_distance * distance.max())
 
     @classmethod
     def published(cls, **changes: Any) -> "TravelTimeSettings":

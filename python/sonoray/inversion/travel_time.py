@@ -95,7 +95,7 @@ def reconstruct_travel_time(
     Parameters
     ----------
     channel_data : ChannelData
-        Transmits of single elements: ring, hemisphere, opposing or rotating arrays; elements may be anywhere.
+        Transmits of single elements: a ring, a hemisphere, opposing arrays; elements may be anywhere.
     water : ChannelData, optional
         Shots through water by the same array, at least one. Without them the travel times of `pick_travel_times` keep
         a common offset.
@@ -135,7 +135,7 @@ def reconstruct_travel_time(
     Raises
     ------
     ArgumentError
-        Elements outside the grid or on one line, no usable pair, settings that need water shots, a checkpoint of
+        Elements outside the grid or on one line, no usable pair, a checkpoint of
         other data or settings, wrong shapes and units.
     DeviceError
         No such device.
@@ -275,7 +275,7 @@ class _Job:
     def _pairs(self, pairs: Any) -> NDArray[np.bool_]:
         shape = self.distance.shape
         if pairs is None:
-            chosen = self.distance > self.settings.minimum_distance * self.distance.max()
+            chosen = self.settings.far_enough(self.distance)
         else:
             chosen = np.asarray(pairs)
             if chosen.dtype != bool or chosen.shape != shape:

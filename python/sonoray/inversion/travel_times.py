@@ -67,8 +67,7 @@ def pick_travel_times(
     Raises
     ------
     ArgumentError
-        Another array or sampling frequency in water, no arrival in water, a matching method without water shots,
-        wrong units.
+        Another array or sampling frequency in water, no arrival in water, wrong units.
     """
     method = option("method", method or MATCHERS[0], (*MATCHERS, *METHODS))
     option("reference", reference, ("auto", "pair", "distance"))
