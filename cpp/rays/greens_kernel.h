@@ -20,6 +20,8 @@ using tracing::Scheme;
 
 constexpr int sector = 16;                ///< rays that are traced together; the widest interval between nodes
 constexpr double widest_angle = 0.15;     ///< of a triangle, seen from the source [rad]
+constexpr int most_halvings = 3;          ///< of a sector's pitch, where rays part
+constexpr double most_parted = 3.0;       ///< widths between neighbouring nodes; beyond, rays lie closer
 constexpr float largest_focusing = 10;    ///< see focusing_of
 constexpr float rounding_margin = 1e-3f;  ///< of a triangle's weights: points on an edge belong to both sides
 
@@ -38,6 +40,7 @@ struct alignas(64) Node {
 struct Fan {
   double x[2];           ///< source [m]
   double first, pitch;   ///< [rad] direction of the first ray, from x to z, and from one ray to the next
+  double widest;         ///< pitch before refined()
   std::int32_t sectors;  ///< there are sectors * sector + 1 rays
 };
 
@@ -58,7 +61,7 @@ struct Plan {
   double step;                 ///< [m]
   int every;                   ///< of a ray's steps one is a node
   int rings;                   ///< nodes of a ray, the source (which is none) included
-  double width;                ///< [m] between neighbouring nodes of a ring at most, in a homogeneous medium
+  double width;                ///< [m] between neighbouring nodes of a ring, in a homogeneous medium at most
   double near;                 ///< [m] to the source: rays are straight there
   double center[2];
   Buckets buckets;
@@ -66,11 +69,19 @@ struct Plan {
   SONORAY_HD SONORAY_INLINE double ring(int j) const { return step * every * j; }
 };
 
+/// The fan with rays that lie closer by 2^level: its sector s takes the place of sector s / 2^level.
+SONORAY_HD SONORAY_INLINE Fan refined(const Fan& fan, int level) {
+  Fan fine = fan;
+  fine.pitch = fan.pitch / (1 << level);
+  fine.sectors = fan.sectors << level;
+  return fine;
+}
+
 /// How many rays apart the nodes of a ring are: a power of two. It halves at most once from a ring to the next.
 SONORAY_HD SONORAY_INLINE int interval(const Plan& plan, const Fan& fan, int ring) {
-  const double span = plan.ring(ring) * fan.pitch;
+  const double span = plan.ring(ring) * fan.widest;
   int k = sector;
-  while (k > 1 && (k * span > plan.width || k * fan.pitch > widest_angle)) k /= 2;
+  while (k > 1 && (k * span > plan.width || k * fan.widest > widest_angle)) k /= 2;
   return k;
 }
 
@@ -150,10 +161,11 @@ SONORAY_HD SONORAY_INLINE void put_node(const State<L, N>& state, int l, Node& n
 }
 
 /// Traces the rays first to first + count - 1 of a fan (surplus lanes repeat the last). Ray i has its nodes in
-/// nodes[ring * columns + column + i - first] for the rings 1 to last[column + i - first]. Returns the steps made.
+/// nodes[ring * columns + column + i - first] for the rings 1 to last[column + i - first]. Returns the steps made;
+/// `parted` grows to the widest distance between neighbouring nodes of a ring [m].
 template <class N, bool plain>
 SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int first, int count, Node* nodes,
-                                          int columns, int column, std::int32_t* last) {
+                                          int columns, int column, std::int32_t* last, double& parted) {
   using namespace lanes;
   using L = tracing::Layout<Scheme::rk4, 1, 2, plain>;
   N y[L::size] = {}, next[L::size], cosine = N{}, sine = N{}, passed = N{}, before = same<N>(1.0);
@@ -170,7 +182,7 @@ SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int 
   y[L::k + 1] = s.value * sine;
   y[L::q + 1] = s.value;
   for (int l = 0; l < count; ++l) last[column + l] = 0;
-  N alive = same<N>(1.0);
+  N alive = same<N>(1.0), wide = N{};
   int ring = 1;
   for (; ring < plan.rings && any<N>(alive > N{}); ++ring) {
     for (int k = 0; k < plan.every; ++k) {
@@ -183,6 +195,7 @@ SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int 
     const mask_of<N> sound = (absolute<N>(y[L::q]) < 1e15) & (absolute<N>(y[L::q + 1]) < 1e15);
     alive = pick<N>(sound, alive, N{});
     const int apart = interval(plan, fan, ring);
+    wide = larger<N>(wide, alive * absolute<N>(y[L::q]) * (apart * fan.pitch));
     const int skipped = (apart - first % apart) % apart;
     if (skipped < count) {
       State<L, N> state;
@@ -195,6 +208,7 @@ SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int 
     const N beyond = tracing::surface_distance<2, N>(plan.region, nullptr, nullptr, y + L::x);
     alive = pick<N>(beyond < same<N>(plan.margin), alive, N{});
   }
+  for (int l = 0; l < count; ++l) parted = lane(wide, l) > parted ? lane(wide, l) : parted;
   return (ring - 1) * plan.every;
 }
 

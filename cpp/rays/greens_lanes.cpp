@@ -8,10 +8,12 @@ constexpr int columns = sector + 1;
 constexpr float unreached = 1e30f;
 
 template <bool plain>
-void trace(const Plan& plan, const Fan& fan, int first, int column, Node* nodes, std::int32_t* last, Work& work) {
-  for (; column < columns; column += lanes::count<Number>, first += lanes::count<Number>) {
+void trace(const Plan& plan, const Sector& part, const Room& room, Work& work, double& parted) {
+  for (int column = part.known ? 1 : 0; column < columns; column += lanes::count<Number>) {
     const int left = columns - column, count = left < lanes::count<Number> ? left : lanes::count<Number>;
-    work.steps += std::int64_t(count) * trace_fan<Number, plain>(plan, fan, first, count, nodes, columns, column, last);
+    const int steps = trace_fan<Number, plain>(plan, part.fan, part.number * sector + column, count, room.nodes,
+                                               columns, column, part.last, parted);
+    work.steps += std::int64_t(count) * steps;
     work.rays += count;
   }
 }
@@ -24,19 +26,13 @@ void greens_clear(const Plan& plan, int slot, const Room& room) {
   for (std::int64_t k = 0; k < n; ++k) records[k].value[excess] = unreached;
 }
 
-void greens_trace(const Plan& plan, const Fan& fan, int number, const Room& room, std::int32_t* last, Work& work) {
-  // The last ray of the sector before is the first of this one.
-  const int known = number > 0 ? 1 : 0;
-  if (known) {
-    last[0] = last[sector];
-    for (int j = 1; j <= last[0]; ++j) room.nodes[j * columns] = room.nodes[j * columns + sector];
-  }
+void greens_trace(const Plan& plan, const Sector& part, const Room& room, Work& work, double& parted) {
   const bool plain = !plan.medium.travel && !plan.medium.absorption;
-  plain ? trace<true>(plan, fan, number * sector + known, known, room.nodes, last, work)
-        : trace<false>(plan, fan, number * sector + known, known, room.nodes, last, work);
+  plain ? trace<true>(plan, part, room, work, parted) : trace<false>(plan, part, room, work, parted);
 }
 
-void greens_raster(const Plan& plan, const Fan& fan, int slot, const std::int32_t* last, const Room& room, Work& work) {
+void greens_raster(const Plan& plan, const Sector& part, int slot, const Room& room, Work& work) {
+  const std::int32_t* const last = part.last;
   const std::int64_t n = plan.buckets.n_points;
   Record* const records = room.records + slot * n;
   float* const absorption = room.absorption ? room.absorption + slot * n : nullptr;
@@ -57,7 +53,7 @@ void greens_raster(const Plan& plan, const Fan& fan, int slot, const std::int32_
     });
   };
   for (int j = 1; j < longest; ++j) {
-    const int apart = interval(plan, fan, j), next = interval(plan, fan, j + 1);
+    const int apart = interval(plan, part.fan, j), next = interval(plan, part.fan, j + 1);
     for (int i = 0; i < sector; i += apart) for_triangles(room.nodes, columns, last, j, i, apart, next, fill);
   }
 }
