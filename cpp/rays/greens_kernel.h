@@ -225,31 +225,35 @@ SONORAY_HD SONORAY_INLINE void blend(const Node& node, float weight, float x, fl
 
 struct Triangle {
   const Node *a, *b, *c;
-  float inverse;  ///< of twice the signed area; 0 if there is none
+  float inverse;  ///< of twice the signed area
   float bx, bz, cx, cz;
 
+  Triangle() = default;
   SONORAY_HD SONORAY_INLINE Triangle(const Node& a_, const Node& b_, const Node& c_) : a(&a_), b(&b_), c(&c_) {
     bx = b->x - a->x;
     bz = b->z - a->z;
     cx = c->x - a->x;
     cz = c->z - a->z;
     const float area = bx * cz - bz * cx, size = bx * bx + bz * bz + cx * cx + cz * cz;
-    inverse = (area < 0 ? -area : area) > 1e-6f * size ? 1 / area : 0;
+    inverse = (area < 0 ? -area : area) > 1e-6f * size ? 1 / area : 1e30f;  // then no point has such weights
   }
   /// Weights of b and c; whether the point lies in the triangle.
   SONORAY_HD SONORAY_INLINE bool holds(float x, float z, float& wb, float& wc) const {
     const float dx = x - a->x, dz = z - a->z;
     wb = (dx * cz - dz * cx) * inverse;
     wc = (dz * bx - dx * bz) * inverse;
-    return wb >= -rounding_margin && wc >= -rounding_margin && wb + wc <= 1 + rounding_margin && inverse != 0;
+    return wb >= -rounding_margin && wc >= -rounding_margin && wb + wc <= 1 + rounding_margin;
   }
   SONORAY_HD SONORAY_INLINE void at(float x, float z, float wb, float wc, float* sum) const {
     for (int k = 0; k < quantities; ++k) sum[k] = 0;
     blend(*a, 1 - wb - wc, x, z, sum);
     blend(*b, wb, x, z, sum);
     blend(*c, wc, x, z, sum);
-    const Node* const most = wb > wc ? (wb > 1 - wb - wc ? b : a) : (wc > 1 - wb - wc ? c : a);
-    sum[caustics] = most->value[caustics];
+  }
+  /// Caustics passed: those of the nearest corner.
+  SONORAY_HD SONORAY_INLINE float passed(float wb, float wc) const {
+    const float wa = 1 - wb - wc;
+    return (wb > wc ? (wb > wa ? b : a) : (wc > wa ? c : a))->value[caustics];
   }
 };
 
@@ -257,45 +261,49 @@ SONORAY_HD SONORAY_INLINE int clamp_cell(float t, int n) {
   return t > 0 ? (t < n - 1 ? static_cast<int>(t) : n - 1) : 0;
 }
 
-/// Calls visit(k, wb, wc) for each point k in the triangle.
-template <class Visit>
-SONORAY_HD SONORAY_INLINE void for_points(const Buckets& buckets, const Triangle& t, const Visit& visit) {
-  const auto least = [](float p, float q, float r) { return p < q ? (p < r ? p : r) : (q < r ? q : r); };
-  const auto most = [](float p, float q, float r) { return p > q ? (p > r ? p : r) : (q > r ? q : r); };
-  const float lx = (least(t.a->x, t.b->x, t.c->x) - buckets.low[0]) * buckets.inverse;
-  const float hx = (most(t.a->x, t.b->x, t.c->x) - buckets.low[0]) * buckets.inverse;
-  const float lz = (least(t.a->z, t.b->z, t.c->z) - buckets.low[1]) * buckets.inverse;
-  const float hz = (most(t.a->z, t.b->z, t.c->z) - buckets.low[1]) * buckets.inverse;
-  if (!(hx >= -0.01f && hz >= -0.01f && lx <= buckets.n[0] + 0.01f && lz <= buckets.n[1] + 0.01f)) return;
-  const int i1 = clamp_cell(hx + 0.01f, buckets.n[0]);
-  const int j0 = clamp_cell(lz - 0.01f, buckets.n[1]), j1 = clamp_cell(hz + 0.01f, buckets.n[1]);
-  for (int i = clamp_cell(lx - 0.01f, buckets.n[0]); i <= i1; ++i) {
-    const std::int32_t* const row = buckets.start + std::int64_t(i) * buckets.n[1];
-    const std::int32_t end = row[j1 + 1];
-    for (std::int32_t k = row[j0]; k < end; ++k) {
-      float wb, wc;
-      if (t.holds(buckets.x[k], buckets.z[k], wb, wc)) visit(k, wb, wc);
-    }
+/// Buckets that a box overlaps; none if first > last.
+struct Window {
+  int first[2], last[2];
+};
+
+SONORAY_HD SONORAY_INLINE float least(float p, float q) { return p < q ? p : q; }
+SONORAY_HD SONORAY_INLINE float most(float p, float q) { return p > q ? p : q; }
+
+SONORAY_HD SONORAY_INLINE Window window_of(const Buckets& buckets, const Triangle* triangles, int count) {
+  // All corners are among those of the first triangle and the last ones of the others, see triangles_of.
+  const Triangle& t = triangles[0];
+  float low[2] = {least(least(t.a->x, t.b->x), t.c->x), least(least(t.a->z, t.b->z), t.c->z)};
+  float high[2] = {most(most(t.a->x, t.b->x), t.c->x), most(most(t.a->z, t.b->z), t.c->z)};
+  for (int k = 1; k < count; ++k) {
+    low[0] = least(low[0], triangles[k].c->x);
+    low[1] = least(low[1], triangles[k].c->z);
+    high[0] = most(high[0], triangles[k].c->x);
+    high[1] = most(high[1], triangles[k].c->z);
   }
+  constexpr float slack = 0.01f;
+  Window w;
+  for (int d = 0; d < 2; ++d) {
+    const float from = (low[d] - buckets.low[d]) * buckets.inverse - slack;
+    const float to = (high[d] - buckets.low[d]) * buckets.inverse + slack;
+    const bool apart = !(to >= 0 && from <= buckets.n[d]);
+    w.first[d] = apart ? 1 : clamp_cell(from, buckets.n[d]);
+    w.last[d] = apart ? 0 : clamp_cell(to, buckets.n[d]);
+  }
+  return w;
 }
 
-/// Calls visit(a, b, c) for the triangles between the rings j and j + 1 and the rays that carry nodes of ring j in the
-/// columns i and i + interval.
-template <class Visit>
-SONORAY_HD SONORAY_INLINE void for_triangles(const Node* nodes, int columns, const std::int32_t* last, int j, int i,
-                                             int apart, int apart_next, const Visit& visit) {
-  if (last[i] <= j || last[i + apart] <= j) return;
+/// The triangles between the rings j and j + 1 and the rays that carry nodes of ring j in the columns i and i + apart.
+/// Returns how many: 2, or 3 where the outer ring has twice as many nodes, or 0.
+SONORAY_HD SONORAY_INLINE int triangles_of(const Node* nodes, int columns, const std::int32_t* last, int j, int i,
+                                           int apart, int apart_next, Triangle* triangles) {
+  if (last[i] <= j || last[i + apart] <= j || last[i + apart_next] <= j) return 0;
   const Node* const inner = nodes + std::int64_t(j) * columns + i;
   const Node* const outer = inner + columns;
-  if (apart_next == apart) {
-    visit(inner[0], outer[0], outer[apart]);
-    visit(inner[0], outer[apart], inner[apart]);
-  } else {
-    if (last[i + apart_next] <= j) return;
-    visit(inner[0], outer[0], outer[apart_next]);
-    visit(inner[0], outer[apart_next], inner[apart]);
-    visit(inner[apart], outer[apart_next], outer[apart]);
-  }
+  triangles[0] = Triangle(inner[0], outer[0], outer[apart_next]);
+  triangles[1] = Triangle(inner[0], outer[apart_next], inner[apart]);
+  if (apart_next == apart) return 2;
+  triangles[2] = Triangle(inner[apart], outer[apart_next], outer[apart]);
+  return 3;
 }
 
 /// distance / (n J): of the field's square to that in a homogeneous medium, n being that at the point. Bounded: at a

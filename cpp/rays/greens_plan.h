@@ -135,8 +135,8 @@ inline void fill_buckets(const Job& job, const double* low, const double* high, 
   }
   for (std::size_t k = 1; k < p.start.size(); ++k) p.start[k] += p.start[k - 1];
   std::vector<std::int32_t> next(p.start.begin(), p.start.end() - 1);
-  p.x.resize(n);
-  p.z.resize(n);
+  p.x.resize(n + 8);  // vectors may read beyond the last
+  p.z.resize(n + 8);
   p.original.resize(n);
   for (std::int64_t i = 0; i < n; ++i) {
     const std::int32_t k = next[at[i]]++;
