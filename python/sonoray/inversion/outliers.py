@@ -162,7 +162,7 @@ def _data(values: Any, weights: Any) -> tuple[NDArray[Any], NDArray[np.float32]]
         raise ArgumentError(f"values: expected shape (..., n_tx, n_rx), got {data.shape}")
     if given.shape not in {data.shape, data.shape[-2:]}:
         raise ArgumentError(f"weights: expected shape {data.shape} or {data.shape[-2:]}, got {given.shape}")
-    return data, np.broadcast_to(given, data.shape).astype(np.float32)
+    return data, np.broadcast_to(given, data.shape).astype(np.float32, order="C")
 
 
 def _nearest(points: NDArray[np.float64], n: int) -> NDArray[np.intp]:
