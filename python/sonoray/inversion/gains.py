@@ -204,6 +204,8 @@ class _Fit:
             scale = np.exp(np.log(np.abs(a[heard_tx])).mean() + 1j * np.angle(a[heard_tx].mean()))
             a, b = a / scale, b * scale
         weights = np.where(heard_tx[:, None] & heard_rx, weights, 0.0)
+        if self.kind == "common":
+            heard_rx = np.ones_like(heard_rx)  # what the others have holds for a receiver without data, too
         return np.where(heard_tx, a, 1), np.where(heard_rx, b, 1), weights.astype(np.float32), sigma
 
     def _reweighted(self, a: _Complex, b: _Complex) -> tuple[_Real, float]:
