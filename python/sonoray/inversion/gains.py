@@ -221,8 +221,8 @@ class _Fit:
         return np.where(heard_tx, a, 1), np.where(heard_rx, b, 1), weights.astype(np.float32), sigma
 
     def _reweighted(self, a: _Complex, b: _Complex, robust: str) -> tuple[_Real, float]:
-        residual = self.data * _inverse(a).astype(np.complex64)[:, None]
-        residual *= _inverse(b).astype(np.complex64)
+        residual = self.data * _single(_inverse(a))[:, None]
+        residual *= _single(_inverse(b))
         residual -= self.model
         return robust_weights(residual, self.weights, robust=robust)
 
@@ -233,17 +233,17 @@ class _Fit:
         if self.elements is not None:
             return self._shared(b, power, cross, self.elements)
         if self.kind in {"receiver", "rank_one"}:
-            b = self._ratio(_inverse(a).astype(np.complex64) @ cross, power.sum(axis=0), b)
+            b = self._ratio(_single(_inverse(a)) @ cross, power.sum(axis=0), b)
         if self.kind in {"emitter", "rank_one"}:
-            a = self._ratio(cross @ _inverse(b).astype(np.complex64), power.sum(axis=1), a)
+            a = self._ratio(cross @ _single(_inverse(b)), power.sum(axis=1), a)
         return a, b
 
     def _shared(
         self, b: _Complex, power: _Real, cross: NDArray[Any], elements: NDArray[np.intp]
     ) -> tuple[_Complex, _Complex]:
         """One factor per element for both roles: its emitters' and its receivers' equations together, half a step."""
-        top, bottom = _inverse(b[elements]).astype(np.complex64) @ cross, power.sum(axis=0)
-        np.add.at(top, elements, cross @ _inverse(b).astype(np.complex64))
+        top, bottom = _single(_inverse(b[elements])) @ cross, power.sum(axis=0)
+        np.add.at(top, elements, cross @ _single(_inverse(b)))
         np.add.at(bottom, elements, power.sum(axis=1))
         b = 0.5 * (b + self._ratio(top, bottom, b))  # whole steps swing between g and 1 / g
         b = _unit(b) if self.unit else b
@@ -288,18 +288,25 @@ class _Fit:
         if self.kind == "emitter":
             return _unit(phase.sum(axis=1)), b
         for _ in range(_POWER):
-            top = np.conj(a) @ phase
+            top, before = _single(np.conj(a)) @ phase, b
             if self.elements is None:
                 b = _unit(top)
-                a = _unit(phase @ np.conj(b))
+                a = _unit(phase @ _single(np.conj(b)))
             else:
-                np.add.at(top, self.elements, phase @ np.conj(b))
+                np.add.at(top, self.elements, phase @ _single(np.conj(b)))
                 b = _unit(top)
                 a = b[self.elements]
+            if abs(np.vdot(before, b)) > (1 - 1e-8) * len(b):
+                break
         if self.elements is not None:  # each step turns the common phase around
             b = b * np.exp(0.5j * np.angle(np.conj(a) @ phase @ np.conj(b)))
             a = b[self.elements]
         return a, b
+
+
+def _single(gains: NDArray[Any]) -> NDArray[np.complex64]:
+    """As the data are, which a product in double precision would copy."""
+    return gains.astype(np.complex64)
 
 
 def _inverse(gains: _Complex) -> _Complex:

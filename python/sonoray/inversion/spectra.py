@@ -231,7 +231,7 @@ def spectra(
         raise ArgumentError("pairs: expected at least one whose arrival lies in the record, got none")
     level = scalar("regularization", regularization, 0.0, 10.0, "(ratio)")
     lag = scalar("pulse_start", pulse_start, -1e-2, 1e-1, "s")
-    factor = _factor(channel_data, f, pulse, lag, level)
+    factor = _factor(channel_data, f, pulse, lag, level).astype(np.complex64)
     job = _Transform(channel_data.start_time, dt, f, window, 0.0, distance, np.zeros((0, 0)))
     if window is not None:
         arrival = begin + window.arrival(distance, c)
@@ -250,7 +250,7 @@ def spectra(
                 one = channel_data.select(frames=slice(frame, frame + 1), transmits=rows)
                 group = band_pass(one, *_band(band)).samples[0]
             sums = job.sums(group, alive[rows], rows, matrix)
-            np.multiply(sums, factor[part, rows, None].astype(np.complex64), out=values[part, rows])
+            np.multiply(sums, factor[part, rows, None], out=values[part, rows])
     return Spectra(f, values, alive)
 
 
@@ -348,7 +348,7 @@ class _Transform:
         column = np.full(use.shape, len(tx))
         column[tx, rx] = np.arange(len(tx))
         result = np.empty((half, *use.shape), np.complex64)
-        result.real, result.imag = both[:half].take(column, axis=1), both[half:].take(column, axis=1)
+        result.real, result.imag = (p.take(column, axis=1, mode="clip") for p in np.split(both, 2))
         return result
 
     def _extent(self, arrival: NDArray[np.float64], n: int) -> tuple[int, int]:
