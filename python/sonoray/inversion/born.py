@@ -1,0 +1,402 @@
+"""The ray-Born operator: scattering of single waves between Green's functions of rays, as matrix products."""
+
+from copy import copy
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from .._backends import backend, place
+from .._checks import array, option, scalar
+from ..errors import ArgumentError
+from ..media.grids import Grid
+from ..rays.amplitudes import dispersion_delay
+
+Complex = NDArray[np.complex64]
+
+WEIGHTINGS = ("uniform", "rwave", "beylkin")
+_TILE_BYTES = 4e6  # of the waves of a tile: they stay in a processor's cache between the kernel and the product
+_BLOCK = 64  # columns of a triangular product
+
+
+class Fields(Protocol):
+    """What rays say about the waves of point sources; `GreensFields` is one. Arrays (n_nodes, n_sources)."""
+
+    excess: Any
+    focusing: Any
+    caustics: Any
+    absorption: Any
+    take_off: Any
+    arrival: Any
+    sources: Any
+    points: Any
+    reference_sound_speed: float
+
+
+class BornOperator:
+    """Linear change of the data of one frequency with the squared slowness, and ways back, in 2-D.
+
+    dP_er = omega^2 sum over points x of G(x_e, x) dm(x) G(x, x_r) dA with m = 1 / c^2 and the Green's functions of
+    rays G = sqrt(2 c f / (pi omega r)) / 4 exp(i (omega T + pi / 4 - caustics pi / 2)), where f is the focusing of
+    `GreensFields`. The time factor is exp(-i omega t).
+
+    The sum over points is a product of matrices, the sums over pairs of `adjoint` and `backproject` are one, too:
+    tiles of Green's functions are computed on the fly by the compiled core and multiplied by NumPy's BLAS, so that
+    memory does not grow with the number of points.
+
+    Parameters
+    ----------
+    fields_e, fields_r : GreensFields
+        Of emitters and receivers; the same object for elements that are both, which halves the work.
+    frequency : float [Hz]
+    cell_area : float [m^2]
+        dA of a point.
+    points : (n, 3) float64, optional [m]
+        Image points, in the plane y = 0. Default: those of the fields.
+    grid : Grid, optional
+        2-D grid at whose nodes the fields lie, if they are not given at the image points: they are interpolated
+        linearly (the distance to the source is not: it is exact). Points outside take values of the border.
+    pairs : (n_tx, n_rx) bool, optional
+        Which pairs count; the others are 0 in data and left out of images. Default all.
+    exponent : float, optional
+        Of the absorption's power law. Default that of the fields.
+    reference_frequency : float, optional [Hz]
+        Where the medium's sound speed holds in spite of dispersion; see `dispersion_delay`.
+    device : {"cpu"}
+
+    Raises
+    ------
+    ArgumentError
+        Fields of different points, sizes that do not fit, absorption without an exponent, wrong units.
+
+    References
+    ----------
+    .. [1] G. Beylkin, Imaging of discontinuities in the inverse scattering problem by inversion of a causal
+       generalized Radon transform, J. Math. Phys. 26, 99 (1985).
+    .. [2] A. Javaherian, Hessian-inversion-free ray-born inversion for high-resolution quantitative ultrasound
+       tomography, arXiv:2211.00316 (2022).
+    """
+
+    def __init__(
+        self,
+        fields_e: Fields,
+        fields_r: Fields,
+        frequency: float,
+        *,
+        cell_area: float,
+        points: Any = None,
+        grid: Grid | None = None,
+        pairs: Any = None,
+        exponent: float | None = None,
+        reference_frequency: float | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.device, self._module = device, backend(device)
+        if fields_e.reference_sound_speed != fields_r.reference_sound_speed:
+            raise ArgumentError("fields_r: expected the reference sound speed of fields_e")
+        if fields_r is not fields_e and not np.array_equal(fields_e.points, fields_r.points):
+            raise ArgumentError("fields_r: expected fields at the points of fields_e")
+        self.points = array(
+            "points", fields_e.points if points is None else points, (None, 3), low=-2.0, high=2.0, unit="m"
+        )
+        if not len(self.points):
+            raise ArgumentError("points: expected at least one point, got none")
+        if points is not None and grid is None:
+            raise ArgumentError("grid: expected the grid of the fields' nodes, since points are given, got None")
+        self._table = _lattice(grid, fields_e)
+        self._speed = fields_e.reference_sound_speed
+        self._local_speed = _speed_at(fields_e, self.points, grid)
+        self._e = _Side("fields_e", fields_e)
+        self._r = self._e if fields_r is fields_e else _Side("fields_r", fields_r)
+        self.shape = (self._e.n, self._r.n)
+        """(n_tx, n_rx): shape of the data."""
+        self.cell_area = scalar("cell_area", cell_area, 1e-12, 1e-2, "m^2")
+        self.pairs = _checked_pairs(pairs, self.shape)
+        self._exponent = getattr(fields_e, "exponent", None) if exponent is None else exponent
+        if self._exponent is None and (self._e.absorption is not None or self._r.absorption is not None):
+            raise ArgumentError(
+                "exponent: expected the power of the absorption law, since the medium absorbs, got None"
+            )
+        self._reference_frequency = reference_frequency
+        self._plane = np.ascontiguousarray(self.points[:, [0, 2]].T, np.float32)
+        self._buffers: dict[Any, Any] = {}
+        self._set(frequency)
+
+    def at(self, frequency: float) -> "BornOperator":
+        """Return the operator of another frequency; geometry and buffers are shared, so use one at a time."""
+        other = copy(self)
+        other._set(frequency)
+        return other
+
+    def __len__(self) -> int:
+        """Number of image points."""
+        return len(self.points)
+
+    def __call__(self, change: Any) -> Complex:
+        """Change of the data.
+
+        Parameters
+        ----------
+        change : (n,) float64 or complex128 [s^2/m^2]
+            Of 1 / c^2, at the points.
+
+        Returns
+        -------
+        (n_tx, n_rx) complex64
+            Per unit of the source's spectrum.
+        """
+        kind = np.complex128 if np.iscomplexobj(change) else np.float64
+        factor = array("change", change, (len(self.points),), kind) * self._strength()
+        data = np.zeros(self.shape, np.complex64)
+        part = self._buffer("product", self.shape)
+        same = self._r is self._e
+        first = np.sqrt(factor.astype(np.complex128)).astype(np.complex64) if same else factor.astype(np.complex64)
+        one = np.ones(len(factor), np.complex64)
+        for tile in self._tiles(self._e.n + (0 if same else self._r.n)):
+            if not first[tile].any():
+                continue
+            left = self._waves("left", self._e, tile, first)[0]
+            right = left if same else self._waves("right", self._r, tile, one)[0]
+            np.matmul(left.T, right, out=part)  # of an array with its own transpose NumPy computes one half
+            data += part
+        return data if self.pairs is None else np.where(self.pairs, data, np.complex64(0))
+
+    def adjoint(self, residual: Any, *, complex: bool = False) -> NDArray[Any]:
+        """Transpose: Re of omega^2 dA sum over pairs of conj(G_e G_r) residual.
+
+        Parameters
+        ----------
+        residual : (n_tx, n_rx) complex64
+        complex : bool
+            Keep the imaginary part: the transpose for complex changes.
+
+        Returns
+        -------
+        (n,) float64 or complex128
+        """
+        total = self._sum_over_pairs(residual, np.ones(1, np.float32), None, None)
+        total *= self._strength()
+        return total if complex else np.ascontiguousarray(total.real)
+
+    def backproject(
+        self,
+        residual: Any,
+        weighting: str = "uniform",
+        *,
+        pitch: Any,
+        normals: Any = None,
+        largest_gain: float = 10.0,
+    ) -> NDArray[np.complex128]:
+        """One step of the inversion without a Hessian: residuals times inverse Green's functions and angle measures.
+
+        -1 / ((2 pi)^3 omega c^2) sum over pairs of w (dtheta_e / a_e) (dtheta_r / a_r) exp(-i (Psi_e + Psi_r))
+        residual [1]_ [2]_: times the frequencies' spacing in rad/s and added up over the frequencies, its real part is
+        the change of 1 / c^2. dtheta is the angle by which the ray at the point turns from one element to the next, a
+        and Psi the amplitude and phase of its Green's function.
+
+        Parameters
+        ----------
+        residual : (n_tx, n_rx) complex64
+            Predicted minus measured data.
+        weighting : {"uniform", "rwave", "beylkin"}
+            w: 2, abs(t_e - t_r)^2 or abs(t_e + t_r)^2 with the rays' directions t at the point, away from the
+            elements. Straight transmission counts most in the second, nothing in the third, which inverts the
+            linear operator exactly for complete data of small changes. The first takes one product, the others three.
+        pitch : float, (n_sources,), or (emitters', receivers') [m]
+            Length of the array's curve per element.
+        normals : (n_sources, 3), or (emitters', receivers'), optional
+            Of the array's curve; without them rays are taken to leave along the normal.
+        largest_gain : float
+            The most by which amplitudes of one element are raised to make up for absorption.
+
+        Returns
+        -------
+        (n,) complex128
+            The imaginary part is what absorption would explain.
+        """
+        option("weighting", weighting, WEIGHTINGS)
+        sign = {"uniform": 0.0, "rwave": -2.0, "beylkin": 2.0}[weighting]
+        factor = np.array([2.0, sign, sign] if sign else [2.0], np.float32)
+        both = self._r is self._e
+        facings = [
+            _facing(side, _which(pitch, k), _which(normals, k))
+            for k, side in enumerate((self._e,) if both else (self._e, self._r))
+        ]
+        cap = float(np.log(scalar("largest_gain", largest_gain, 1.0, 1e4, "(factor)")))
+        total = self._sum_over_pairs(residual, factor, facings, cap)
+        return np.asarray(-total / (np.pi**2 * self._speed * self._local_speed**2))
+
+    def _set(self, frequency: float) -> None:
+        self.frequency = scalar("frequency", frequency, 1e3, 1e9, "Hz")
+        self._power, self._delay = 0.0, 0.0
+        if self._exponent is not None:
+            y = scalar("exponent", self._exponent, 0.0, 3.0, "(power)")
+            self._power = (self.frequency / 1e6) ** y
+            reference = self._reference_frequency
+            if self._e.absorption is not None or self._r.absorption is not None:
+                delay = dispersion_delay(np.ones(1), self.frequency, y, reference_frequency=reference)
+                self._delay = float(delay[0])
+
+    def _strength(self) -> float:
+        """Of scattering: omega^2 dA times the amplitudes of two Green's functions at r / f = 1."""
+        omega = 2 * np.pi * self.frequency
+        return omega**2 * self.cell_area * self._speed / (8 * np.pi * omega)
+
+    def _tiles(self, n_sources: int) -> list[slice]:
+        size = max(64, int(_TILE_BYTES / (8 * n_sources)) // 64 * 64)
+        return [slice(i, min(i + size, len(self.points))) for i in range(0, len(self.points), size)]
+
+    def _buffer(self, name: str, shape: tuple[int, ...]) -> Complex:
+        """Room that stays between calls; a tile at the end of the points uses a part."""
+        size = int(np.prod(shape))
+        found = self._buffers.get(name)
+        if found is None or found.size < size:
+            found = self._buffers[name] = np.empty(size, np.complex64)
+        return np.asarray(found[:size].reshape(shape))
+
+    def _waves(
+        self,
+        name: str,
+        side: "_Side",
+        tile: slice,
+        scale: Complex,
+        facing: Any = None,
+        cap: Any = None,
+        planes: int = 1,
+    ) -> Complex:
+        points = np.ascontiguousarray(self._plane[:, tile])
+        out = self._buffer(name, (planes, points.shape[1], side.n))
+        gain, limit = (-self._power, 0.0) if facing is None else (self._power, cap)
+        self._module.born_waves(
+            side.sources,
+            *(side.rows(tile) if self._table[0][0] == 0 else side.rows(slice(None))),
+            self._speed,
+            *self._table,
+            points,
+            scale[tile],
+            facing,
+            self.frequency,
+            gain,
+            limit,
+            self._delay,
+            out,
+            place(self.device),
+            0,
+        )
+        return out
+
+    def _sum_over_pairs(self, residual: Any, factor: Any, facings: Any, cap: Any) -> NDArray[np.complex128]:
+        """Sum over planes q and pairs of factor_q conj(w_eq w_rq) residual_er at every point."""
+        values = array("residual", residual, self.shape, np.complex64)
+        if self.pairs is not None:
+            values = np.where(self.pairs, values, np.complex64(0))
+        same, planes = self._r is self._e, len(factor)
+        result = np.empty(len(self.points), np.complex64)
+        one = np.ones(len(self.points), np.complex64)
+        # conj(a) M conj(b) is conj(a conj(M) b): no conjugate of a large array is ever made.
+        matrix = _upper(values.conj()) if same else np.ascontiguousarray(values.conj().T)
+        for tile in self._tiles(planes * (self._e.n + self._r.n)):
+            left = self._waves("left", self._e, tile, one, facings and facings[0], cap, planes)
+            right = left if same else self._waves("right", self._r, tile, one, facings and facings[-1], cap, planes)
+            product = self._buffer("product", left.shape)
+            if same:
+                _times_upper(left.reshape(-1, self._e.n), matrix, product.reshape(-1, self._e.n))
+            else:
+                np.matmul(right.reshape(-1, self._r.n), matrix, out=product.reshape(-1, self._e.n))
+            self._module.born_rowdot(left, product, factor, result[tile], place(self.device), 0)
+        return result.conj().astype(np.complex128)
+
+
+class _Side:
+    """The fields of emitters or receivers as the compiled core takes them."""
+
+    def __init__(self, name: str, fields: Fields) -> None:
+        sources = array(f"{name}.sources", fields.sources, (None, 3), low=-2.0, high=2.0, unit="m")
+        self.sources = np.ascontiguousarray(sources[:, [0, 2]].T, np.float32)
+        self.n = len(sources)
+        shape = (len(fields.points), self.n)
+        self.excess = array(f"{name}.excess", fields.excess, shape, np.float32, low=-1e-2, high=1e-2, unit="s")
+        self.focusing = array(f"{name}.focusing", fields.focusing, shape, np.float32)
+        if (self.focusing < 0).any():
+            raise ArgumentError(f"{name}.focusing: expected values of at least 0")
+        self.absorption = self._optional(name, "absorption", fields, shape)
+        self.take_off = self._optional(name, "take_off", fields, shape)
+        self.arrival = self._optional(name, "arrival", fields, shape)
+        self.caustics = self._optional(name, "caustics", fields, shape, np.uint8)
+
+    @staticmethod
+    def _optional(name: str, part: str, fields: Fields, shape: tuple[int, int], dtype: Any = np.float32) -> Any:
+        value = getattr(fields, part)
+        return None if value is None else array(f"{name}.{part}", value, shape, dtype)
+
+    def rows(self, tile: slice) -> list[Any]:
+        """Tables of these nodes, in the core's order."""
+        tables = (self.excess, self.focusing, self.absorption, self.take_off, self.arrival, self.caustics)
+        return [None if t is None else t[tile] for t in tables]
+
+
+def _lattice(grid: Grid | None, fields: Fields) -> tuple[Any, Any, Any]:
+    """Shape, origin and spacing of the fields' nodes; zeros if they are the image points."""
+    if grid is None:
+        return (0, 0), (0.0, 0.0), (1.0, 1.0)
+    if grid.ndim != 2 or min(grid.shape) < 2:
+        raise ArgumentError(f"grid: expected a 2-D grid of at least 2 x 2 nodes, got shape {grid.shape}")
+    nodes = grid.points().reshape(-1, 3)
+    if nodes.shape != np.shape(fields.points) or np.abs(nodes - fields.points).max() > 1e-9:
+        raise ArgumentError("grid: expected the grid at whose nodes fields_e and fields_r lie")
+    return grid.shape, grid.origin, grid.spacing
+
+
+def _speed_at(fields: Fields, points: NDArray[np.float64], grid: Grid | None) -> Any:
+    """Sound speed at the image points, or one number."""
+    speed = getattr(fields, "sound_speed", None)
+    if speed is None:
+        return fields.reference_sound_speed
+    values = array("fields_e.sound_speed", speed, (len(fields.points),), low=300.0, high=12000.0, unit="m/s")
+    if grid is None:
+        return values
+    index = ((points[:, [0, 2]] - grid.origin) / grid.spacing).T
+    return map_coordinates(values.reshape(grid.shape), index, order=1, mode="nearest")
+
+
+def _checked_pairs(pairs: Any, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    if pairs is None:
+        return None
+    chosen = np.asarray(pairs)
+    if chosen.dtype != bool or chosen.shape != shape:
+        raise ArgumentError(f"pairs: expected bool of shape {shape}, got {chosen.dtype} {chosen.shape}")
+    return None if chosen.all() else chosen
+
+
+def _which(value: Any, side: int) -> Any:
+    return value[side] if isinstance(value, tuple) else value
+
+
+def _facing(side: _Side, pitch: Any, normals: Any) -> NDArray[np.float32]:
+    """(3, n): pitch times the normal's components, or pitch alone."""
+    length = array("pitch", np.broadcast_to(np.asarray(pitch, float), (side.n,)), (side.n,), low=0, high=1, unit="m")
+    result = np.zeros((3, side.n), np.float32)
+    if normals is None:
+        result[2] = length
+        return result
+    normal = array("normals", normals, (side.n, 3))
+    if np.abs(np.hypot(normal[:, 0], normal[:, 2]) - 1).max() > 1e-3:
+        raise ArgumentError("normals: expected unit vectors in the plane y = 0")
+    result[:2] = normal[:, [0, 2]].T * length
+    return result
+
+
+def _upper(matrix: NDArray[Any]) -> Complex:
+    """Upper triangle with the same quadratic form: of g M g only the symmetric part of M counts."""
+    both = np.triu(matrix) + np.tril(matrix, -1).T
+    return np.ascontiguousarray(both, np.complex64)
+
+
+def _times_upper(left: Complex, upper: Complex, out: Complex) -> None:
+    """Left times an upper triangle, by blocks of columns; what lies below is not multiplied."""
+    n = len(upper)
+    blocks = max(1, min(8, n // _BLOCK))
+    ends = [n * k // blocks for k in range(blocks + 1)]
+    for a, b in zip(ends, ends[1:], strict=False):
+        np.matmul(left[:, :b], upper[:b, a:b], out=out[:, a:b])
