@@ -1,6 +1,7 @@
 """The ray-Born operator: scattering of single waves between Green's functions of rays, as matrix products."""
 
 from copy import copy
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -175,7 +176,7 @@ class BornOperator:
         -------
         (n,) float64 or complex128
         """
-        total = self._sum_over_pairs(residual, np.ones(1, np.float32), None, None)
+        total = self._sum_over_pairs(residual, np.ones(1, np.float32), [], 0.0)
         total *= self._strength()
         return total if complex else np.ascontiguousarray(total.real)
 
@@ -297,8 +298,12 @@ class BornOperator:
         # conj(a) M conj(b) is conj(a conj(M) b): no conjugate of a large array is ever made.
         matrix = _upper(values.conj()) if same else np.ascontiguousarray(values.conj().T)
         for tile in self._tiles(planes * (self._e.n + self._r.n)):
-            left = self._waves("left", self._e, tile, one, facings and facings[0], cap, planes)
-            right = left if same else self._waves("right", self._r, tile, one, facings and facings[-1], cap, planes)
+            left = self._waves("left", self._e, tile, one, facings[0] if facings else None, cap, planes)
+            right = (
+                left
+                if same
+                else self._waves("right", self._r, tile, one, facings[-1] if facings else None, cap, planes)
+            )
             product = self._buffer("product", left.shape)
             if same:
                 _times_upper(left.reshape(-1, self._e.n), matrix, product.reshape(-1, self._e.n))
@@ -375,7 +380,8 @@ def _which(value: Any, side: int) -> Any:
 
 def _facing(side: _Side, pitch: Any, normals: Any) -> NDArray[np.float32]:
     """(3, n): pitch times the normal's components, or pitch alone."""
-    length = array("pitch", np.broadcast_to(np.asarray(pitch, float), (side.n,)), (side.n,), low=0, high=1, unit="m")
+    every = np.full(side.n, pitch) if np.ndim(pitch) == 0 else pitch
+    length = array("pitch", every, (side.n,), low=0.0, high=1.0, unit="m")
     result = np.zeros((3, side.n), np.float32)
     if normals is None:
         result[2] = length
@@ -398,5 +404,5 @@ def _times_upper(left: Complex, upper: Complex, out: Complex) -> None:
     n = len(upper)
     blocks = max(1, min(8, n // _BLOCK))
     ends = [n * k // blocks for k in range(blocks + 1)]
-    for a, b in zip(ends, ends[1:], strict=False):
+    for a, b in pairwise(ends):
         np.matmul(left[:, :b], upper[:b, a:b], out=out[:, a:b])
