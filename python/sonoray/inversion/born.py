@@ -1,38 +1,38 @@
 """The ray-Born operator: scattering of single waves between Green's functions of rays, as matrix products."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from .._backends import backend, place
+from .._blas import one_blas_thread
 from .._checks import array, option, scalar
 from ..errors import ArgumentError
 from ..media.grids import Grid
 from ..rays.amplitudes import dispersion_delay
-
-Complex = NDArray[np.complex64]
+from .born_waves import NO_LATTICE, Complex, Fields, Side, Workspace, facing, lattice, speed_at
 
 WEIGHTINGS = ("uniform", "rwave", "beylkin")
-_TILE_BYTES = 4e6  # of the waves of a tile: they stay in a processor's cache between the kernel and the product
+_TILE_BYTES = 2e6  # of the waves of a tile: they stay in a processor's cache between the kernel and the product
+_CHUNKS = 16  # parts of the points, at most, whose sums are added up in order: results do not depend on threads
 _BLOCK = 64  # columns of a triangular product
 
 
-class Fields(Protocol):
-    """What rays say about the waves of point sources; `GreensFields` is one. Arrays (n_nodes, n_sources)."""
+@dataclass(frozen=True)
+class _Look:
+    """How the waves of a call are weighted."""
 
-    excess: Any
-    focusing: Any
-    caustics: Any
-    absorption: Any
-    take_off: Any
-    arrival: Any
-    sources: Any
-    points: Any
-    reference_sound_speed: float
+    scale: Complex  # (n_points,) of the emitters' waves
+    other: Complex  # of the receivers'
+    facings: Any = None  # of both sides, for `backproject`
+    cap: float = 0.0  # of the exponent that makes up for absorption
+    planes: int = 1
 
 
 class BornOperator:
@@ -105,11 +105,11 @@ class BornOperator:
             raise ArgumentError("points: expected at least one point, got none")
         if points is not None and grid is None:
             raise ArgumentError("grid: expected the grid of the fields' nodes, since points are given, got None")
-        self._table = _lattice(grid, fields_e)
+        self._lattice = lattice(grid, fields_e)
         self._speed = fields_e.reference_sound_speed
-        self._local_speed = _speed_at(fields_e, self.points, grid)
-        self._e = _Side("fields_e", fields_e)
-        self._r = self._e if fields_r is fields_e else _Side("fields_r", fields_r)
+        self._local_speed = speed_at(fields_e, self.points, grid)
+        self._e = Side("fields_e", fields_e)
+        self._r = self._e if fields_r is fields_e else Side("fields_r", fields_r)
         self.shape = (self._e.n, self._r.n)
         """(n_tx, n_rx): shape of the data."""
         self.cell_area = scalar("cell_area", cell_area, 1e-12, 1e-2, "m^2")
@@ -121,11 +121,11 @@ class BornOperator:
             )
         self._reference_frequency = reference_frequency
         self._plane = np.ascontiguousarray(self.points[:, [0, 2]].T, np.float32)
-        self._buffers: dict[Any, Any] = {}
+        self._rooms: list[Workspace] = []
         self._set(frequency)
 
     def at(self, frequency: float) -> "BornOperator":
-        """Return the operator of another frequency; geometry and buffers are shared, so use one at a time."""
+        """Return the operator of another frequency; geometry and buffers are shared."""
         other = copy(self)
         other._set(frequency)
         return other
@@ -149,18 +149,22 @@ class BornOperator:
         """
         kind = np.complex128 if np.iscomplexobj(change) else np.float64
         factor = array("change", change, (len(self.points),), kind) * self._strength()
-        data = np.zeros(self.shape, np.complex64)
-        part = self._buffer("product", self.shape)
         same = self._r is self._e
         first = np.sqrt(factor.astype(np.complex128)).astype(np.complex64) if same else factor.astype(np.complex64)
-        one = np.ones(len(factor), np.complex64)
-        for tile in self._tiles(self._e.n + (0 if same else self._r.n)):
-            if not first[tile].any():
-                continue
-            left = self._waves("left", self._e, tile, first)[0]
-            right = left if same else self._waves("right", self._r, tile, one)[0]
-            np.matmul(left.T, right, out=part)  # of an array with its own transpose NumPy computes one half
-            data += part
+        look = _Look(first, np.ones(len(factor), np.complex64))
+
+        def predict(tiles: list[slice], work: Workspace) -> Complex:
+            data, part = np.zeros(self.shape, np.complex64), work.room("product", self.shape)
+            for tile in tiles:
+                if not first[tile].any():
+                    continue
+                left = self._waves(work, self._e, tile, look)[0]
+                right = left if same else self._waves(work, self._r, tile, look)[0]
+                np.matmul(left.T, right, out=part)  # of an array with its own transpose NumPy computes one half
+                data += part
+            return data
+
+        data = sum(self._in_threads(predict, self._e.n + (0 if same else self._r.n)))
         return data if self.pairs is None else np.where(self.pairs, data, np.complex64(0))
 
     def adjoint(self, residual: Any, *, complex: bool = False) -> NDArray[Any]:
@@ -176,7 +180,7 @@ class BornOperator:
         -------
         (n,) float64 or complex128
         """
-        total = self._sum_over_pairs(residual, np.ones(1, np.float32), [], 0.0)
+        total = self._sum_over_pairs(residual, np.ones(1, np.float32), None, 0.0)
         total *= self._strength()
         return total if complex else np.ascontiguousarray(total.real)
 
@@ -221,7 +225,7 @@ class BornOperator:
         factor = np.array([2.0, sign, sign] if sign else [2.0], np.float32)
         both = self._r is self._e
         facings = [
-            _facing(side, _which(pitch, k), _which(normals, k))
+            facing(side, _which(pitch, k), _which(normals, k))
             for k, side in enumerate((self._e,) if both else (self._e, self._r))
         ]
         cap = float(np.log(scalar("largest_gain", largest_gain, 1.0, 1e4, "(factor)")))
@@ -244,45 +248,47 @@ class BornOperator:
         omega = 2 * np.pi * self.frequency
         return omega**2 * self.cell_area * self._speed / (8 * np.pi * omega)
 
-    def _tiles(self, n_sources: int) -> list[slice]:
+    def _in_threads(self, work: Callable[[list[slice], Workspace], Any], n_sources: int) -> list[Any]:
+        """Results of ``work`` on parts of the points, in their order; each part is a list of tiles."""
         size = max(64, int(_TILE_BYTES / (8 * n_sources)) // 64 * 64)
-        return [slice(i, min(i + size, len(self.points))) for i in range(0, len(self.points), size)]
+        tiles = [slice(i, min(i + size, len(self.points))) for i in range(0, len(self.points), size)]
+        n = min(len(tiles), _CHUNKS)
+        chunks = [tiles[len(tiles) * k // n : len(tiles) * (k + 1) // n] for k in range(n)]
 
-    def _buffer(self, name: str, shape: tuple[int, ...]) -> Complex:
-        """Room that stays between calls; a tile at the end of the points uses a part."""
-        size = int(np.prod(shape))
-        found = self._buffers.get(name)
-        if found is None or found.size < size:
-            found = self._buffers[name] = np.empty(size, np.complex64)
-        return np.asarray(found[:size].reshape(shape))
+        def run(chunk: list[slice]) -> Any:
+            room = self._rooms.pop() if self._rooms else Workspace()
+            room.threads = 1 if alone else place(self.device)
+            try:
+                return work(chunk, room)
+            finally:
+                self._rooms.append(room)
 
-    def _waves(
-        self,
-        name: str,
-        side: "_Side",
-        tile: slice,
-        scale: Complex,
-        facing: Any = None,
-        cap: Any = None,
-        planes: int = 1,
-    ) -> Complex:
-        points = np.ascontiguousarray(self._plane[:, tile])
-        out = self._buffer(name, (planes, points.shape[1], side.n))
-        gain, limit = (-self._power, 0.0) if facing is None else (self._power, cap)
+        with one_blas_thread() as alone:
+            threads = min(n, place(self.device) or self._module.thread_count())
+            if not alone or threads == 1:
+                return [run(chunk) for chunk in chunks]
+            with ThreadPoolExecutor(threads) as pool:
+                return list(pool.map(run, chunks))
+
+    def _waves(self, work: Workspace, side: Side, tile: slice, look: _Look) -> Complex:
+        """Green's functions (planes, points of the tile, elements), weighted as ``look`` says."""
+        out = work.room("left" if side is self._e else "right", (look.planes, len(self.points[tile]), side.n))
+        toward = None if look.facings is None else look.facings[0 if side is self._e else 1]
+        scale = look.scale if side is self._e else look.other
         self._module.born_waves(
             side.sources,
-            *(side.rows(tile) if self._table[0][0] == 0 else side.rows(slice(None))),
+            *side.rows(tile if self._lattice is None else slice(None)),
             self._speed,
-            *self._table,
-            points,
+            *(self._lattice or NO_LATTICE),
+            np.ascontiguousarray(self._plane[:, tile]),
             scale[tile],
-            facing,
+            toward,
             self.frequency,
-            gain,
-            limit,
+            -self._power if toward is None else self._power,
+            look.cap,
             self._delay,
             out,
-            place(self.device),
+            work.threads,
             0,
         )
         return out
@@ -295,74 +301,23 @@ class BornOperator:
         same, planes = self._r is self._e, len(factor)
         result = np.empty(len(self.points), np.complex64)
         one = np.ones(len(self.points), np.complex64)
+        look = _Look(one, one, facings, cap, planes)
         # conj(a) M conj(b) is conj(a conj(M) b): no conjugate of a large array is ever made.
         matrix = _upper(values.conj()) if same else np.ascontiguousarray(values.conj().T)
-        for tile in self._tiles(planes * (self._e.n + self._r.n)):
-            left = self._waves("left", self._e, tile, one, facings[0] if facings else None, cap, planes)
-            right = (
-                left
-                if same
-                else self._waves("right", self._r, tile, one, facings[-1] if facings else None, cap, planes)
-            )
-            product = self._buffer("product", left.shape)
-            if same:
-                _times_upper(left.reshape(-1, self._e.n), matrix, product.reshape(-1, self._e.n))
-            else:
-                np.matmul(right.reshape(-1, self._r.n), matrix, out=product.reshape(-1, self._e.n))
-            self._module.born_rowdot(left, product, factor, result[tile], place(self.device), 0)
+
+        def project(tiles: list[slice], work: Workspace) -> None:
+            for tile in tiles:
+                left = self._waves(work, self._e, tile, look)
+                product = work.room("product", left.shape)
+                if same:
+                    _times_upper(left.reshape(-1, self._e.n), matrix, product.reshape(-1, self._e.n))
+                else:
+                    right = self._waves(work, self._r, tile, look)
+                    np.matmul(right.reshape(-1, self._r.n), matrix, out=product.reshape(-1, self._e.n))
+                self._module.born_rowdot(left, product, factor, result[tile], work.threads, 0)
+
+        self._in_threads(project, planes * (self._e.n + (0 if same else self._r.n)))
         return result.conj().astype(np.complex128)
-
-
-class _Side:
-    """The fields of emitters or receivers as the compiled core takes them."""
-
-    def __init__(self, name: str, fields: Fields) -> None:
-        sources = array(f"{name}.sources", fields.sources, (None, 3), low=-2.0, high=2.0, unit="m")
-        self.sources = np.ascontiguousarray(sources[:, [0, 2]].T, np.float32)
-        self.n = len(sources)
-        shape = (len(fields.points), self.n)
-        self.excess = array(f"{name}.excess", fields.excess, shape, np.float32, low=-1e-2, high=1e-2, unit="s")
-        self.focusing = array(f"{name}.focusing", fields.focusing, shape, np.float32)
-        if (self.focusing < 0).any():
-            raise ArgumentError(f"{name}.focusing: expected values of at least 0")
-        self.absorption = self._optional(name, "absorption", fields, shape)
-        self.take_off = self._optional(name, "take_off", fields, shape)
-        self.arrival = self._optional(name, "arrival", fields, shape)
-        self.caustics = self._optional(name, "caustics", fields, shape, np.uint8)
-
-    @staticmethod
-    def _optional(name: str, part: str, fields: Fields, shape: tuple[int, int], dtype: Any = np.float32) -> Any:
-        value = getattr(fields, part)
-        return None if value is None else array(f"{name}.{part}", value, shape, dtype)
-
-    def rows(self, tile: slice) -> list[Any]:
-        """Tables of these nodes, in the core's order."""
-        tables = (self.excess, self.focusing, self.absorption, self.take_off, self.arrival, self.caustics)
-        return [None if t is None else t[tile] for t in tables]
-
-
-def _lattice(grid: Grid | None, fields: Fields) -> tuple[Any, Any, Any]:
-    """Shape, origin and spacing of the fields' nodes; zeros if they are the image points."""
-    if grid is None:
-        return (0, 0), (0.0, 0.0), (1.0, 1.0)
-    if grid.ndim != 2 or min(grid.shape) < 2:
-        raise ArgumentError(f"grid: expected a 2-D grid of at least 2 x 2 nodes, got shape {grid.shape}")
-    nodes = grid.points().reshape(-1, 3)
-    if nodes.shape != np.shape(fields.points) or np.abs(nodes - fields.points).max() > 1e-9:
-        raise ArgumentError("grid: expected the grid at whose nodes fields_e and fields_r lie")
-    return grid.shape, grid.origin, grid.spacing
-
-
-def _speed_at(fields: Fields, points: NDArray[np.float64], grid: Grid | None) -> Any:
-    """Sound speed at the image points, or one number."""
-    speed = getattr(fields, "sound_speed", None)
-    if speed is None:
-        return fields.reference_sound_speed
-    values = array("fields_e.sound_speed", speed, (len(fields.points),), low=300.0, high=12000.0, unit="m/s")
-    if grid is None:
-        return values
-    index = ((points[:, [0, 2]] - grid.origin) / grid.spacing).T
-    return map_coordinates(values.reshape(grid.shape), index, order=1, mode="nearest")
 
 
 def _checked_pairs(pairs: Any, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
@@ -376,21 +331,6 @@ def _checked_pairs(pairs: Any, shape: tuple[int, int]) -> NDArray[np.bool_] | No
 
 def _which(value: Any, side: int) -> Any:
     return value[side] if isinstance(value, tuple) else value
-
-
-def _facing(side: _Side, pitch: Any, normals: Any) -> NDArray[np.float32]:
-    """(3, n): pitch times the normal's components, or pitch alone."""
-    every = np.full(side.n, pitch) if np.ndim(pitch) == 0 else pitch
-    length = array("pitch", every, (side.n,), low=0.0, high=1.0, unit="m")
-    result = np.zeros((3, side.n), np.float32)
-    if normals is None:
-        result[2] = length
-        return result
-    normal = array("normals", normals, (side.n, 3))
-    if np.abs(np.hypot(normal[:, 0], normal[:, 2]) - 1).max() > 1e-3:
-        raise ArgumentError("normals: expected unit vectors in the plane y = 0")
-    result[:2] = normal[:, [0, 2]].T * length
-    return result
 
 
 def _upper(matrix: NDArray[Any]) -> Complex:
