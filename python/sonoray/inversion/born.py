@@ -21,7 +21,7 @@ from .born_waves import NO_LATTICE, Complex, Fields, Side, Workspace, facing, la
 WEIGHTINGS = ("uniform", "rwave", "beylkin")
 _TILE_BYTES = 2e6  # of the waves of a tile: they stay in a processor's cache between the kernel and the product
 _CHUNKS = 16  # parts of the points, at most, whose sums are added up in order: results do not depend on threads
-_BLOCK = 64  # columns of a triangular product
+_BLOCK = 32  # columns of a triangular product
 
 
 @dataclass(frozen=True)
