@@ -6,7 +6,7 @@ import time
 import uuid
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +54,7 @@ def run_tasks(
     threads: int | None = None,
     retries: int = 2,
     failed: Callable[[Finished], None] | None = None,
-) -> Iterator[Finished]:
+) -> Generator[Finished]:
     """Call a function with each of many tuples of arguments, and yield what became of each as it finishes.
 
     Parameters
@@ -290,7 +290,7 @@ def _ignore_interrupts() -> Any:
     """Ctrl-C reaches every process of the terminal; the main one ends the others."""
     from dask.distributed import WorkerPlugin
 
-    class IgnoreInterrupts(WorkerPlugin):
+    class IgnoreInterrupts(WorkerPlugin):  # type: ignore[misc]
         def setup(self, worker: Any) -> None:
             del worker
             signal.signal(signal.SIGINT, signal.SIG_IGN)

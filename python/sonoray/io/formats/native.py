@@ -1,5 +1,6 @@
 """sonoray's own HDF5 files: channel data, media and images without loss."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def read(file: Opened, *, frame: int | None = None) -> Any:
     if frame is not None:
         frame = count("frame", frame, 0, frames(file) - 1)
     with naming(file.path):
-        return _READERS[kind](contents) if frame is None else _channel_data(contents, frame)
+        return _channel_data(contents, frame) if kind == "channel_data" else _READERS[kind](contents)
 
 
 def frames(file: Opened) -> int:
@@ -182,6 +183,6 @@ def _image(file: Container) -> tuple[NDArray[Any], Any]:
     return image, grid
 
 
-_READERS = {"channel_data": _channel_data, "medium": _medium, "image": _image}
+_READERS: dict[str, Callable[[Container], Any]] = {"channel_data": _channel_data, "medium": _medium, "image": _image}
 
 FORMAT = Format("sonoray", "sonoray's own HDF5: channel data, medium or image", sniff, read)
