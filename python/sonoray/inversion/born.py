@@ -106,7 +106,7 @@ class BornOperator:
         if points is not None and grid is None:
             raise ArgumentError("grid: expected the grid of the fields' nodes, since points are given, got None")
         self._lattice = lattice(grid, fields_e)
-        self._speed = fields_e.reference_sound_speed
+        self.reference_sound_speed = fields_e.reference_sound_speed
         self._local_speed = speed_at(fields_e, self.points, grid)
         self._e = Side("fields_e", fields_e)
         self._r = self._e if fields_r is fields_e else Side("fields_r", fields_r)
@@ -230,7 +230,7 @@ class BornOperator:
         ]
         cap = float(np.log(scalar("largest_gain", largest_gain, 1.0, 1e4, "(factor)")))
         total = self._sum_over_pairs(residual, factor, facings, cap)
-        return np.asarray(-total / (np.pi**2 * self._speed * self._local_speed**2))
+        return np.asarray(-total / (np.pi**2 * self.reference_sound_speed * self._local_speed**2))
 
     def _set(self, frequency: float) -> None:
         self.frequency = scalar("frequency", frequency, 1e3, 1e9, "Hz")
@@ -246,7 +246,7 @@ class BornOperator:
     def _strength(self) -> float:
         """Of scattering: omega^2 dA times the amplitudes of two Green's functions at r / f = 1."""
         omega = 2 * np.pi * self.frequency
-        return omega**2 * self.cell_area * self._speed / (8 * np.pi * omega)
+        return omega**2 * self.cell_area * self.reference_sound_speed / (8 * np.pi * omega)
 
     def _in_threads(self, work: Callable[[list[slice], Workspace], Any], n_sources: int) -> list[Any]:
         """Results of ``work`` on parts of the points, in their order; each part is a list of tiles."""
@@ -278,7 +278,7 @@ class BornOperator:
         self._module.born_waves(
             side.sources,
             *side.rows(tile if self._lattice is None else slice(None)),
-            self._speed,
+            self.reference_sound_speed,
             *(self._lattice or NO_LATTICE),
             np.ascontiguousarray(self._plane[:, tile]),
             scale[tile],
