@@ -399,3 +399,52 @@ def test_refuses_data_that_do_not_fit():
     ):
         with pytest.raises(ArgumentError, match=message):
             call()
+
+
+class HostAsDevice:
+    """The compiled host module in the clothes of the device's, so that the device's schedule runs anywhere."""
+
+    def __init__(self, index=0):
+        self.has_library = True
+
+    def __getattr__(self, name):
+        return getattr(_cpu, name)
+
+    Blas = property(lambda self: type(self))
+
+    def empty(self, shape, dtype, index):
+        return np.full(shape, np.nan, dtype)
+
+    def gram(self, a, b, add, out, index, stream):
+        found = a.reshape(-1, a.shape[2]).T @ b.reshape(-1, b.shape[2])
+        out[...] = out + found if add else found
+
+    def times(self, a, b, out, index, stream):
+        out[...] = a @ b
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("coarse", [True, False])
+def test_schedule_of_the_device(monkeypatch, same, coarse):
+    emitters, receivers = emitters_and_receivers()
+    grid = Grid.from_extent(x=(-0.03, 0.03), z=(-0.03, 0.03), spacing=2e-3)
+    nodes = grid.points().reshape(-1, 3)
+    fields_r = smooth(receivers, nodes, absorbing=True)
+    fields_e = fields_r if same else smooth(emitters, nodes, absorbing=True)
+    options = {"points": nodes[::2] * 0.9, "grid": grid} if coarse else {}
+    host = BornOperator(fields_e, fields_r, 0.6e6, cell_area=1e-6, **options)
+    monkeypatch.setattr("sonoray.inversion.born.backend", lambda device: HostAsDevice())
+    monkeypatch.setattr("sonoray.inversion.born_device.to_device", lambda value, device: np.ascontiguousarray(value))
+    monkeypatch.setattr("sonoray.inversion.born_device.to_host", np.array)
+    monkeypatch.setattr("sonoray.inversion.born_device._TILE_BYTES", 8e4)
+    device = BornOperator(fields_e, fields_r, 0.6e6, cell_area=1e-6, device="cuda", **options)
+    random = np.random.default_rng(10)
+    change = random.standard_normal(len(host))
+    residual = random.standard_normal(host.shape) + 1j * random.standard_normal(host.shape)
+    curve = {"pitch": 1e-3, "normals": (emitters / RADIUS, receivers / RADIUS)}
+    if same:
+        curve["normals"] = receivers / RADIUS
+    assert relative(device(change), host(change)) < 3e-6
+    assert relative(device.adjoint(residual), host.adjoint(residual)) < 3e-6
+    images = [o.backproject(residual, "beylkin", **curve) for o in (device.at(0.4e6), host.at(0.4e6))]
+    assert relative(*images) < 3e-6

@@ -1,5 +1,6 @@
 """What the ray-Born operator needs to make waves on tiles of points: checked fields, and room."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +29,26 @@ class Fields(Protocol):
     sources: Any
     points: Any
     reference_sound_speed: float
+
+
+@dataclass(frozen=True)
+class Tone:
+    """What belongs to a frequency."""
+
+    frequency: float  # [Hz]
+    power: float  # absorption relative to that at 1 MHz
+    delay: float  # by dispersion [s per Np at 1 MHz]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the waves of a call are weighted."""
+
+    scale: Complex  # (n_points,) of the emitters' waves
+    other: Complex  # of the receivers'
+    facings: Any = None  # of both sides, for `BornOperator.backproject`
+    cap: float = 0.0  # of the exponent that makes up for absorption
+    planes: int = 1
 
 
 class Workspace:
