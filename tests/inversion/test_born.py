@@ -262,7 +262,7 @@ def test_tiles_change_nothing_and_bound_the_memory(monkeypatch, same):
         monkeypatch.setattr("sonoray.inversion.born._TILE_BYTES", size)
         operator = BornOperator(fields, other, 0.6e6, cell_area=2e-6)
         results.append((operator(change), operator.adjoint(residual), operator.backproject(residual, pitch=1e-3)))
-        assert max(room.nbytes for room in operator._rooms) <= 8 * 96 * max(2 * size / (8 * 96), 3 * 64, 96)
+        assert max(room.nbytes for room in operator._rooms) <= max(2 * size, 8 * 96 * 3 * 192)
     assert len(points) > 3000
     for small, large in zip(*results, strict=True):
         assert relative(small, large) < 2e-6

@@ -20,6 +20,7 @@ from .born_waves import NO_LATTICE, Complex, Fields, Look, Side, Tone, Workspace
 
 WEIGHTINGS = ("uniform", "rwave", "beylkin")
 _TILE_BYTES = 2e6  # of the waves of a tile: they stay in a processor's cache between the kernel and the product
+_TILE_ROWS = 2  # points of a tile per element, at least: else adding up the data of tiles takes longer than products
 _CHUNKS = 16  # parts of the points, at most, whose sums are added up in order: results do not depend on threads
 _BLOCK = 32  # columns of a triangular product
 
@@ -247,7 +248,7 @@ class BornOperator:
 
     def _in_threads(self, work: Callable[[list[slice], Workspace], Any], n_sources: int) -> list[Any]:
         """Results of ``work`` on parts of the points, in their order; each part is a list of tiles."""
-        size = max(64, int(_TILE_BYTES / (8 * n_sources)) // 64 * 64)
+        size = max(64, int(_TILE_BYTES / (8 * n_sources)) // 64 * 64, _TILE_ROWS * max(self.shape))
         tiles = [slice(i, min(i + size, len(self.points))) for i in range(0, len(self.points), size)]
         n = min(len(tiles), _CHUNKS)
         chunks = [tiles[len(tiles) * k // n : len(tiles) * (k + 1) // n] for k in range(n)]
