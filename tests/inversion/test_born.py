@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.special import hankel1, j0
 
-from sonoray import ArgumentError, Grid, Probe, _cpu
+from sonoray import ArgumentError, Grid, Medium, Probe, _cpu
 from sonoray.errors import Error
 from sonoray.inversion.born import WEIGHTINGS, BornOperator
 from sonoray.rays.amplitudes import dispersion_delay
+from sonoray.rays.greens import GreensFunction
 from tests.reference import born as reference
 
 WATER = 1500.0
@@ -448,3 +449,51 @@ def test_schedule_of_the_device(monkeypatch, same, coarse):
     assert relative(device.adjoint(residual), host.adjoint(residual)) < 3e-6
     images = [o.backproject(residual, "beylkin", **curve) for o in (device.at(0.4e6), host.at(0.4e6))]
     assert relative(*images) < 3e-6
+
+
+def lens(absorption=None):
+    grid = Grid.from_extent(x=(-0.12, 0.12), z=(-0.12, 0.12), spacing=2e-3)
+    x, z = (grid.points()[..., k] for k in (0, 2))
+    bump = np.exp(-((x - 0.01) ** 2 + (z + 0.015) ** 2) / 0.02**2)
+    speed = WATER + 50 * bump - 40 * np.exp(-((x + 0.03) ** 2 + (z - 0.02) ** 2) / 0.015**2)
+    return Medium(grid, speed, absorption=None if absorption is None else absorption * bump)
+
+
+def test_with_fields_of_traced_rays():
+    """The pressure that `GreensFields` states, absorption and dispersion included, gives the same data and images."""
+    ring = Probe.ring(24, RADIUS)
+    points = disc(0.05, 5e-3)
+    fields = GreensFunction(lens(absorption=8.0), exponent=1.2)(ring.positions, points)
+    assert fields.absorption.max() > 0.1
+    f, pitch = 0.8e6, 2 * np.pi * RADIUS / 24
+    operator = BornOperator(fields, fields, f, cell_area=25e-6)
+    green = fields.pressure(f).astype(complex)
+    matrix = (2 * np.pi * f) ** 2 * 25e-6 * np.einsum("pe,pr->erp", green, green)
+    change = np.random.default_rng(11).standard_normal(len(points))
+    assert relative(operator(change), matrix @ change) < 2e-4
+    # Without absorption: with it, the weights hold gains that the pressure does not tell.
+    fields = GreensFunction(lens())(ring.positions, points)
+    green, t = fields.pressure(f).astype(complex), fields.arrival_directions().astype(float)
+    inverse = fields.angle_measure(pitch, ring.normals) / green
+    residual = np.exp(1j * np.arange(24**2)).reshape(24, 24)
+    weight = 2 - 2 * np.einsum("pec,prc->per", t, t)
+    expected = np.einsum("per,pe,pr,er->p", weight, inverse, inverse, residual)
+    expected *= -1 / ((2 * np.pi) ** 3 * 2 * np.pi * f * fields.sound_speed.astype(float) ** 2)
+    operator = BornOperator(fields, fields, f, cell_area=25e-6)
+    image = operator.backproject(residual, "rwave", pitch=pitch, normals=ring.normals)
+    assert relative(image, expected) < 2e-4
+
+
+@pytest.mark.parametrize(("spacing", "error"), [(2e-3, 0.005), (4e-3, 0.02)])
+def test_fields_of_traced_rays_may_be_coarse(spacing, error):
+    """Times beyond the straight path are smooth: a node every second millimetre suffices."""
+    ring = Probe.ring(24, RADIUS)
+    points = disc(0.05, 1e-3)[::7]
+    rays = GreensFunction(lens())
+    exact = rays(ring.positions, points)
+    grid = Grid.from_extent(x=(-0.052, 0.052), z=(-0.052, 0.052), spacing=spacing)
+    coarse = rays(ring.positions, grid)
+    change = np.random.default_rng(12).standard_normal(len(points))
+    data = BornOperator(exact, exact, 0.8e6, cell_area=1e-6)(change)
+    found = BornOperator(coarse, coarse, 0.8e6, cell_area=1e-6, points=points, grid=grid)(change)
+    assert relative(found, data) < error
