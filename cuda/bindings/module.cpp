@@ -4,6 +4,7 @@
 #include "bindings/bind_born.h"
 #include "bindings/bind_core.h"
 #include "bindings/bind_finite_frequency.h"
+#include "bindings/bind_greens.h"
 #include "bindings/bind_linking.h"
 #include "bindings/bind_picking.h"
 #include "bindings/bind_rays.h"
@@ -26,6 +27,7 @@ NB_MODULE(_cuda, m) {
   bindings::bind_finite_frequency<Device>(m);
   bindings::bind_picking<Device>(m);
   bindings::bind_tomography<Device>(m);
+  bindings::bind_greens<Device>(m);
   bindings::bind_linking<Device>(m);
   bindings::bind_tracing<Device>(m);
   bindings::bind_memory(m);
