@@ -216,9 +216,13 @@ def calibrate(
     if source.measured is not None:
         weights = np.ones(values.shape, np.float32) if weights is None else weights
         heard = np.zeros(pairs.shape, bool)
+    common = source.measured is None and bool(
+        (source.transmit == 1).all() and np.ptp(source.receive, axis=1).max() == 0
+    )
     for k in range(found.n_frequencies):
-        s = source.at(k, elements)
-        values[k] = found.values[k] * inverse_filter(s, regularization, source.level.max())
+        s = source.receive[k, :1] if common else source.at(k, elements)
+        inverse = inverse_filter(s, regularization, source.level.max()).astype(np.complex64)
+        np.multiply(found.values[k], inverse, out=values[k])
         if source.measured is not None and weights is not None:
             heard |= s != 0
             weights[k][np.abs(s) < _WEAK * source.level[k]] = 0
