@@ -265,7 +265,7 @@ def calibrated_spectra(
     pairs : (n_tx, n_rx) bool, optional
         Of the object, that are wanted.
     **options
-        Of `spectra`, for object and water alike.
+        Of `spectra`, for object and water alike but for ``frame``, which is the object's.
 
     Returns
     -------
@@ -283,6 +283,7 @@ def calibrated_spectra(
         raise ArgumentError("reference: expected water shots of every transmit for 'pair'; use 'common'")
     kind = reference if reference != "auto" else "common" if rows is None else "pair"
     then = water_sound_speed if water_sound_speed is not None else sound_speed
-    source = fit_source_spectrum(water, frequencies, kind=kind, sound_speed=then, exact=exact, **options)
+    alike = {name: value for name, value in options.items() if name != "frame"}
+    source = fit_source_spectrum(water, frequencies, kind=kind, sound_speed=then, exact=exact, **alike)
     found = spectra(channel_data, frequencies, sound_speed=sound_speed, pairs=pairs, **options)
     return calibrate(found, source, channel_data, regularization=regularization), source
