@@ -60,6 +60,8 @@ struct Target {
   /// All points of a few neighbouring triangles.
   SONORAY_INLINE void fill(const Triangle* triangles, int count) {
     const Window w = window_of(buckets, triangles, count);
+    for (int i = w.first[0]; i <= w.last[0]; ++i)
+      __builtin_prefetch(records + buckets.start[std::int64_t(i) * buckets.n[1] + w.first[1]], 1);
     for (int i = w.first[0]; i <= w.last[0]; ++i) {
       const std::int32_t* const row = buckets.start + std::int64_t(i) * buckets.n[1];
       const std::int32_t end = row[w.last[1] + 1];

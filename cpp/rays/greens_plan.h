@@ -116,7 +116,7 @@ inline void fill_buckets(const Job& job, const double* low, const double* high, 
   const std::int64_t n = job.points.shape[0];
   const double sides[2] = {high[0] - low[0], high[1] - low[1]};
   const double longest = std::max({sides[0], sides[1], 1e-6}), area = std::max(sides[0] * sides[1], 1e-12);
-  const double side = std::max(std::sqrt(area / double(std::max<std::int64_t>(n, 1))), longest / 4096);
+  const double side = std::max(2 * std::sqrt(area / double(std::max<std::int64_t>(n, 1))), longest / 4096);
   for (int d = 0; d < 2; ++d) {
     b.n[d] = static_cast<std::int32_t>(sides[d] / side + 0.5) + 1;
     b.low[d] = static_cast<float>(low[d] - p.plan.center[d] - 0.5 * side);  // points of a grid lie in the middle
