@@ -1,6 +1,8 @@
 #include "bindings/bind_beamforming.h"
+#include "bindings/bind_born.h"
 #include "bindings/bind_core.h"
 #include "bindings/bind_finite_frequency.h"
+#include "bindings/bind_greens.h"
 #include "bindings/bind_linking.h"
 #include "bindings/bind_picking.h"
 #include "bindings/bind_rays.h"
@@ -19,10 +21,12 @@ PYBIND11_MODULE(_cpu, m) {
   bindings::bind_core<Host>(m);
   bindings::bind_beamforming<Host>(m);
   bindings::bind_rays<Host>(m);
+  bindings::bind_born<Host>(m);
   bindings::bind_finite_frequency<Host>(m);
   bindings::bind_picking<Host>(m);
   bindings::bind_tomography<Host>(m);
   bindings::bind_tomography_host<Host>(m);
+  bindings::bind_greens<Host>(m);
   bindings::bind_linking<Host>(m);
   bindings::bind_tracing<Host>(m);
   m.def("thread_count", [] { return thread_count(Cpu{}); });

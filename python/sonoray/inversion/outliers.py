@@ -1,4 +1,4 @@
-"""Picks that physics, their reciprocal pair or their neighbours contradict."""
+"""Picks that physics, their reciprocal pair or their neighbours contradict, and spectra that stick out."""
 
 from typing import Any
 
@@ -87,6 +87,82 @@ def reject_outliers(
         quality=np.where(wrong, np.float32(0), picks.quality),
         status=np.where(wrong, np.uint8(PickStatus.OUTLIER), picks.status),
     )
+
+
+def largest_masked(values: Any, weights: Any, fraction: float = 0.01) -> NDArray[np.float32]:
+    """Weights without the largest data of every frequency, whose data are left as they are.
+
+    Parameters
+    ----------
+    values : (..., n_tx, n_rx) complex64
+        Deconvolved or calibrated, such as `Spectra.values`.
+    weights : (n_tx, n_rx) or (..., n_tx, n_rx) bool or float32
+        Such as `Spectra.pairs`.
+    fraction : float
+        Of the pairs n that count: round(fraction n) are left out; 0.01 for measurements, 1e-6 for simulations.
+
+    Returns
+    -------
+    (..., n_tx, n_rx) float32
+        0 for an outlier.
+
+    Raises
+    ------
+    ArgumentError
+        Wrong shapes, a fraction beyond 0 to 0.5.
+    """
+    data, counted = _data(values, weights)
+    part = scalar("fraction", fraction, 0.0, 0.5, "(ratio)")
+    for at in np.ndindex(*data.shape[:-2]):
+        size = np.where(counted[at] > 0, np.abs(data[at]), -1.0).ravel()
+        n = round(part * int((size >= 0).sum()))
+        if n:
+            counted[at].reshape(-1)[np.argpartition(size, -n)[-n:]] = 0
+    return counted
+
+
+def residuals_masked(data: Any, model: Any, weights: Any, threshold: float = 4.0) -> NDArray[np.float32]:
+    """Weights without the data that a model contradicts, by robust standard deviations of every frequency.
+
+    Parameters
+    ----------
+    data, model : (..., n_tx, n_rx) complex64
+    weights : (n_tx, n_rx) or (..., n_tx, n_rx) bool or float32
+    threshold : float
+        Residuals larger than this many standard deviations (median magnitude / sqrt(ln 2)) are left out. Of complex
+        noise, exp(-threshold^2) go with them: 1e-7 at 4.
+
+    Returns
+    -------
+    (..., n_tx, n_rx) float32
+        0 for an outlier.
+
+    Raises
+    ------
+    ArgumentError
+        Wrong shapes, a threshold beyond 1 to 1000.
+    """
+    measured, counted = _data(data, weights)
+    predicted = np.asarray(model)
+    if predicted.shape != measured.shape:
+        raise ArgumentError(f"model: expected shape {measured.shape}, got {predicted.shape}")
+    limit = scalar("threshold", threshold, 1.0, 1e3, "(ratio)")
+    for at in np.ndindex(*measured.shape[:-2]):
+        size = np.abs(measured[at] - predicted[at])
+        used = size[counted[at] > 0]
+        if used.size:
+            counted[at][size > limit * np.median(used) / np.sqrt(np.log(2.0))] = 0
+    return counted
+
+
+def _data(values: Any, weights: Any) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Values and a fresh array of their weights."""
+    data, given = np.asarray(values), np.asarray(weights)
+    if data.ndim < 2:
+        raise ArgumentError(f"values: expected shape (..., n_tx, n_rx), got {data.shape}")
+    if given.shape not in {data.shape, data.shape[-2:]}:
+        raise ArgumentError(f"weights: expected shape {data.shape} or {data.shape[-2:]}, got {given.shape}")
+    return data, np.broadcast_to(given, data.shape).astype(np.float32, order="C")
 
 
 def _nearest(points: NDArray[np.float64], n: int) -> NDArray[np.intp]:

@@ -1,11 +1,11 @@
-"""Which transmit-receive pairs to use: by distance or by the angle at the emitter."""
+"""Which transmit-receive pairs to use: by distance, by the angle at the emitter, or all but the neighbours."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import array, scalar
+from .._checks import array, count, scalar
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 
@@ -100,6 +100,71 @@ def pairs_by_open_angle(tx: Any, rx: Any, center: Any, maximum: float) -> NDArra
     inner = np.einsum("ti,tri->tr", inward, across)
     apart = np.linalg.norm(across, axis=2) > 0
     return np.asarray(apart & (inner >= np.cos(limit) * lengths - 1e-12 * lengths))
+
+
+def pairs_without_neighbours(tx: Any, rx: Any, neighbours: int) -> NDArray[np.bool_]:
+    """Pairs but those of an emitter with itself and with its nearest receivers, as many on either side of a ring.
+
+    31 of 256 and 63 of 512 elements are usual; both leave out a quarter of a ring.
+
+    Parameters
+    ----------
+    tx : (n_tx, 3) float64 [m]
+    rx : (n_rx, 3) float64 [m]
+    neighbours : int
+        On either side: the 2 n nearest receivers are left out, wherever they lie, beside the emitter itself.
+
+    Returns
+    -------
+    (n_tx, n_rx) bool
+
+    Raises
+    ------
+    ArgumentError
+        Wrong shape, NaN, millimetres, as many neighbours as receivers.
+    """
+    distance = pair_distances(tx, rx)
+    n = count("neighbours", neighbours, 0, max(0, (distance.shape[1] - 1) // 2))
+    keep = distance > 1e-9
+    distance = np.where(keep, distance, np.inf)
+    nearest = np.argpartition(distance, 2 * n, axis=1)[:, : 2 * n] if n else np.empty((len(distance), 0), np.intp)
+    np.put_along_axis(keep, nearest, False, axis=1)
+    return np.asarray(keep)
+
+
+def ring_radius(positions: Any) -> float:
+    """Radius of the circle or sphere nearest to element positions, in least squares.
+
+    With it the rule of [1]_, pairs more than pi / 4 radii apart, is ``pairs_by_distance(tx, rx, np.pi / 4 * radius)``.
+
+    Parameters
+    ----------
+    positions : (n, 3) float64 [m]
+        At least three, not on one line.
+
+    Returns
+    -------
+    float [m]
+
+    Raises
+    ------
+    ArgumentError
+        Elements on one line, wrong shape, millimetres.
+
+    References
+    ----------
+    .. [1] A. Javaherian, Hessian-inversion-free ray-Born inversion for high-resolution quantitative ultrasound
+       tomography, arXiv 2211.00316 (2022).
+    """
+    p = array("positions", positions, (None, 3), low=-2.0, high=2.0, unit="m")
+    rest = p - p.mean(axis=0) if len(p) else p
+    # |p|^2 = 2 p.c + const. Across a plane of elements the centre is free: the smallest solution has it in the plane.
+    values = np.linalg.svd(rest, compute_uv=False) if len(p) > 2 else np.zeros(2)
+    if values[1] <= 1e-3 * values[0]:
+        raise ArgumentError("positions: expected elements around an object, got all of them on one line")
+    rows = np.c_[2 * rest, np.full(len(p), values[0] / np.sqrt(len(p)))]  # columns of like size
+    solution = np.linalg.lstsq(rows, (rest**2).sum(axis=1), rcond=0.01)[0]
+    return float(np.linalg.norm(rest - solution[:3], axis=1).mean())
 
 
 def _points(tx: Any, rx: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
