@@ -1,6 +1,7 @@
 """Independent tasks on many processes, through Dask: one that fails is tried again, the others go on."""
 
 import os
+import pickle
 import signal
 import time
 import uuid
@@ -133,6 +134,15 @@ def attempt(function: Function, arguments: tuple[Any, ...], threads: int | None)
     return value, error, time.perf_counter() - begin
 
 
+def _unpacked(call: bytes, threads: int | None) -> tuple[Any, str, float]:
+    """`attempt` of a pickled function and its arguments; whatever is wrong with them fails the task, too."""
+    try:
+        function, arguments = pickle.loads(call)
+    except Exception as problem:
+        return None, f"cannot be unpickled: {type(problem).__name__}: {problem}", 0.0
+    return attempt(function, arguments, threads)
+
+
 def _one_by_one(
     function: Function,
     tasks: Sequence[tuple[Any, ...]],
@@ -190,6 +200,8 @@ class _Run:
 
         A task that waits at a process is lost with it and would count as failed when another one kills it.
         """
+        import cloudpickle
+
         room = len(self.waiting)
         if self.bounded and room:
             room = min(room, sum(self.client.nthreads().values()) - len(self.flying))
@@ -197,8 +209,9 @@ class _Run:
             index = self.waiting.popleft()
             self.attempts[index] += 1
             key = f"sonoray-{self.name}-{index}-{self.attempts[index]}"
-            arguments = (self.function, self.tasks[index], self.threads)
-            self.flying[self.client.submit(attempt, *arguments, key=key, pure=False)] = index
+            # As bytes: Dask would take a tuple with a function in front for a task of its own.
+            call = cloudpickle.dumps((self.function, self.tasks[index]))
+            self.flying[self.client.submit(_unpacked, call, self.threads, key=key, pure=False)] = index
 
     def _landed(self, index: int, future: Any) -> Finished | None:
         value, error, seconds = self._outcome(future)
