@@ -78,7 +78,9 @@ def test_constant_gradient(device):
 def sphere_angle(a, b, radius):
     """Angle between points of Maxwell's sphere, of which the fish-eye is the stereographic projection."""
     u, v = (np.asarray(p)[..., [0, 2]] / radius for p in (a, b))
-    lift = [np.concatenate([2 * p, (p**2).sum(-1, keepdims=True) - 1], -1) / (1 + (p**2).sum(-1))[..., None] for p in (u, v)]
+    lift = [
+        np.concatenate([2 * p, (p**2).sum(-1, keepdims=True) - 1], -1) / (1 + (p**2).sum(-1))[..., None] for p in (u, v)
+    ]
     return np.arccos(np.clip((lift[0] * lift[1]).sum(-1), -1, 1))
 
 

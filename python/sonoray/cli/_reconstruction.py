@@ -153,7 +153,7 @@ def millimetres(options: dict[str, Any], name: str) -> float | None:
 def every_nth(
     options: dict[str, Any],
     data: sonoray.ChannelData,
-    far_enough: Callable[[NDArray[np.float64]], NDArray[np.bool_]],
+    far_enough: Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None = None,
 ) -> NDArray[np.bool_] | None:
     """Pairs that --tx-every and --rx-every leave, None if they leave all."""
     if options["tx_every"] == 1 and options["rx_every"] == 1:
@@ -163,6 +163,8 @@ def every_nth(
             raise sonoray.ArgumentError(f"{name}: expected 1 to {most}, got {options[name]}")
     chosen = np.zeros((data.n_tx, data.n_rx), bool)
     chosen[:: options["tx_every"], options["rx_every"] // 2 :: options["rx_every"]] = True
+    if far_enough is None:
+        return chosen
     return chosen & far_enough(pair_distances(emitter_positions(data), data.probe.positions))
 
 
@@ -176,7 +178,7 @@ class Reporter:
     stage : str
         Put in front of the line and of pictures' names.
     total : int, optional
-        Linearisations to come.
+        Linearisations to come; default what the reconstruction says.
     bar : bool
         Whether a bar is shown, too, which would write over the line.
     """
@@ -195,21 +197,20 @@ class Reporter:
     def __call__(self, result: Any) -> None:
         """Report a reconstruction so far (`TravelTimeReconstruction` or `RayBornReconstruction`)."""
         done = len(result.history)
+        self.total = self.total or result.total
         if self.options["live"]:
             self._line(done, result.history[-1])
-        step = max(1, -(-(self.total or 1) // PICTURE_STAGES))
+        step = max(1, -(-self.total // PICTURE_STAGES))
         if self.folder is not None and (done % step == 0 or done == self.total):
-            self.picture(result.medium, f"{self.stage}_{done:03d}".replace(" ", "_"))
+            self.picture(result.medium, f"{self.stage}_{done:03d}")
 
     def _line(self, done: int, last: dict[str, Any]) -> None:
-        parts = [f"{self.stage} {done}{f' of {self.total}' if self.total else ''}"]
-        frequencies = np.atleast_1d(last.get("frequencies", last.get("frequency", [])))
-        if frequencies.size:
-            parts.append(f"{1e-6 * float(np.mean(frequencies)):.3f} MHz")
-        if "pairs" in last:
-            parts.append(f"{last['pairs']} pairs")
-        if "residual" in last:
-            parts.append(f"residual {_residual(float(last['residual']))}")
+        parts = [f"{self.stage} {done} of {self.total}"]
+        if "low" in last:
+            parts.append(f"{5e-7 * (last['low'] + last['high']):.3f} MHz")
+        residual = float(last["residual"])  # a time, or relative to the wave
+        parts.append(f"{last['pairs']} pairs")
+        parts.append(f"residual {100 * residual:.1f} %" if "low" in last else f"residual {1e9 * residual:.1f} ns")
         if "relative_error" in last:
             parts.append(f"error {last['relative_error']:.1f} %")
         parts.append(f"{last['seconds']:.1f} s")
@@ -223,10 +224,6 @@ class Reporter:
         """Draw a stage into the folder of pictures, if there is one."""
         if self.folder is not None:
             draw(self.folder / f"{self.name}_{name}.png", medium, self.truth)
-
-
-def _residual(value: float) -> str:
-    return f"{1e9 * value:.1f} ns" if value < 1e-4 else f"{value:.3g}"
 
 
 def finish(
