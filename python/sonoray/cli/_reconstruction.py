@@ -21,7 +21,7 @@ from sonoray.io.writing import atomic
 from ._files import channel_data, check_output
 
 PICTURE_STAGES = 6  # between the first and the last one, evenly spread
-_UNSENT = ("run", "command", "file", "output", "scheduler", "processes", "threads", "retries", "json")
+_UNSENT = ("run", "command", "quiet", "file", "output", "scheduler", "processes", "threads", "retries", "json")
 
 
 def add_input(form: Any) -> None:

@@ -7,8 +7,8 @@ import time
 import uuid
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..errors import ArgumentError, Error, MissingExtraError
 _BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _POLL = 0.05  # s
 _FIRST_CONTACT = "10s"
+_GOODBYE = 20.0  # s
 
 Function = Callable[..., Any]
 
@@ -282,21 +283,21 @@ def _local(processes: int, threads: int) -> Iterator[Any]:
         try:
             client.register_plugin(_ignore_interrupts())
             yield client
+        except BaseException:
+            _kill(cluster.workers.values())
+            raise
         finally:
-            # Not to wait for what still runs: files appear whole or not at all.
-            workers = [worker.pid for worker in cluster.workers.values()]
             client.close()
-            for pid in workers:
-                _kill(pid)
-            cluster.close()
+            with suppress(TimeoutError):  # the processes are daemons and end with this one at the latest
+                cluster.close(timeout=_GOODBYE)
 
 
-def _kill(pid: int | None) -> None:
-    try:
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+def _kill(nannies: Iterable[Any]) -> None:
+    """End the processes, not to wait for what still runs in them: files appear whole or not at all."""
+    for nanny in nannies:
+        nanny.auto_restart = False
+        with suppress(ProcessLookupError, TypeError):  # TypeError: just now there is none
+            os.kill(nanny.pid, signal.SIGKILL)
 
 
 def _ignore_interrupts() -> Any:
