@@ -116,7 +116,9 @@ class BornOperator:
         self._tiles: DeviceTiles | None = None
         if device != "cpu":
             sides = [self._e] if self._r is self._e else [self._e, self._r]
-            self._tiles = DeviceTiles(self._module, device, sides, self._lattice, self._plane, self._speed)
+            self._tiles = DeviceTiles(
+                self._module, device, sides, self._lattice, self._plane, self.reference_sound_speed
+            )
         self._set(frequency)
 
     def at(self, frequency: float) -> "BornOperator":
