@@ -12,6 +12,7 @@ from .beamforming.arrivals import Arrivals, arrivals
 from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
 from .beamforming.default_grids import default_grid
+from .beamforming.direct_wave import DirectWave, measure_direct_wave, remove_direct_wave
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
 from .imaging.detection import depth_gain, envelope, log_compress, to_uint8
@@ -27,6 +28,7 @@ from .inversion.pairs import pairs_by_distance, pairs_by_open_angle
 from .inversion.picking import pick_first_arrivals, pulse_onset
 from .inversion.picks import Picks, PickStatus
 from .inversion.settings import TravelTimeSettings
+from .inversion.stacks import Slice, SliceResult, StackSummary, find_slices, reconstruct_stack
 from .inversion.tomography import TravelTimeOperator
 from .inversion.travel_time import TravelTimeReconstruction, reconstruct_travel_time
 from .inversion.travel_times import pick_travel_times
@@ -51,6 +53,7 @@ __all__ = [
     "ChannelData",
     "ConvexPolygon",
     "DeviceError",
+    "DirectWave",
     "DownloadError",
     "EikonalSolver",
     "Error",
@@ -77,7 +80,10 @@ __all__ = [
     "Ring",
     "Sampling",
     "SectorGrid",
+    "Slice",
+    "SliceResult",
     "Sphere",
+    "StackSummary",
     "Transmit",
     "TravelTimeOperator",
     "TravelTimeReconstruction",
@@ -98,6 +104,7 @@ __all__ = [
     "doppler_power",
     "doppler_velocity",
     "envelope",
+    "find_slices",
     "full_synthetic_aperture",
     "fwhm",
     "gcnr",
@@ -110,6 +117,7 @@ __all__ = [
     "log_compress",
     "match_first_arrivals",
     "matched_filter",
+    "measure_direct_wave",
     "measure_water_speed",
     "nyquist_velocity",
     "pairs_by_distance",
@@ -123,9 +131,11 @@ __all__ = [
     "read_medium",
     "read_scatterers",
     "reconstruct_bmode",
+    "reconstruct_stack",
     "reconstruct_travel_time",
     "reject_outliers",
     "remodulate",
+    "remove_direct_wave",
     "resample",
     "scan_convert",
     "sound_speed_errors",

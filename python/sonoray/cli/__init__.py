@@ -10,14 +10,14 @@ import numpy as np
 
 import sonoray
 
-from . import beamform, inspect, tomography
+from . import beamform, born, inspect, tomography
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sonoray", description=sonoray.__doc__)
     parser.add_argument("--version", action="version", version=f"sonoray {sonoray.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (beamform, tomography, inspect):
+    for module in (beamform, tomography, born, inspect):
         module.add(commands)
     return parser
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (sonoray.Error, OSError, MemoryError) as error:
         sys.stderr.write(f"sonoray: {error or type(error).__name__}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("sonoray: interrupted\n")
+    except KeyboardInterrupt as stop:
+        sys.stderr.write(f"\nsonoray: interrupted{f'; {stop}' if str(stop) else ''}\n")
         return 130
     return 0

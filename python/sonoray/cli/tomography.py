@@ -1,24 +1,17 @@
 """sonoray tomography: a sound-speed map from transmission data."""
 
 import argparse
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-import sonoray
-from sonoray.inversion.evaluation import sound_speed_errors
-from sonoray.inversion.pairs import emitter_positions, pair_distances
 from sonoray.inversion.settings import KERNELS, RAYS, SOLVERS, TravelTimeSettings
+from sonoray.inversion.stacks import Slice
 from sonoray.inversion.travel_time import TravelTimeReconstruction, reconstruct_travel_time
-from sonoray.io import read, read_medium, write
-from sonoray.io.writing import atomic
+from sonoray.io import write
 
-from ._files import channel_data, check_output
+from . import _reconstruction as common
+from . import born
 
 _SETTINGS = {  # option: help
     "outer_iterations": "linearisations (default: 4)",
@@ -36,14 +29,8 @@ _SETTINGS = {  # option: help
 def add(commands: Any) -> None:
     """Add the command's arguments."""
     form = commands.add_parser("tomography", help="make a sound-speed map from travel times through an object")
-    form.add_argument("file", type=Path, help="channel data of elements around the object, one firing at a time")
-    form.add_argument("-o", "--output", type=Path, required=True, help="map: .h5; .json and .png are put beside it")
-    form.add_argument("--water", type=Path, help="shots through water (default: those in the file, if it has any)")
-    form.add_argument("--no-water", action="store_true", help="do without the file's shots through water")
-    form.add_argument("--sound-speed", type=float, help="of the water, m/s (default: the file's)")
+    common.add_input(form)
     form.add_argument("--spacing-mm", type=float, help="of the map (default: a 110th of the aperture)")
-    form.add_argument("--tx-every", type=int, default=1, metavar="N", help="use every Nth transmit")
-    form.add_argument("--rx-every", type=int, default=1, metavar="N", help="use every Nth receiver, from N // 2 on")
     form.add_argument("--published", action="store_true", help="settings of the r-Wave toolbox, to compare with")
     form.add_argument("--kernel", choices=KERNELS, help="what a travel time feels (default: finite_frequency)")
     form.add_argument("--rays", choices=RAYS, help="(default: bent)")
@@ -53,125 +40,59 @@ def add(commands: Any) -> None:
     defaults = TravelTimeSettings()
     for name, text in _SETTINGS.items():
         form.add_argument(f"--{name.replace('_', '-')}", type=type(getattr(defaults, name)), help=text)
-    form.add_argument("--truth", type=Path, help="true map: print errors; the result does not depend on it")
-    form.add_argument("--radius-mm", type=float, action="append", help="also errors within this of the centre")
-    form.add_argument("--resume", action="store_true", help="go on where a killed run stopped")
-    form.add_argument("--no-picture", action="store_true", help="write no .png")
-    form.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    form.add_argument("--json", action="store_true", help="print figures as JSON")
-    form.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    after = form.add_argument_group("the waveforms, too")
+    after.add_argument("--then-born", action="store_true",
+                       help="go on from the travel-time map as `sonoray born` does: the chain from raw traces; "
+                       "--spacing-mm and --published hold for it, too")  # fmt: skip
+    born.add_settings(after)
+    common.add_output(form)
     form.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Read, reconstruct, write."""
-    check_output(args.output, (".h5",), (args.file, args.water, args.truth))
-    data = channel_data(args.file)
-    water = _water(args)
-    truth = None if args.truth is None else read_medium(args.truth)
-    settings = _settings(args)
-    checkpoint = args.output.with_suffix(".checkpoint")
+    common.run(args, travel_time_job, (args.water, args.truth))
+
+
+def travel_time_job(source: Slice, output: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """One slice, from its traces to its files; the ray-Born stage, too, where it is wanted."""
     begin = time.perf_counter()
+    data, water = source.read(), common.water_of(source, options)
+    settings = _settings(options)
+    first, last = common.checkpoints(output)
+    report = common.Reporter(output, options, "linearisation", settings.outer_iterations, bar=True)
     result = reconstruct_travel_time(
         data,
         water,
-        pairs=_every(args, data, settings),
-        sound_speed=args.sound_speed,
-        spacing=None if args.spacing_mm is None else 1e-3 * args.spacing_mm,
+        pairs=common.every_nth(options, data, settings.far_enough),
+        sound_speed=options["sound_speed"],
+        spacing=None if options["then_born"] else common.millimetres(options, "spacing_mm"),
         settings=settings,
-        truth=truth,
-        checkpoint=checkpoint,
-        resume=args.resume,
-        report=None if args.quiet or args.json else _say,
-        progress=not args.quiet,
-        device=args.device,
+        truth=common.truth_of(options),
+        checkpoint=first if options["then_born"] else last,
+        resume=options["resume"],
+        report=report,
+        progress=options["live"],
+        device=options["device"],
     )
-    seconds = time.perf_counter() - begin
-    figures = _figures(args, result, truth, seconds)
-    write(args.output, result.medium)
-    with atomic(args.output.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(figures, indent=2) + "\n")
-    if not args.no_picture:
-        _picture(args.output.with_suffix(".png"), result, truth)
-    checkpoint.unlink(missing_ok=True)
-    if args.json:
-        print(json.dumps(figures, indent=2))
+    figures: dict[str, Any]
+    if options["then_born"]:
+        write(common.travel_time_output(output), result.medium)
+        more = {"travel_time": {"settings": result.settings.as_dict(), "history": result.history}}
+        figures = born.reconstruct(data, water, result.medium, output, options, begin, more)
     else:
-        last = result.history[-1]
-        error = f", error {last['relative_error']:.1f} %" if truth is not None else ""
-        print(f"{args.output}: {len(result.history)} linearisations, {last['pairs']} pairs in {seconds:.1f} s{error}")
-
-
-def _water(args: argparse.Namespace) -> sonoray.ChannelData | None:
-    if args.no_water:
-        return None
-    if args.water is not None:
-        return channel_data(args.water)
-    try:
-        data = read(args.file, dataset="water")
-    except sonoray.FormatError as error:
-        if "lacks" in str(error):
-            return None
-        raise
-    except sonoray.ArgumentError as error:
-        if "dataset" in str(error):  # a format without shots through water
-            return None
-        raise
-    return data if isinstance(data, sonoray.ChannelData) else None
-
-
-def _settings(args: argparse.Namespace) -> TravelTimeSettings:
-    given = {n: getattr(args, n) for n in (*_SETTINGS, "kernel", "rays", "solver", "picker")}
-    given["smoothing"] = None if args.smoothing_mm is None else 1e-3 * args.smoothing_mm
-    changes = {name: value for name, value in given.items() if value is not None}
-    return TravelTimeSettings.published(**changes) if args.published else TravelTimeSettings(**changes)
-
-
-def _every(
-    args: argparse.Namespace, data: sonoray.ChannelData, settings: TravelTimeSettings
-) -> NDArray[np.bool_] | None:
-    if args.tx_every == 1 and args.rx_every == 1:
-        return None
-    for name, most in (("tx_every", data.n_tx), ("rx_every", data.n_rx)):
-        if not 1 <= getattr(args, name) <= most:
-            raise sonoray.ArgumentError(f"{name}: expected 1 to {most}, got {getattr(args, name)}")
-    chosen = np.zeros((data.n_tx, data.n_rx), bool)
-    chosen[:: args.tx_every, args.rx_every // 2 :: args.rx_every] = True
-    distance = pair_distances(emitter_positions(data), data.probe.positions)
-    return chosen & settings.far_enough(distance)
-
-
-def _figures(args: argparse.Namespace, result: TravelTimeReconstruction, truth: Any, seconds: float) -> dict[str, Any]:
-    figures: dict[str, Any] = {
-        "output": str(args.output),
-        "shape": list(result.medium.grid.shape),
-        "sound_speed": result.sound_speed,
-        "seconds": round(seconds, 3),
-        "picks": result.picks.counts(),
-        "settings": result.settings.as_dict(),
-        "history": result.history,
-    }
-    if truth is not None:
-        for radius in args.radius_mm or []:
-            figures[f"errors_within_{radius:g}_mm"] = sound_speed_errors(
-                result.medium, truth, result.sound_speed, radius=1e-3 * radius
-            )
+        figures = common.finish(output, options, result, begin, _picked(result))
+    for path in (first, last):
+        path.unlink(missing_ok=True)
     return figures
 
 
-def _say(result: TravelTimeReconstruction) -> None:
-    last = result.history[-1]
-    error = f", error {last['relative_error']:.1f} %" if "relative_error" in last else ""
-    sys.stderr.write(
-        f"\rlinearisation {last['iteration']}: {last['pairs']} pairs, residual {1e9 * last['residual']:.1f} ns{error}, "
-        f"{last['seconds']:.1f} s\n"
-    )
+def _picked(result: TravelTimeReconstruction) -> dict[str, Any]:
+    return {"picks": result.picks.counts()}
 
 
-def _picture(path: Path, result: TravelTimeReconstruction, truth: sonoray.Medium | None) -> None:
-    from sonoray.plotting import save_figure, show_reconstruction
-
-    try:
-        save_figure(path, show_reconstruction(result.medium, truth=truth))
-    except sonoray.MissingExtraError as error:
-        sys.stderr.write(f"sonoray: note: no picture; {error}\n")
+def _settings(options: dict[str, Any]) -> TravelTimeSettings:
+    given = {n: options[n] for n in (*_SETTINGS, "kernel", "rays", "solver", "picker")}
+    given["smoothing"] = common.millimetres(options, "smoothing_mm")
+    changes = {name: value for name, value in given.items() if value is not None}
+    return TravelTimeSettings.published(**changes) if options["published"] else TravelTimeSettings(**changes)

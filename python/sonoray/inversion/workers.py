@@ -1,13 +1,14 @@
 """Independent tasks on many processes, through Dask: one that fails is tried again, the others go on."""
 
 import os
+import pickle
 import signal
 import time
 import uuid
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..errors import ArgumentError, Error, MissingExtraError
 _BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _POLL = 0.05  # s
 _FIRST_CONTACT = "10s"
+_GOODBYE = 20.0  # s
 
 Function = Callable[..., Any]
 
@@ -133,6 +135,15 @@ def attempt(function: Function, arguments: tuple[Any, ...], threads: int | None)
     return value, error, time.perf_counter() - begin
 
 
+def _unpacked(call: bytes, threads: int | None) -> tuple[Any, str, float]:
+    """`attempt` of a pickled function and its arguments; whatever is wrong with them fails the task, too."""
+    try:
+        function, arguments = pickle.loads(call)
+    except Exception as problem:
+        return None, f"cannot be unpickled: {type(problem).__name__}: {problem}", 0.0
+    return attempt(function, arguments, threads)
+
+
 def _one_by_one(
     function: Function,
     tasks: Sequence[tuple[Any, ...]],
@@ -190,6 +201,8 @@ class _Run:
 
         A task that waits at a process is lost with it and would count as failed when another one kills it.
         """
+        import cloudpickle
+
         room = len(self.waiting)
         if self.bounded and room:
             room = min(room, sum(self.client.nthreads().values()) - len(self.flying))
@@ -197,8 +210,9 @@ class _Run:
             index = self.waiting.popleft()
             self.attempts[index] += 1
             key = f"sonoray-{self.name}-{index}-{self.attempts[index]}"
-            arguments = (self.function, self.tasks[index], self.threads)
-            self.flying[self.client.submit(attempt, *arguments, key=key, pure=False)] = index
+            # As bytes: Dask would take a tuple with a function in front for a task of its own.
+            call = cloudpickle.dumps((self.function, self.tasks[index]))
+            self.flying[self.client.submit(_unpacked, call, self.threads, key=key, pure=False)] = index
 
     def _landed(self, index: int, future: Any) -> Finished | None:
         value, error, seconds = self._outcome(future)
@@ -269,21 +283,21 @@ def _local(processes: int, threads: int) -> Iterator[Any]:
         try:
             client.register_plugin(_ignore_interrupts())
             yield client
+        except BaseException:
+            _kill(cluster.workers.values())
+            raise
         finally:
-            # Not to wait for what still runs: files appear whole or not at all.
-            workers = [worker.pid for worker in cluster.workers.values()]
             client.close()
-            for pid in workers:
-                _kill(pid)
-            cluster.close()
+            with suppress(TimeoutError):  # the processes are daemons and end with this one at the latest
+                cluster.close(timeout=_GOODBYE)
 
 
-def _kill(pid: int | None) -> None:
-    try:
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+def _kill(nannies: Iterable[Any]) -> None:
+    """End the processes, not to wait for what still runs in them: files appear whole or not at all."""
+    for nanny in nannies:
+        nanny.auto_restart = False
+        with suppress(ProcessLookupError, TypeError):  # TypeError: just now there is none
+            os.kill(nanny.pid, signal.SIGKILL)
 
 
 def _ignore_interrupts() -> Any:
