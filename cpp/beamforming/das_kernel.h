@@ -10,20 +10,9 @@ using simd::gather;
 using simd::int_of;
 using simd::nearest;
 using simd::root;
+using simd::sincos_turns;
 using simd::to_float;
 using simd::to_int;
-
-/// sin and cos of 2 pi x for |x| <= 1/2: Taylor polynomials of the half angle, then doubled.
-template <class F>
-SONORAY_HD SONORAY_INLINE void sincos_turns(F x, F& sine, F& cosine) {
-  const F h = x * 3.14159265358979f, q = h * h;
-  const F s =
-      h +
-      h * q * (-1.6666667e-1f + q * (8.3333310e-3f + q * (-1.9840874e-4f + q * (2.7525562e-6f - q * 2.3889859e-8f))));
-  const F c = 1.0f + q * (-0.5f + q * (4.1666638e-2f + q * (-1.3888378e-3f + q * (2.4760495e-5f - q * 2.6051615e-7f))));
-  sine = 2.0f * s * c;
-  cosine = 1.0f - 2.0f * s * s;
-}
 
 /// exp(2 pi i frequency time); the whole turns are removed before rounding can touch the rest.
 template <class F>

@@ -1,4 +1,5 @@
 #include "bindings/bind_beamforming.h"
+#include "bindings/bind_born.h"
 #include "bindings/bind_core.h"
 #include "bindings/bind_finite_frequency.h"
 #include "bindings/bind_greens.h"
@@ -20,6 +21,7 @@ PYBIND11_MODULE(_cpu, m) {
   bindings::bind_core<Host>(m);
   bindings::bind_beamforming<Host>(m);
   bindings::bind_rays<Host>(m);
+  bindings::bind_born<Host>(m);
   bindings::bind_finite_frequency<Host>(m);
   bindings::bind_picking<Host>(m);
   bindings::bind_tomography<Host>(m);

@@ -106,6 +106,41 @@ SONORAY_HD SONORAY_INLINE F root(F x) {
   }
 }
 
+/// sin and cos of 2 pi x for |x| <= 1/2: Taylor polynomials of the half angle, then doubled.
+template <class F>
+SONORAY_HD SONORAY_INLINE void sincos_turns(F x, F& sine, F& cosine) {
+  const F h = x * 3.14159265358979f, q = h * h;
+  const F s =
+      h +
+      h * q * (-1.6666667e-1f + q * (8.3333310e-3f + q * (-1.9840874e-4f + q * (2.7525562e-6f - q * 2.3889859e-8f))));
+  const F c = 1.0f + q * (-0.5f + q * (4.1666638e-2f + q * (-1.3888378e-3f + q * (2.4760495e-5f - q * 2.6051615e-7f))));
+  sine = 2.0f * s * c;
+  cosine = 1.0f - 2.0f * s * s;
+}
+
+/// exp(x), within 3e-7 of it; 0 below -87.
+template <class F>
+SONORAY_HD SONORAY_INLINE F exponential(F x) {
+  if constexpr (lanes_of<F> == 1) {
+#if defined(__CUDA_ARCH__)
+    return expf(x);
+#else
+    return __builtin_expf(x);
+#endif
+  } else {
+#if !defined(__CUDACC__)
+    const F zero = F{}, low = zero - 87.0f, high = zero + 88.0f;
+    const F safe = x < low ? low : x > high ? high : x, whole = nearest(safe * 1.44269504f);
+    const F f = (safe - whole * 0.693145752f) - whole * 1.42860677e-6f;  // ln 2 in two parts
+    const F series =
+        1.0f +
+        f * (1.0f + f * (0.5f + f * (1.6666667e-1f + f * (4.1666667e-2f + f * (8.3333333e-3f + f * 1.3888889e-3f)))));
+    const F power = reinterpret_cast<F>((to_int(whole) + 127) << 23);
+    return x < low ? zero : series * power;
+#endif
+  }
+}
+
 /// p[i] of every lane.
 template <class F>
 SONORAY_HD SONORAY_INLINE F gather(const float* p, int_of<F> i) {

@@ -1,8 +1,9 @@
 #include "rays/greens.h"
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "core/dispatch.h"
@@ -17,42 +18,72 @@ using Clock = std::chrono::steady_clock;
 
 /// A block of sources, one after the other: a fan is traced and brought to the points sector by sector, so that its
 /// nodes stay in the processor's cache.
-struct Schedule {
-  const Job& job;
-  const Prepared& prepared;
-  std::atomic<std::int64_t> rays{0}, steps{0}, trace{0}, raster{0};
-  std::atomic<bool> caustics{false};
+class Block {
+ public:
+  Block(const Job& job, const Prepared& prepared, std::int64_t first, int count)
+      : job_(job),
+        prepared_(prepared),
+        plan_(prepared.plan),
+        first_(first),
+        count_(count),
+        nodes_(new Node[std::size_t(plan_.rings) * (sector + 1)]),
+        records_(new Record[plan_.buckets.n_points * count]),
+        absorption_(job.absorption ? new float[plan_.buckets.n_points * count] : nullptr),
+        caustics_(plan_.buckets.n_points * count, 0),
+        room_{nodes_.get(), records_.get(), absorption_.get(), caustics_.data()} {}
 
-  void run(std::int64_t first, int count) {
-    const Plan& plan = prepared.plan;
-    const std::int64_t n = plan.buckets.n_points;
-    const std::unique_ptr<Node[]> nodes(new Node[std::size_t(plan.rings) * (sector + 1)]);
-    const std::unique_ptr<Record[]> records(new Record[n * block]);
-    const std::unique_ptr<float[]> absorption(job.absorption ? new float[n * block] : nullptr);
-    std::vector<std::uint8_t> passed(n * block, 0);
-    const Room room{nodes.get(), records.get(), absorption.get(), passed.data()};
-    Work work;
-    Clock::duration tracing{}, rastering{};
-    for (int slot = 0; slot < count; ++slot) {
-      const Fan& fan = prepared.fans[first + slot];
-      SONORAY_DISPATCH(greens_clear, plan, slot, room);
-      std::int32_t last[sector + 1] = {};
+  void run() {
+    for (slot_ = 0; slot_ < count_; ++slot_) {
+      const Fan& fan = prepared_.fans[first_ + slot_];
+      SONORAY_DISPATCH(greens_clear, plan_, slot_, room_);
       for (int k = 0; k < fan.sectors; ++k) {
-        const Clock::time_point begin = Clock::now();
-        SONORAY_DISPATCH(greens_trace, plan, fan, k, room, last, work);
-        const Clock::time_point middle = Clock::now();
-        SONORAY_DISPATCH(greens_raster, plan, fan, slot, last, room, work);
-        tracing += middle - begin;
-        rastering += Clock::now() - middle;
+        if (k > 0) carry();
+        part(fan, k, 0, k > 0);
       }
     }
-    SONORAY_DISPATCH(greens_gather, plan, prepared.fans.data() + first, count, first, room, job);
-    rays += work.rays;
-    steps += work.steps;
-    trace += std::chrono::duration_cast<std::chrono::nanoseconds>(tracing).count();
-    raster += std::chrono::duration_cast<std::chrono::nanoseconds>(rastering).count();
-    if (work.caustics) caustics = true;
+    SONORAY_DISPATCH(greens_gather, plan_, prepared_.fans.data() + first_, count_, first_, room_, job_);
   }
+
+  Work work;
+  Clock::duration tracing{}, rastering{};
+
+ private:
+  /// The last ray of a sector is the first of the next.
+  void carry() {
+    constexpr int columns = sector + 1;
+    last_[0] = last_[sector];
+    for (int j = 1; j <= last_[0]; ++j) nodes_[j * columns] = nodes_[j * columns + sector];
+  }
+
+  /// A sector of the fan, whose pitch has been halved `level` times; in halves if its rays part too far.
+  void part(const Fan& fan, int number, int level, bool known) {
+    const Sector all{refined(fan, level), number, known, last_};
+    double parted = 0;
+    const Clock::time_point begin = Clock::now();
+    SONORAY_DISPATCH(greens_trace, plan_, all, room_, work, parted);
+    const Clock::time_point middle = Clock::now();
+    tracing += middle - begin;
+    if (parted > most_parted * plan_.width && level < most_halvings) {
+      part(fan, 2 * number, level + 1, true);
+      carry();
+      part(fan, 2 * number + 1, level + 1, true);
+      return;
+    }
+    SONORAY_DISPATCH(greens_raster, plan_, all, slot_, room_, work);
+    rastering += Clock::now() - middle;
+  }
+
+  const Job& job_;
+  const Prepared& prepared_;
+  const Plan& plan_;
+  std::int64_t first_;
+  int count_, slot_ = 0;
+  std::unique_ptr<Node[]> nodes_;
+  std::unique_ptr<Record[]> records_;
+  std::unique_ptr<float[]> absorption_;
+  std::vector<std::uint8_t> caustics_;
+  Room room_;
+  std::int32_t last_[sector + 1] = {};
 };
 
 }  // namespace
@@ -61,13 +92,20 @@ template <>
 Report fields(const Cpu& exec, const Job& job) {
   check_job(job);
   const Prepared prepared = prepare(job);
-  Schedule schedule{job, prepared};
   const std::int64_t n = job.sources.shape[0];
+  Report report;
+  std::mutex lock;
   for_each(exec, (n + block - 1) / block, [&](std::int64_t b) {
-    schedule.run(b * block, static_cast<int>(n - b * block < block ? n - b * block : block));
+    Block part(job, prepared, b * block, static_cast<int>(std::min<std::int64_t>(n - b * block, block)));
+    part.run();
+    const std::lock_guard<std::mutex> guard(lock);
+    report.rays += part.work.rays;
+    report.steps += part.work.steps;
+    report.trace += std::chrono::duration<double>(part.tracing).count();
+    report.raster += std::chrono::duration<double>(part.rastering).count();
+    report.caustics = report.caustics || part.work.caustics;
   });
-  return {schedule.rays, schedule.steps, 1e-9 * double(schedule.trace), 1e-9 * double(schedule.raster),
-          schedule.caustics};
+  return report;
 }
 
 }  // namespace sonoray::greens

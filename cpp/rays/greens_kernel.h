@@ -20,6 +20,8 @@ using tracing::Scheme;
 
 constexpr int sector = 16;                ///< rays that are traced together; the widest interval between nodes
 constexpr double widest_angle = 0.15;     ///< of a triangle, seen from the source [rad]
+constexpr int most_halvings = 3;          ///< of a sector's pitch, where rays part
+constexpr double most_parted = 3.0;       ///< widths between neighbouring nodes; beyond, rays lie closer
 constexpr float largest_focusing = 10;    ///< see focusing_of
 constexpr float rounding_margin = 1e-3f;  ///< of a triangle's weights: points on an edge belong to both sides
 
@@ -38,6 +40,7 @@ struct alignas(64) Node {
 struct Fan {
   double x[2];           ///< source [m]
   double first, pitch;   ///< [rad] direction of the first ray, from x to z, and from one ray to the next
+  double widest;         ///< pitch before refined()
   std::int32_t sectors;  ///< there are sectors * sector + 1 rays
 };
 
@@ -58,7 +61,7 @@ struct Plan {
   double step;                 ///< [m]
   int every;                   ///< of a ray's steps one is a node
   int rings;                   ///< nodes of a ray, the source (which is none) included
-  double width;                ///< [m] between neighbouring nodes of a ring at most, in a homogeneous medium
+  double width;                ///< [m] between neighbouring nodes of a ring, in a homogeneous medium at most
   double near;                 ///< [m] to the source: rays are straight there
   double center[2];
   Buckets buckets;
@@ -66,11 +69,19 @@ struct Plan {
   SONORAY_HD SONORAY_INLINE double ring(int j) const { return step * every * j; }
 };
 
+/// The fan with rays that lie closer by 2^level: its sector s takes the place of sector s / 2^level.
+SONORAY_HD SONORAY_INLINE Fan refined(const Fan& fan, int level) {
+  Fan fine = fan;
+  fine.pitch = fan.pitch / (1 << level);
+  fine.sectors = fan.sectors << level;
+  return fine;
+}
+
 /// How many rays apart the nodes of a ring are: a power of two. It halves at most once from a ring to the next.
 SONORAY_HD SONORAY_INLINE int interval(const Plan& plan, const Fan& fan, int ring) {
-  const double span = plan.ring(ring) * fan.pitch;
+  const double span = plan.ring(ring) * fan.widest;
   int k = sector;
-  while (k > 1 && (k * span > plan.width || k * fan.pitch > widest_angle)) k /= 2;
+  while (k > 1 && (k * span > plan.width || k * fan.widest > widest_angle)) k /= 2;
   return k;
 }
 
@@ -150,10 +161,11 @@ SONORAY_HD SONORAY_INLINE void put_node(const State<L, N>& state, int l, Node& n
 }
 
 /// Traces the rays first to first + count - 1 of a fan (surplus lanes repeat the last). Ray i has its nodes in
-/// nodes[ring * columns + column + i - first] for the rings 1 to last[column + i - first]. Returns the steps made.
+/// nodes[ring * columns + column + i - first] for the rings 1 to last[column + i - first]. Returns the steps made;
+/// `parted` grows to the widest distance between neighbouring nodes of a ring [m].
 template <class N, bool plain>
 SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int first, int count, Node* nodes,
-                                          int columns, int column, std::int32_t* last) {
+                                          int columns, int column, std::int32_t* last, double& parted) {
   using namespace lanes;
   using L = tracing::Layout<Scheme::rk4, 1, 2, plain>;
   N y[L::size] = {}, next[L::size], cosine = N{}, sine = N{}, passed = N{}, before = same<N>(1.0);
@@ -170,7 +182,7 @@ SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int 
   y[L::k + 1] = s.value * sine;
   y[L::q + 1] = s.value;
   for (int l = 0; l < count; ++l) last[column + l] = 0;
-  N alive = same<N>(1.0);
+  N alive = same<N>(1.0), wide = N{};
   int ring = 1;
   for (; ring < plan.rings && any<N>(alive > N{}); ++ring) {
     for (int k = 0; k < plan.every; ++k) {
@@ -183,6 +195,7 @@ SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int 
     const mask_of<N> sound = (absolute<N>(y[L::q]) < 1e15) & (absolute<N>(y[L::q + 1]) < 1e15);
     alive = pick<N>(sound, alive, N{});
     const int apart = interval(plan, fan, ring);
+    wide = larger<N>(wide, alive * absolute<N>(y[L::q]) * (apart * fan.pitch));
     const int skipped = (apart - first % apart) % apart;
     if (skipped < count) {
       State<L, N> state;
@@ -195,6 +208,7 @@ SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int 
     const N beyond = tracing::surface_distance<2, N>(plan.region, nullptr, nullptr, y + L::x);
     alive = pick<N>(beyond < same<N>(plan.margin), alive, N{});
   }
+  for (int l = 0; l < count; ++l) parted = lane(wide, l) > parted ? lane(wide, l) : parted;
   return (ring - 1) * plan.every;
 }
 
@@ -211,31 +225,35 @@ SONORAY_HD SONORAY_INLINE void blend(const Node& node, float weight, float x, fl
 
 struct Triangle {
   const Node *a, *b, *c;
-  float inverse;  ///< of twice the signed area; 0 if there is none
+  float inverse;  ///< of twice the signed area
   float bx, bz, cx, cz;
 
+  Triangle() = default;
   SONORAY_HD SONORAY_INLINE Triangle(const Node& a_, const Node& b_, const Node& c_) : a(&a_), b(&b_), c(&c_) {
     bx = b->x - a->x;
     bz = b->z - a->z;
     cx = c->x - a->x;
     cz = c->z - a->z;
     const float area = bx * cz - bz * cx, size = bx * bx + bz * bz + cx * cx + cz * cz;
-    inverse = (area < 0 ? -area : area) > 1e-6f * size ? 1 / area : 0;
+    inverse = (area < 0 ? -area : area) > 1e-6f * size ? 1 / area : 1e30f;  // then no point has such weights
   }
   /// Weights of b and c; whether the point lies in the triangle.
   SONORAY_HD SONORAY_INLINE bool holds(float x, float z, float& wb, float& wc) const {
     const float dx = x - a->x, dz = z - a->z;
     wb = (dx * cz - dz * cx) * inverse;
     wc = (dz * bx - dx * bz) * inverse;
-    return wb >= -rounding_margin && wc >= -rounding_margin && wb + wc <= 1 + rounding_margin && inverse != 0;
+    return wb >= -rounding_margin && wc >= -rounding_margin && wb + wc <= 1 + rounding_margin;
   }
   SONORAY_HD SONORAY_INLINE void at(float x, float z, float wb, float wc, float* sum) const {
     for (int k = 0; k < quantities; ++k) sum[k] = 0;
     blend(*a, 1 - wb - wc, x, z, sum);
     blend(*b, wb, x, z, sum);
     blend(*c, wc, x, z, sum);
-    const Node* const most = wb > wc ? (wb > 1 - wb - wc ? b : a) : (wc > 1 - wb - wc ? c : a);
-    sum[caustics] = most->value[caustics];
+  }
+  /// Caustics passed: those of the nearest corner.
+  SONORAY_HD SONORAY_INLINE float passed(float wb, float wc) const {
+    const float wa = 1 - wb - wc;
+    return (wb > wc ? (wb > wa ? b : a) : (wc > wa ? c : a))->value[caustics];
   }
 };
 
@@ -243,45 +261,49 @@ SONORAY_HD SONORAY_INLINE int clamp_cell(float t, int n) {
   return t > 0 ? (t < n - 1 ? static_cast<int>(t) : n - 1) : 0;
 }
 
-/// Calls visit(k, wb, wc) for each point k in the triangle.
-template <class Visit>
-SONORAY_HD SONORAY_INLINE void for_points(const Buckets& buckets, const Triangle& t, const Visit& visit) {
-  const auto least = [](float p, float q, float r) { return p < q ? (p < r ? p : r) : (q < r ? q : r); };
-  const auto most = [](float p, float q, float r) { return p > q ? (p > r ? p : r) : (q > r ? q : r); };
-  const float lx = (least(t.a->x, t.b->x, t.c->x) - buckets.low[0]) * buckets.inverse;
-  const float hx = (most(t.a->x, t.b->x, t.c->x) - buckets.low[0]) * buckets.inverse;
-  const float lz = (least(t.a->z, t.b->z, t.c->z) - buckets.low[1]) * buckets.inverse;
-  const float hz = (most(t.a->z, t.b->z, t.c->z) - buckets.low[1]) * buckets.inverse;
-  if (!(hx >= -0.01f && hz >= -0.01f && lx <= buckets.n[0] + 0.01f && lz <= buckets.n[1] + 0.01f)) return;
-  const int i1 = clamp_cell(hx + 0.01f, buckets.n[0]);
-  const int j0 = clamp_cell(lz - 0.01f, buckets.n[1]), j1 = clamp_cell(hz + 0.01f, buckets.n[1]);
-  for (int i = clamp_cell(lx - 0.01f, buckets.n[0]); i <= i1; ++i) {
-    const std::int32_t* const row = buckets.start + std::int64_t(i) * buckets.n[1];
-    const std::int32_t end = row[j1 + 1];
-    for (std::int32_t k = row[j0]; k < end; ++k) {
-      float wb, wc;
-      if (t.holds(buckets.x[k], buckets.z[k], wb, wc)) visit(k, wb, wc);
-    }
+/// Buckets that a box overlaps; none if first > last.
+struct Window {
+  int first[2], last[2];
+};
+
+SONORAY_HD SONORAY_INLINE float least(float p, float q) { return p < q ? p : q; }
+SONORAY_HD SONORAY_INLINE float most(float p, float q) { return p > q ? p : q; }
+
+SONORAY_HD SONORAY_INLINE Window window_of(const Buckets& buckets, const Triangle* triangles, int count) {
+  // All corners are among those of the first triangle and the last ones of the others, see triangles_of.
+  const Triangle& t = triangles[0];
+  float low[2] = {least(least(t.a->x, t.b->x), t.c->x), least(least(t.a->z, t.b->z), t.c->z)};
+  float high[2] = {most(most(t.a->x, t.b->x), t.c->x), most(most(t.a->z, t.b->z), t.c->z)};
+  for (int k = 1; k < count; ++k) {
+    low[0] = least(low[0], triangles[k].c->x);
+    low[1] = least(low[1], triangles[k].c->z);
+    high[0] = most(high[0], triangles[k].c->x);
+    high[1] = most(high[1], triangles[k].c->z);
   }
+  constexpr float slack = 0.01f;
+  Window w;
+  for (int d = 0; d < 2; ++d) {
+    const float from = (low[d] - buckets.low[d]) * buckets.inverse - slack;
+    const float to = (high[d] - buckets.low[d]) * buckets.inverse + slack;
+    const bool apart = !(to >= 0 && from <= buckets.n[d]);
+    w.first[d] = apart ? 1 : clamp_cell(from, buckets.n[d]);
+    w.last[d] = apart ? 0 : clamp_cell(to, buckets.n[d]);
+  }
+  return w;
 }
 
-/// Calls visit(a, b, c) for the triangles between the rings j and j + 1 and the rays that carry nodes of ring j in the
-/// columns i and i + interval.
-template <class Visit>
-SONORAY_HD SONORAY_INLINE void for_triangles(const Node* nodes, int columns, const std::int32_t* last, int j, int i,
-                                             int apart, int apart_next, const Visit& visit) {
-  if (last[i] <= j || last[i + apart] <= j) return;
+/// The triangles between the rings j and j + 1 and the rays that carry nodes of ring j in the columns i and i + apart.
+/// Returns how many: 2, or 3 where the outer ring has twice as many nodes, or 0.
+SONORAY_HD SONORAY_INLINE int triangles_of(const Node* nodes, int columns, const std::int32_t* last, int j, int i,
+                                           int apart, int apart_next, Triangle* triangles) {
+  if (last[i] <= j || last[i + apart] <= j || last[i + apart_next] <= j) return 0;
   const Node* const inner = nodes + std::int64_t(j) * columns + i;
   const Node* const outer = inner + columns;
-  if (apart_next == apart) {
-    visit(inner[0], outer[0], outer[apart]);
-    visit(inner[0], outer[apart], inner[apart]);
-  } else {
-    if (last[i + apart_next] <= j) return;
-    visit(inner[0], outer[0], outer[apart_next]);
-    visit(inner[0], outer[apart_next], inner[apart]);
-    visit(inner[apart], outer[apart_next], outer[apart]);
-  }
+  triangles[0] = Triangle(inner[0], outer[0], outer[apart_next]);
+  triangles[1] = Triangle(inner[0], outer[apart_next], inner[apart]);
+  if (apart_next == apart) return 2;
+  triangles[2] = Triangle(inner[apart], outer[apart_next], outer[apart]);
+  return 3;
 }
 
 /// distance / (n J): of the field's square to that in a homogeneous medium, n being that at the point. Bounded: at a

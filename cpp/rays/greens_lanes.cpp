@@ -1,5 +1,7 @@
 #include "rays/greens_lanes.h"
 
+#include "core/simd.h"
+
 namespace sonoray::greens::SONORAY_LEVEL {
 namespace {
 
@@ -7,11 +9,82 @@ using Number = lanes::Wide;
 constexpr int columns = sector + 1;
 constexpr float unreached = 1e30f;
 
+typedef simd::Float<8> Row;  // the quantities of a node, or points
+static_assert(quantities == 8, "a vector");
+
+SONORAY_INLINE unsigned bits_of(simd::Int<8> mask) {
+#if defined(__AVX2__)
+  return static_cast<unsigned>(_mm256_movemask_ps(reinterpret_cast<__m256>(mask)));
+#else
+  unsigned bits = 0;
+  for (int l = 0; l < 8; ++l) bits |= (mask[l] & 1u) << l;
+  return bits;
+#endif
+}
+
+/// Which of 8 points lie in the triangle, as in Triangle::holds.
+SONORAY_INLINE unsigned held(const Triangle& t, Row x, Row z, Row& wb, Row& wc) {
+  const Row dx = x - t.a->x, dz = z - t.a->z;
+  wb = dx * (t.cz * t.inverse) - dz * (t.cx * t.inverse);
+  wc = dz * (t.bx * t.inverse) - dx * (t.bz * t.inverse);
+  return bits_of((wb >= -rounding_margin) & (wc >= -rounding_margin) & (wb + wc <= 1 + rounding_margin));
+}
+
+SONORAY_INLINE Row blend_row(const Node& node, float weight, float x, float z) {
+  const float dx = x - node.x, dz = z - node.z;
+  Row v = simd::load<Row>(node.value) + simd::load<Row>(node.along_x) * dx + simd::load<Row>(node.along_z) * dz;
+  const float more = dx * v[slope_x] + dz * v[slope_z];
+  v[excess] += more;
+  return weight * v;
+}
+
+/// Where the results of a source go.
+struct Target {
+  const Buckets& buckets;
+  Record* records;
+  float* absorption;
+  std::uint8_t* caustics;
+  bool any_caustic;
+
+  SONORAY_INLINE void put(const Triangle& t, std::int32_t k, float wb, float wc) {
+    const float x = buckets.x[k], z = buckets.z[k], wa = 1 - wb - wc;
+    const Row sum = blend_row(*t.a, wa, x, z) + blend_row(*t.b, wb, x, z) + blend_row(*t.c, wc, x, z);
+    if (sum[excess] >= records[k].value[excess]) return;
+    for (int i = 0; i < 4; ++i) records[k].value[i] = sum[i];
+    if (absorption) absorption[k] = sum[absorbed];
+    const float passed = t.passed(wb, wc);
+    if (passed > 0) any_caustic = true;
+    caustics[k] = static_cast<std::uint8_t>(passed < 255 ? passed : 255.0f);
+  }
+
+  /// All points of a few neighbouring triangles.
+  SONORAY_INLINE void fill(const Triangle* triangles, int count) {
+    const Window w = window_of(buckets, triangles, count);
+    for (int i = w.first[0]; i <= w.last[0] && w.first[1] <= w.last[1]; ++i) {
+      const std::int32_t* const row = buckets.start + std::int64_t(i) * buckets.n[1];
+      const std::int32_t end = row[w.last[1] + 1];
+      for (std::int32_t k = row[w.first[1]]; k < end; k += 8) {
+        const Row x = simd::load<Row>(buckets.x + k), z = simd::load<Row>(buckets.z + k);
+        const unsigned there = end - k < 8 ? (1u << (end - k)) - 1 : 255u;
+        for (int t = 0; t < count; ++t) {
+          Row wb, wc;
+          for (unsigned bits = held(triangles[t], x, z, wb, wc) & there; bits != 0; bits &= bits - 1) {
+            const int l = __builtin_ctz(bits);
+            put(triangles[t], k + l, wb[l], wc[l]);
+          }
+        }
+      }
+    }
+  }
+};
+
 template <bool plain>
-void trace(const Plan& plan, const Fan& fan, int first, int column, Node* nodes, std::int32_t* last, Work& work) {
-  for (; column < columns; column += lanes::count<Number>, first += lanes::count<Number>) {
+void trace(const Plan& plan, const Sector& part, const Room& room, Work& work, double& parted) {
+  for (int column = part.known ? 1 : 0; column < columns; column += lanes::count<Number>) {
     const int left = columns - column, count = left < lanes::count<Number> ? left : lanes::count<Number>;
-    work.steps += std::int64_t(count) * trace_fan<Number, plain>(plan, fan, first, count, nodes, columns, column, last);
+    const int steps = trace_fan<Number, plain>(plan, part.fan, part.number * sector + column, count, room.nodes,
+                                               columns, column, part.last, parted);
+    work.steps += std::int64_t(count) * steps;
     work.rays += count;
   }
 }
@@ -24,42 +97,27 @@ void greens_clear(const Plan& plan, int slot, const Room& room) {
   for (std::int64_t k = 0; k < n; ++k) records[k].value[excess] = unreached;
 }
 
-void greens_trace(const Plan& plan, const Fan& fan, int number, const Room& room, std::int32_t* last, Work& work) {
-  // The last ray of the sector before is the first of this one.
-  const int known = number > 0 ? 1 : 0;
-  if (known) {
-    last[0] = last[sector];
-    for (int j = 1; j <= last[0]; ++j) room.nodes[j * columns] = room.nodes[j * columns + sector];
-  }
+void greens_trace(const Plan& plan, const Sector& part, const Room& room, Work& work, double& parted) {
   const bool plain = !plan.medium.travel && !plan.medium.absorption;
-  plain ? trace<true>(plan, fan, number * sector + known, known, room.nodes, last, work)
-        : trace<false>(plan, fan, number * sector + known, known, room.nodes, last, work);
+  plain ? trace<true>(plan, part, room, work, parted) : trace<false>(plan, part, room, work, parted);
 }
 
-void greens_raster(const Plan& plan, const Fan& fan, int slot, const std::int32_t* last, const Room& room, Work& work) {
+void greens_raster(const Plan& plan, const Sector& part, int slot, const Room& room, Work& work) {
+  const std::int32_t* const last = part.last;
   const std::int64_t n = plan.buckets.n_points;
-  Record* const records = room.records + slot * n;
-  float* const absorption = room.absorption ? room.absorption + slot * n : nullptr;
-  std::uint8_t* const passed = room.caustics + slot * n;
+  Target target{plan.buckets, room.records + slot * n, room.absorption ? room.absorption + slot * n : nullptr,
+                room.caustics + slot * n, false};
   int longest = 0;
   for (int i = 0; i < columns; ++i) longest = last[i] > longest ? last[i] : longest;
-  const auto fill = [&](const Node& a, const Node& b, const Node& c) {
-    const Triangle triangle(a, b, c);
-    for_points(plan.buckets, triangle, [&](std::int32_t k, float wb, float wc) {
-      float sum[quantities];
-      triangle.at(plan.buckets.x[k], plan.buckets.z[k], wb, wc, sum);
-      if (sum[excess] >= records[k].value[excess]) return;
-      for (int i = 0; i < 4; ++i) records[k].value[i] = sum[i];
-      if (absorption) absorption[k] = sum[absorbed];
-      const int index = static_cast<int>(sum[caustics]);
-      passed[k] = static_cast<std::uint8_t>(index < 255 ? index : 255);
-      work.caustics |= index > 0;
-    });
-  };
   for (int j = 1; j < longest; ++j) {
-    const int apart = interval(plan, fan, j), next = interval(plan, fan, j + 1);
-    for (int i = 0; i < sector; i += apart) for_triangles(room.nodes, columns, last, j, i, apart, next, fill);
+    const int apart = interval(plan, part.fan, j), next = interval(plan, part.fan, j + 1);
+    for (int i = 0; i < sector; i += apart) {
+      Triangle triangles[3];
+      const int n_triangles = triangles_of(room.nodes, columns, last, j, i, apart, next, triangles);
+      if (n_triangles > 0) target.fill(triangles, n_triangles);
+    }
   }
+  work.caustics |= target.any_caustic;
 }
 
 /// Writes whole lines of the results: at each point all sources of the block.

@@ -22,11 +22,19 @@ struct Work {
   bool caustics = false;
 };
 
+/// One sector of a fan: `known` says that its first ray's nodes are there.
+struct Sector {
+  Fan fan;
+  int number;
+  bool known;
+  std::int32_t* last;  ///< (sector + 1)
+};
+
 #define SONORAY_DECLARE_LEVEL(level)                                                                        \
   namespace level {                                                                                         \
   void greens_clear(const Plan&, int slot, const Room&);                                                    \
-  void greens_trace(const Plan&, const Fan&, int sector_number, const Room&, std::int32_t* last, Work&);    \
-  void greens_raster(const Plan&, const Fan&, int slot, const std::int32_t* last, const Room&, Work&);      \
+  void greens_trace(const Plan&, const Sector&, const Room&, Work&, double& parted);                        \
+  void greens_raster(const Plan&, const Sector&, int slot, const Room&, Work&);                             \
   void greens_gather(const Plan&, const Fan* fans, int count, std::int64_t first, const Room&, const Job&); \
   }
 SONORAY_DECLARE_LEVEL(baseline)

@@ -99,7 +99,7 @@ inline Fan fan_of(const double* x, const std::vector<Corner>& hull, double width
   }
   const double wanted = std::max(width / far, 1e-5);
   fan.sectors = static_cast<std::int32_t>(std::max(1.0, std::ceil(range / wanted / sector)));
-  fan.pitch = range / (double(fan.sectors) * sector);
+  fan.pitch = fan.widest = range / (double(fan.sectors) * sector);
   return fan;
 }
 
@@ -118,7 +118,7 @@ inline void fill_buckets(const Job& job, const double* low, const double* high, 
   const double longest = std::max({sides[0], sides[1], 1e-6}), area = std::max(sides[0] * sides[1], 1e-12);
   const double side = std::max(std::sqrt(area / double(std::max<std::int64_t>(n, 1))), longest / 4096);
   for (int d = 0; d < 2; ++d) {
-    b.n[d] = static_cast<std::int32_t>(sides[d] / side) + 1;
+    b.n[d] = static_cast<std::int32_t>(sides[d] / side + 0.5) + 1;
     b.low[d] = static_cast<float>(low[d] - p.plan.center[d] - 0.5 * side);  // points of a grid lie in the middle
   }
   b.inverse = static_cast<float>(1 / side);
@@ -135,8 +135,8 @@ inline void fill_buckets(const Job& job, const double* low, const double* high, 
   }
   for (std::size_t k = 1; k < p.start.size(); ++k) p.start[k] += p.start[k - 1];
   std::vector<std::int32_t> next(p.start.begin(), p.start.end() - 1);
-  p.x.resize(n);
-  p.z.resize(n);
+  p.x.resize(n + 8);  // vectors may read beyond the last
+  p.z.resize(n + 8);
   p.original.resize(n);
   for (std::int64_t i = 0; i < n; ++i) {
     const std::int32_t k = next[at[i]]++;

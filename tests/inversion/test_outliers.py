@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonoray import ArgumentError
-from sonoray.inversion.outliers import reject_outliers
+from sonoray.inversion.outliers import largest_masked, reject_outliers, residuals_masked
 from sonoray.inversion.pairs import pair_distances
 from sonoray.inversion.picks import Picks, PickStatus
 from tests.inversion.conftest import SPEED, ring_probe
@@ -100,3 +100,60 @@ def test_wrong_arguments_are_named():
         reject_outliers(picks, RING, RING, 1.5)
     with pytest.raises(ArgumentError, match="^tolerance"):
         clean(picks, tolerance=0.2)
+
+
+def spectra_with(rng, wild, shape=(3, 20, 30)):
+    """A model, data with 1 % of noise and some wild ones, which of them are wild."""
+    model = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    data = model + 0.01 * (rng.standard_normal(shape) + 1j * rng.standard_normal(shape))
+    where = rng.random(shape) < 0.02
+    return model, np.where(where, wild, data).astype("c8"), where
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1e-6, 0.01, 0.05])
+def test_the_largest_data_count_nothing_but_stay(rng, fraction):
+    _, data, _ = spectra_with(rng, 1.0)
+    pairs = rng.random((20, 30)) < 0.8
+    before = data.copy()
+    weights = largest_masked(data, pairs, fraction)
+    n = round(fraction * pairs.sum())
+    assert (pairs.sum() - (weights > 0).sum(axis=(1, 2))).tolist() == [n] * 3
+    assert not weights[:, ~pairs].any()
+    for kept, w in zip(np.abs(data), weights):
+        if n:
+            assert kept[(w == 0) & pairs].min() >= kept[w > 0].max()
+    np.testing.assert_array_equal(data, before)
+
+
+def test_masks_keep_the_weights_of_others(rng):
+    model, data, _ = spectra_with(rng, 100.0)
+    given = rng.random(data.shape).astype("f4")
+    before = given.copy()
+    for weights in (largest_masked(data, given, 0.05), residuals_masked(data, model, given)):
+        kept = weights > 0
+        np.testing.assert_array_equal(weights[kept], given[kept])
+        assert 0.02 * kept.size / 2 < (~kept).sum() < 0.06 * kept.size
+    np.testing.assert_array_equal(given, before)
+
+
+@pytest.mark.parametrize("wild", [1.5, 1e3])
+def test_residuals_beyond_the_noise_count_nothing(rng, wild):
+    model, data, where = spectra_with(rng, wild)
+    weights = residuals_masked(data, model, np.ones((20, 30), bool))
+    far = np.abs(data - model) > 0.1
+    assert not weights[far].any()
+    assert (weights[~where] == 1).all()  # of 1800 normal data, 4 standard deviations take 2e-4
+    one = residuals_masked(data[1], model[1], np.ones((20, 30), bool))
+    np.testing.assert_array_equal(one, weights[1])
+
+
+def test_masks_of_spectra_say_what_is_wrong(rng):
+    model, data, _ = spectra_with(rng, 1.0)
+    with pytest.raises(ArgumentError, match="^weights"):
+        largest_masked(data, np.ones((3, 3)))
+    with pytest.raises(ArgumentError, match="^fraction"):
+        largest_masked(data, np.ones((20, 30)), 5)
+    with pytest.raises(ArgumentError, match="^model"):
+        residuals_masked(data, model[0], np.ones((20, 30)))
+    with pytest.raises(ArgumentError, match="^values"):
+        residuals_masked(data[0, 0], model[0, 0], np.ones(30))

@@ -1,8 +1,9 @@
 """From channel data to a B-mode image in one call: the pipeline behind ``sonoray beamform``.
 
-demodulate -> arrival times -> delay-and-sum, frame by frame, on a grid that suits the probe.
+without the direct wave -> demodulate -> arrival times -> delay-and-sum, frame by frame, on a grid that suits the probe.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from ..media.medium import Medium
 from .arrivals import arrivals
 from .das import Beamformer
 from .default_grids import default_grid, inside_medium
+from .direct_wave import OPENING_ANGLE, has_single_elements, measure_direct_wave, remove_direct_wave
 
-_WIDE = ("phased", "ring", "bowl")  # probes that look further sideways than an f-number about each normal allows
+_AROUND = ("ring", "bowl")  # probes that the transmitted wave crosses
+_WIDE = ("phased", *_AROUND)  # probes that look further sideways than an f-number about each normal allows
 
 
 def reconstruct_bmode(
@@ -34,6 +37,8 @@ def reconstruct_bmode(
     f_number: float | None = None,
     window: str | None = None,
     compounding: str = "coherent",
+    mute_direct: bool | None = None,
+    opening_angle: float | None = OPENING_ANGLE,
     frames: slice | None = None,
     device: str = "cpu",
     progress: bool = False,
@@ -58,6 +63,13 @@ def reconstruct_bmode(
     window : str, optional
         Receive apodization, see `Beamformer`. Default: hann over the f-number's aperture, boxcar without one.
     compounding : {"coherent", "incoherent"}
+    mute_direct : bool, optional
+        Take out the wave that goes straight from emitter to receiver, which otherwise hides all echoes, and correct
+        the pulse's lag that it shows (`remove_direct_wave`). Default: for rings and bowls that fire single elements.
+        A center frequency that is not known is then that of this wave.
+    opening_angle : float, optional [rad]
+        Then: pairs of elements further apart, seen from the middle, are left out; they see an object in transmission
+        only. None: all pairs.
     frames : slice, optional
         Default all.
     device : {"cpu", "cuda", "cuda:N"}
@@ -86,8 +98,15 @@ def reconstruct_bmode(
         seen = data if sound_speed is None else data.with_(sound_speed=sound_speed)
         grid = default_grid(seen, depth=depth, spacing=spacing)
         grid = grid if medium is None else inside_medium(grid, medium)
-    data = data if data.is_iq else demodulate(data)
     speed = medium if medium is not None else (sound_speed or data.sound_speed)
+    if mute_direct is None and data.probe.kind in _AROUND and has_single_elements(data):
+        data = _without_direct_wave(data, speed, opening_angle)
+    elif mute_direct:
+        before = data
+        data = _without_direct_wave(data, speed, opening_angle)
+        if data is before:
+            warnings.warn("no wave from emitter to receiver stands out; nothing is muted", stacklevel=2)
+    data = data if data.is_iq else demodulate(data)
     times = arrivals(
         data.transmits, data.probe, grid, speed, sequence_sound_speed=channel_data.sound_speed, device=device
     )
@@ -102,3 +121,9 @@ def reconstruct_bmode(
         samples = part.samples if device == "cpu" else to_device(part.samples, device)
         image[i : i + block] = to_host(beamformer(samples))
     return image, grid
+
+
+def _without_direct_wave(data: ChannelData, speed: float | Medium, opening_angle: float | None) -> ChannelData:
+    """The very same data where no such wave stands out."""
+    wave = measure_direct_wave(data, speed)
+    return data if wave is None else remove_direct_wave(data, wave, opening_angle=opening_angle)

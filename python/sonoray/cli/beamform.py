@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,14 @@ def add(commands: Any) -> None:
     form.add_argument("--f-number", type=float, help="receive, 0 for none (default: 1.5; 0 for phased, ring, bowl)")
     form.add_argument("--window", help="receive: boxcar, hann, hamming or tukey (default: hann)")
     form.add_argument("--compounding", choices=["coherent", "incoherent"], default="coherent")
+    form.add_argument(
+        "--mute-direct",
+        action=argparse.BooleanOptionalAction,
+        help="take out the wave from emitter to receiver (default: for rings and bowls that fire single elements)",
+    )
+    form.add_argument(
+        "--opening-deg", type=float, default=120.0, help="with it: largest angle between emitter and receiver (120)"
+    )
     form.add_argument("--frame", type=int, default=0, help="which frame goes into a .png or .dcm (default: 0)")
     form.add_argument("--all-frames", action="store_true", help="beamform every frame (kept in .h5)")
     form.add_argument("--dynamic-range", type=float, default=60.0, help="of the picture, dB (default: 60)")
@@ -61,6 +70,8 @@ def run(args: argparse.Namespace) -> None:
         f_number=args.f_number,
         window=args.window,
         compounding=args.compounding,
+        mute_direct=args.mute_direct,
+        opening_angle=math.radians(scalar("opening", args.opening_deg, 0.0, 180.0, "degrees")),
         frames=None if args.all_frames else slice(args.frame, args.frame + 1),
         device=args.device,
         progress=not args.quiet,

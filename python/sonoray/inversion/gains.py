@@ -11,14 +11,14 @@ from ..errors import ArgumentError
 
 KINDS = ("none", "common", "receiver", "emitter", "rank_one")
 ROBUST = ("huber", "tukey", "none")
-_SETTLED = 1e-6  # relative change of the gains at which iterations end
+_SETTLED = 1e-5  # relative change of the gains at which iterations end
 _POWER = 30  # iterations for the phases to start from
 _RAYLEIGH = np.sqrt(np.log(2.0))  # median magnitude of complex noise over its standard deviation
 _DEAD = 1e-4  # of the median gain: 80 dB below, there is nothing to divide by
 _HUBER, _TUKEY = 1.5, 4.0  # standard deviations
 
 _Complex = NDArray[np.complex128]
-_Real = NDArray[np.float64]
+_Real = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,7 +34,7 @@ class Gains:
         With which the data counted in the last iteration: those given times the robust ones; 0 for pairs whose emitter
         or receiver has no gain.
     scatter : (...) float64
-        Robust standard deviation of data - gains model.
+        Robust standard deviation of data / gains - model.
     """
 
     transmit: _Complex
@@ -72,9 +72,12 @@ def fit_gains(
 ) -> Gains:
     """Fit gains that make a model like the data, frequency by frequency.
 
-    Alternating least squares over emitters and receivers, reweighted by the residuals. Rank-one gains have a starting
-    point that outliers do not move: phases from the dominant pair of vectors of data / model at unit modulus,
-    magnitudes from medians. With kind "receiver" and ``robust="none"`` it is the published fit of [1]_, one division.
+    The residual is data / gains - model, which an inversion compares, so that the result data / gains is the same
+    whatever gains the data carry. Each emitter's gain is the one that makes its residual orthogonal to its model, given
+    the receivers' gains, and the other way round, in turns; data are reweighted by their residuals. Rank-one gains have
+    a starting point that outliers do not move: phases from the dominant pair of vectors of data / model at unit
+    modulus, magnitudes from medians. With kind "receiver" and ``robust="none"`` it is the published fit of [1]_, one
+    division.
 
     Parameters
     ----------
@@ -139,7 +142,7 @@ def robust_weights(
     Parameters
     ----------
     residual : (...) complex128
-    weights : (...) float64
+    weights : (...) float32
         Residuals of weight 0 do not enter the standard deviation.
     robust : {"huber", "tukey", "none"}
     scale : float, optional
@@ -147,22 +150,28 @@ def robust_weights(
 
     Returns
     -------
-    (...) float64
+    (...) float32
         The given weights times the robust ones.
     float
         Standard deviation of the complex residual, from the median of its magnitude.
     """
-    w, size = np.asarray(weights, np.float64), np.abs(residual)
-    used = size[w > 0]
-    sigma = (float(np.median(used)) / _RAYLEIGH if used.size else 0.0) if scale is None else scale
+    w, r = np.asarray(weights), np.asarray(residual)
+    power = np.where(w > 0, _power(r), 0)
+    used = power[w > 0]
+    sigma = (float(np.sqrt(np.median(used))) / _RAYLEIGH if used.size else 0.0) if scale is None else scale
     # Half of the residuals may be exactly zero; the others still must not count without limit.
-    floor = 1e-7 * float(used.max(initial=0.0))
-    u = size / max(sigma, floor, np.finfo(float).tiny)
+    floor = 1e-7 * float(np.sqrt(used.max(initial=0.0)))
+    power /= max(sigma, floor, 1e-18) ** 2
     if robust == "huber":
-        return np.asarray(w * _HUBER / np.maximum(u, _HUBER)), sigma
+        return np.asarray(w * (_HUBER / np.sqrt(np.maximum(power, _HUBER**2)))), sigma
     if robust == "tukey":
-        return np.asarray(w * np.maximum(1 - (u / _TUKEY) ** 2, 0.0) ** 2), sigma
+        return np.asarray(w * np.maximum(1 - power / _TUKEY**2, 0.0) ** 2), sigma
     return w, sigma
+
+
+def _power(values: NDArray[Any]) -> NDArray[Any]:
+    """Squared magnitude."""
+    return np.asarray(values.real**2 + values.imag**2)
 
 
 class _Fit:
@@ -180,24 +189,27 @@ class _Fit:
     ) -> None:
         self.used = weights > 0
         with np.errstate(invalid="ignore"):
-            self.model = np.where(self.used, model, 0).astype(np.complex128)
-            self.data = np.where(self.used, data, 0).astype(np.complex128)
+            self.model = np.where(self.used, model, 0).astype(np.complex64)
+            self.data = np.where(self.used, data, 0).astype(np.complex64)
         if not (np.isfinite(self.model).all() and np.isfinite(self.data).all()):
             raise ArgumentError("model, data: expected finite values wherever the weight is not 0")
         self.used &= self.model != 0  # where no wave arrives there is nothing to compare
-        self.weights = np.where(self.used, weights, 0).astype(np.float64)
+        self.weights = np.where(self.used, weights, 0).astype(np.float32)
+        self.power, self.cross = _power(self.model), np.conj(self.model) * self.data
         self.kind, self.robust, self.elements, self.unit = kind, robust, elements, unit_modulus
 
     def run(self, rounds: int) -> tuple[_Complex, _Complex, NDArray[np.float32], float]:
         a, b = self._start()
-        weights, sigma = self._reweighted(a, b)
-        for _ in range(0 if self.kind == "none" else rounds):
-            before = np.concatenate([a, b])
-            a, b = self._solved(a, b, weights * np.abs(self.model) ** 2, weights * np.conj(self.model) * self.data)
-            weights, sigma = self._reweighted(a, b)
-            after = np.concatenate([a, b])
-            if np.abs(after - before).max() <= _SETTLED * np.abs(after).max():
-                break
+        # Tukey's weights would drop an element that starts wrong; Huber's bring all of them near first.
+        for robust in ("huber", "tukey") if self.robust == "tukey" else (self.robust,):
+            weights, sigma = self._reweighted(a, b, robust)
+            for _ in range(0 if self.kind == "none" else rounds):
+                before = np.concatenate([a, b])
+                a, b = self._solved(a, b, weights * self.power, weights * self.cross)
+                weights, sigma = self._reweighted(a, b, robust)
+                after = np.concatenate([a, b])
+                if np.abs(after - before).max() <= _SETTLED * np.abs(after).max():
+                    break
         heard_tx = _heard(a, np.asarray(self.used.any(axis=1)))
         heard_rx = _heard(b, np.asarray(self.used.any(axis=0)))
         if self.kind == "rank_one" and heard_tx.any():
@@ -208,35 +220,38 @@ class _Fit:
             heard_rx = np.ones_like(heard_rx)  # what the others have holds for a receiver without data, too
         return np.where(heard_tx, a, 1), np.where(heard_rx, b, 1), weights.astype(np.float32), sigma
 
-    def _reweighted(self, a: _Complex, b: _Complex) -> tuple[_Real, float]:
-        return robust_weights(self.data - np.outer(a, b) * self.model, self.weights, robust=self.robust)
+    def _reweighted(self, a: _Complex, b: _Complex, robust: str) -> tuple[_Real, float]:
+        residual = self.data * _single(_inverse(a))[:, None]
+        residual *= _single(_inverse(b))
+        residual -= self.model
+        return robust_weights(residual, self.weights, robust=robust)
 
-    def _solved(self, a: _Complex, b: _Complex, power: _Real, cross: _Complex) -> tuple[_Complex, _Complex]:
-        """One pass of least squares over all gains."""
+    def _solved(self, a: _Complex, b: _Complex, power: _Real, cross: NDArray[Any]) -> tuple[_Complex, _Complex]:
+        """One pass over all gains."""
         if self.kind == "common":
-            return a, self._ratio(np.full(b.shape, cross.sum()), np.full(b.shape, power.sum()))
+            return a, self._ratio(np.full(b.shape, cross.sum()), np.full(b.shape, power.sum()), b)
         if self.elements is not None:
-            return self._shared(a, b, power, cross, self.elements)
+            return self._shared(b, power, cross, self.elements)
         if self.kind in {"receiver", "rank_one"}:
-            b = self._ratio(np.conj(a) @ cross, np.abs(a) ** 2 @ power)
+            b = self._ratio(_single(_inverse(a)) @ cross, power.sum(axis=0), b)
         if self.kind in {"emitter", "rank_one"}:
-            a = self._ratio(cross @ np.conj(b), power @ np.abs(b) ** 2)
+            a = self._ratio(cross @ _single(_inverse(b)), power.sum(axis=1), a)
         return a, b
 
     def _shared(
-        self, a: _Complex, b: _Complex, power: _Real, cross: _Complex, elements: NDArray[np.intp]
+        self, b: _Complex, power: _Real, cross: NDArray[Any], elements: NDArray[np.intp]
     ) -> tuple[_Complex, _Complex]:
         """One factor per element for both roles: its emitters' and its receivers' equations together, half a step."""
-        top, bottom = np.conj(a) @ cross, np.abs(a) ** 2 @ power
-        np.add.at(top, elements, cross @ np.conj(b))
-        np.add.at(bottom, elements, power @ np.abs(b) ** 2)
-        b = 0.5 * (b + self._ratio(top, bottom))  # whole steps swing between g and 1 / g
+        top, bottom = _single(_inverse(b[elements])) @ cross, power.sum(axis=0)
+        np.add.at(top, elements, cross @ _single(_inverse(b)))
+        np.add.at(bottom, elements, power.sum(axis=1))
+        b = 0.5 * (b + self._ratio(top, bottom, b))  # whole steps swing between g and 1 / g
         b = _unit(b) if self.unit else b
         return b[elements], b
 
-    def _ratio(self, top: NDArray[Any], bottom: _Real) -> _Complex:
-        """top / bottom, 1 where there is nothing to divide by."""
-        gains = np.divide(top, bottom, out=np.ones(top.shape, np.complex128), where=bottom > 0)
+    def _ratio(self, top: NDArray[Any], bottom: _Real, before: _Complex) -> _Complex:
+        """top / bottom, what it was where there is nothing to divide by."""
+        gains = np.divide(top, bottom, out=before.copy(), where=bottom > 0)
         return _unit(gains) if self.unit else gains
 
     def _start(self) -> tuple[_Complex, _Complex]:
@@ -252,12 +267,12 @@ class _Fit:
         level = np.log(size, out=np.full(size.shape, np.nan), where=size > 0)
         rows, columns = np.zeros(n_tx), np.zeros(n_rx)
         if self.kind == "common":
-            columns += _medians(level.reshape(-1, 1))
+            columns += _medians(level.reshape(1, -1))
         for _ in range(3 if self.kind == "rank_one" else 1):
             if self.kind in {"receiver", "rank_one"}:
-                columns = _medians(level - rows[:, None])
+                columns = _medians((level - rows[:, None]).T)
             if self.kind in {"emitter", "rank_one"}:
-                rows = _medians((level - columns).T)
+                rows = _medians(level - columns)
         if self.elements is not None:
             columns += 0.5 * np.median(rows - columns[self.elements])
             rows = columns[self.elements]
@@ -273,18 +288,30 @@ class _Fit:
         if self.kind == "emitter":
             return _unit(phase.sum(axis=1)), b
         for _ in range(_POWER):
-            top = np.conj(a) @ phase
+            top, before = _single(np.conj(a)) @ phase, b
             if self.elements is None:
                 b = _unit(top)
-                a = _unit(phase @ np.conj(b))
+                a = _unit(phase @ _single(np.conj(b)))
             else:
-                np.add.at(top, self.elements, phase @ np.conj(b))
+                np.add.at(top, self.elements, phase @ _single(np.conj(b)))
                 b = _unit(top)
                 a = b[self.elements]
+            if abs(np.vdot(before, b)) > (1 - 1e-8) * len(b):
+                break
         if self.elements is not None:  # each step turns the common phase around
             b = b * np.exp(0.5j * np.angle(np.conj(a) @ phase @ np.conj(b)))
             a = b[self.elements]
         return a, b
+
+
+def _single(gains: NDArray[Any]) -> NDArray[np.complex64]:
+    """As the data are, which a product in double precision would copy."""
+    return gains.astype(np.complex64)
+
+
+def _inverse(gains: _Complex) -> _Complex:
+    """1 / gains, 0 for 0."""
+    return np.divide(1, gains, out=np.zeros_like(gains), where=gains != 0)
 
 
 def _unit(values: _Complex) -> _Complex:
@@ -299,13 +326,13 @@ def _heard(gains: _Complex, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(used & (size > _DEAD * np.median(size[used]))) if used.any() else used
 
 
-def _medians(values: _Real) -> _Real:
-    """Median of every column without its NaN, 0 where there are only NaN."""
-    known = np.isfinite(values).any(axis=0)
-    result = np.zeros(values.shape[1])
-    if known.any():
-        result[known] = np.nanmedian(values[:, known], axis=0)
-    return result
+def _medians(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Median of every row without its NaN, 0 where there are only NaN."""
+    ordered = np.sort(values, axis=1)  # NaN come last
+    known = np.isfinite(ordered).sum(axis=1)
+    rows, last = np.arange(len(ordered)), np.maximum(known - 1, 0)
+    middle = 0.5 * (ordered[rows, last // 2] + ordered[rows, (last + 1) // 2])
+    return np.where(known > 0, middle, 0.0).astype(np.float64)
 
 
 def _elements(elements: Any, kind: str, shape: tuple[int, ...]) -> NDArray[np.intp] | None:

@@ -162,8 +162,8 @@ def ring_radius(positions: Any) -> float:
     values = np.linalg.svd(rest, compute_uv=False) if len(p) > 2 else np.zeros(2)
     if values[1] <= 1e-3 * values[0]:
         raise ArgumentError("positions: expected elements around an object, got all of them on one line")
-    rows = np.c_[2 * rest, np.full(len(p), values[0])]  # columns of like size
-    solution = np.linalg.lstsq(rows, (rest**2).sum(axis=1), rcond=1e-6)[0]
+    rows = np.c_[2 * rest, np.full(len(p), values[0] / np.sqrt(len(p)))]  # columns of like size
+    solution = np.linalg.lstsq(rows, (rest**2).sum(axis=1), rcond=0.01)[0]
     return float(np.linalg.norm(rest - solution[:3], axis=1).mean())
 
 

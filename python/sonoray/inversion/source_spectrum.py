@@ -39,8 +39,8 @@ class SourceSpectrum:
     level : (n_f,) float64
         Median magnitude of S.
     contrast : (n_f,) float64
-        Median magnitude of the water shots over the robust standard deviation of W - transmit receive G: noise, and
-        elements that differ.
+        Median magnitude of G over the robust standard deviation of W / (transmit receive) - G: noise, and elements
+        that differ.
     """
 
     frequencies: NDArray[np.float64]
@@ -170,7 +170,7 @@ def fit_source_spectrum(
             np.divide(w, g, out=measured[k], where=found.pairs, casting="same_kind")
             s = measured[k][used]
         level[k] = np.median(np.abs(s))
-        contrast[k] = np.median(np.abs(w[used])) / max(float(gains.scatter), np.finfo(np.float32).tiny)
+        contrast[k] = np.median(np.abs(g[used])) / max(float(gains.scatter), np.finfo(np.float32).tiny)
     return SourceSpectrum(found.frequencies, transmit, receive, measured, elements, level, contrast)
 
 

@@ -14,7 +14,7 @@ from ..errors import ArgumentError
 from .picking import picking_input
 
 _GROUP = 4096  # traces of neighbouring transmits that are sorted by arrival, so that a block's windows are alike
-_BLOCK = 256  # traces per matrix product: with 851 samples they stay in the second-level cache
+_BLOCK = 1 << 18  # samples per matrix product, which stay in the second-level cache
 _MATRIX = 1 << 24  # largest number of cosines and sines held at a time
 _SILENT = 6.0  # standard deviations beyond which a window counts as closed: 1.5e-8
 _PROBES = 8  # samples that tell a live trace from a constant one
@@ -72,6 +72,8 @@ class ArrivalWindow:
         """Weights (n, n_times) at times (n_times,) [s] for arrivals tau (n,) [s], of which `longest` is the longest."""
         t, tau = np.asarray(times, np.float64), np.asarray(arrival, np.float64)[:, None]
         sigma = self.width(longest)
+        near = tau.min(initial=np.inf)  # from here on single precision does
+        tau, t = tau - near, t - near
         u = (tau / sigma).astype(np.float32) - (t / sigma).astype(np.float32)
         np.maximum(u, 0, out=u)
         if self.post is not None:
@@ -227,7 +229,9 @@ def spectra(
     wanted = wanted & (distance / c + begin < ends[:, None])
     if not wanted.any():
         raise ArgumentError("pairs: expected at least one whose arrival lies in the record, got none")
-    factor = _factor(channel_data, f, pulse, pulse_start, regularization)
+    level = scalar("regularization", regularization, 0.0, 10.0, "(ratio)")
+    lag = scalar("pulse_start", pulse_start, -1e-2, 1e-1, "s")
+    factor = _factor(channel_data, f, pulse, lag, level).astype(np.complex64)
     job = _Transform(channel_data.start_time, dt, f, window, 0.0, distance, np.zeros((0, 0)))
     if window is not None:
         arrival = begin + window.arrival(distance, c)
@@ -246,7 +250,7 @@ def spectra(
                 one = channel_data.select(frames=slice(frame, frame + 1), transmits=rows)
                 group = band_pass(one, *_band(band)).samples[0]
             sums = job.sums(group, alive[rows], rows, matrix)
-            np.multiply(sums, factor[part, rows, None].astype(np.complex64), out=values[part, rows])
+            np.multiply(sums, factor[part, rows, None], out=values[part, rows])
     return Spectra(f, values, alive)
 
 
@@ -333,8 +337,9 @@ class _Transform:
             order = np.argsort(arrival, kind="stable")
             tx, rx, arrival = tx[order], rx[order], arrival[order]
         both = np.zeros((2 * half, len(tx) + 1), np.float32)  # the last column is that of pairs without data
-        for k in range(0, len(tx), _BLOCK):
-            some = slice(k, min(k + _BLOCK, len(tx)))
+        step = max(16, _BLOCK // n)
+        for k in range(0, len(tx), step):
+            some = slice(k, min(k + step, len(tx)))
             first, last = (0, n) if self.window is None else self._extent(arrival[some], n)
             block = samples[tx[some], rx[some], first:last].astype(np.float32, copy=False)
             if self.window is not None:
@@ -343,7 +348,7 @@ class _Transform:
         column = np.full(use.shape, len(tx))
         column[tx, rx] = np.arange(len(tx))
         result = np.empty((half, *use.shape), np.complex64)
-        result.real, result.imag = both[:half].take(column, axis=1), both[half:].take(column, axis=1)
+        result.real, result.imag = (p.take(column, axis=1, mode="clip") for p in np.split(both, 2))
         return result
 
     def _extent(self, arrival: NDArray[np.float64], n: int) -> tuple[int, int]:

@@ -16,8 +16,6 @@ from ..media.medium import Medium
 from .amplitudes import attenuation, dispersion_delay
 
 _POINTWISE = ("excess", "focusing", "take_off", "arrival", "absorption", "caustics", "points", "sound_speed")
-_PER_DISTANCE = 220.0  # rays per radian: 1 mm apart on the far side of a ring of 0.11 m radius
-_SECTOR = 16  # rays that the compiled part traces together
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -198,10 +196,10 @@ class GreensFunction:
     medium : Medium
         2-D. Smooth: what changes within one or two cells bends rays by chance.
     rays : int, optional
-        In a full circle. Default: they lie about 2 mm (two spacings of the grid, if that is less) apart at the
-        farthest point.
+        In a full circle. Default: as many as lie two spacings of the grid apart at the farthest point. Where the
+        medium parts neighbours three times as far as water, there are more.
     step : float, optional [m]
-        Along the ray. Default: the grid's spacing.
+        Along the ray. Default: two spacings of the grid.
     exponent : float, optional
         Power of the absorption's law, which `GreensFields.pressure` needs if the medium absorbs.
     device : {"cpu", "cuda", "cuda:N"}, optional
@@ -251,7 +249,7 @@ class GreensFunction:
         self.medium, self.device = medium, device
         self._module = backend(device)
         finest = min(medium.grid.spacing)
-        self.step = finest if step is None else scalar("step", step, 1e-7, 0.1, "m")
+        self.step = 2 * finest if step is None else scalar("step", step, 1e-7, 0.1, "m")
         if not 0.02 * finest <= self.step <= 8 * finest:
             raise ArgumentError(f"step: expected 0.02 to 8 times the finest spacing ({finest:g} m), got {self.step:g}")
         self.rays = None if rays is None else count("rays", rays, 64, 100_000)
@@ -317,9 +315,9 @@ class GreensFunction:
         """Distance of neighbouring rays at the farthest point."""
         if self.rays is None:
             return 2 * min(self.medium.grid.spacing)
-        both = np.concatenate([at, to])
-        span = float(np.linalg.norm(both.max(axis=0) - both.min(axis=0)))
-        return max(2 * np.pi * span / self.rays, 1e-6)
+        middle = 0.5 * (to.min(axis=0) + to.max(axis=0))
+        far = sum(float(np.linalg.norm(v - middle, axis=1).max()) for v in (at, to))
+        return max(2 * np.pi * far / self.rays, 1e-6)
 
     def _fields(
         self, at: NDArray[np.float64], to: NDArray[np.float64], inside: NDArray[np.float64]
@@ -337,7 +335,7 @@ class GreensFunction:
             *self._index.field_arguments(),
             None if self._absorption is None else self._absorption.data,
             [self.step, self._width(at, to), self._floor, self.reference_sound_speed],
-            2,
+            max(1, round(2 * min(self.medium.grid.spacing) / self.step)),
             inside.ravel().tolist(),
             to[:, [0, 2]].ravel().tolist(),
             *there.values(),

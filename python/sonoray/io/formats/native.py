@@ -1,11 +1,12 @@
 """sonoray's own HDF5 files: channel data, media and images without loss."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import freeze
+from ..._checks import count, freeze
 from ...acquisition.channel_data import ChannelData
 from ...acquisition.probes import Probe
 from ...acquisition.transmits import Transmit
@@ -26,23 +27,49 @@ def sniff(file: Opened) -> bool:
     return file.container is not None and file.container.attribute("format") == "sonoray"
 
 
-def read(file: Opened) -> Any:
+def read(file: Opened, *, frame: int | None = None) -> Any:
     """Read what `sonoray.write` wrote: ChannelData, Medium or (image, grid).
 
     Conventions are those of the objects; every array keeps its type and every value its bits.
+
+    Parameters
+    ----------
+    frame : int, optional
+        Of channel data, read only this one; default all.
 
     Raises
     ------
     FormatError
         Also for a file of a newer major version.
+    ArgumentError
+        A frame that the file does not hold.
     """
     contents = file.contents
     _check_version(contents)
     kind = contents.attribute("kind")
     if kind not in _READERS:
         raise FormatError(f"{file.path}: kind: expected one of {', '.join(_READERS)}, got {kind!r}")
+    if frame is not None:
+        frame = count("frame", frame, 0, frames(file) - 1)
     with naming(file.path):
-        return _READERS[kind](contents)
+        return _channel_data(contents, frame) if kind == "channel_data" else _READERS[kind](contents)
+
+
+def frames(file: Opened) -> int:
+    """How many frames of channel data a file of this format holds, without reading them.
+
+    Raises
+    ------
+    FormatError
+        It holds something else.
+    """
+    kind = file.contents.attribute("kind")
+    if kind != "channel_data":
+        raise FormatError(f"{file.path}: kind: expected channel_data, got {kind!r}")
+    shape = file.contents.shape("samples")
+    if len(shape) != 4:
+        raise FormatError(f"{file.path}: samples: expected four axes, got shape {shape}")
+    return shape[0]
 
 
 def _check_version(file: Container) -> None:
@@ -118,11 +145,12 @@ def _transmits(file: Container) -> tuple[Transmit, ...]:
     return tuple(result)
 
 
-def _channel_data(file: Container) -> ChannelData:
+def _channel_data(file: Container, frame: int | None = None) -> ChannelData:
     names = ("sampling_frequency", "demodulation_frequency", "center_frequency", "sound_speed", "frame_rate")
     scalars = {n: _value(file, n) for n in names}
     start = file.array("start_time")
-    return ChannelData(file.array("samples"), _probe(file), _transmits(file), start_time=start, **scalars)
+    samples = file.array("samples", None if frame is None else np.array([frame]))
+    return ChannelData(samples, _probe(file), _transmits(file), start_time=start, **scalars)
 
 
 def _grid(file: Container) -> Any:
@@ -155,6 +183,6 @@ def _image(file: Container) -> tuple[NDArray[Any], Any]:
     return image, grid
 
 
-_READERS = {"channel_data": _channel_data, "medium": _medium, "image": _image}
+_READERS: dict[str, Callable[[Container], Any]] = {"channel_data": _channel_data, "medium": _medium, "image": _image}
 
 FORMAT = Format("sonoray", "sonoray's own HDF5: channel data, medium or image", sniff, read)
