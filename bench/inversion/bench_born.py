@@ -67,7 +67,7 @@ def contenders(n, coarse):
     curve = {"pitch": 2 * np.pi * RADIUS / n, "normals": ring.normals}
     left, right, room = complexes(rng, len(points), n), complexes(rng, len(points), n), np.empty((n, n), np.complex64)
     product, image = np.empty_like(left), np.empty(len(points), np.complex64)
-    look = born._Look(*[np.ones(len(points), np.complex64)] * 2)
+    look = born.Look(*[np.ones(len(points), np.complex64)] * 2)
     square = (n, n)
     upper, factor, threads = born._upper(residual), np.ones(1, np.float32), int(os.environ["SONORAY_THREADS"])
 

@@ -23,7 +23,7 @@ void run(const Cpu& exec, std::int64_t n, Range& range) {
 template <>
 void born_waves(const Cpu& exec, const BornWaves& w, View<std::complex<float>, 3> out) {
   born_kernel::check_waves(w, out);
-  auto range = [&](std::int64_t begin, std::int64_t end) { SONORAY_DISPATCH(born_rows, w, out, begin, end) };
+  auto range = [&](std::int64_t begin, std::int64_t end) { SONORAY_DISPATCH(born_rows, w, out, begin, end); };
   run(exec, out.shape[1], range);
 }
 
@@ -32,7 +32,7 @@ void born_rowdot(const Cpu& exec, View<const std::complex<float>, 3> a, View<con
                  View<const float, 1> factor, View<std::complex<float>, 1> out) {
   born_kernel::check_rowdot(a, b, factor, out);
   auto range = [&](std::int64_t begin, std::int64_t end) {
-    SONORAY_DISPATCH(born_dots, a, b, factor.data, out.data, begin, end)
+    SONORAY_DISPATCH(born_dots, a, b, factor.data, out.data, begin, end);
   };
   run(exec, out.shape[0], range);
 }

@@ -45,7 +45,8 @@ SONORAY_INLINE void put_wave(const BornWaves& w, const born_kernel::Rows& rows, 
 }
 
 template <bool Coarse, bool Weighted, bool Directed>
-void rows_of_waves(const BornWaves& w, const View<Complex, 3>& view, std::int64_t begin, std::int64_t end) {
+void rows_of_waves(const BornWaves& waves, const View<Complex, 3>& view, std::int64_t begin, std::int64_t end) {
+  const BornWaves w = waves;  // a copy that no store can reach, so that its members stay in registers
   const std::int64_t n_sources = view.shape[2], plane = 2 * view.shape[1] * n_sources;
   for (std::int64_t p = begin; p < end; ++p) {
     const float x = w.points.data[p], z = w.points.data[view.shape[1] + p];

@@ -89,83 +89,91 @@ SONORAY_HD SONORAY_INLINE int interval(const Plan& plan, const Fan& fan, int rin
 template <class N>
 SONORAY_HD SONORAY_INLINE N angle_of(N sine, N cosine) {
   using namespace lanes;
+  N s = sine * sine;
+  const mask_of<N> wide = (s > 0.0625) | (cosine < N{});
+  const N series = sine * (1.0 + s * (1.0 / 6 + s * (3.0 / 40 + s * (15.0 / 336 + s * (35.0 / 1152)))));
+  if (!any<N>(wide)) return series;
   const N half = sine / larger<N>(1.0 + cosine, same<N>(1e-9));
-  const N t = half / (1.0 + root<N>(1.0 + half * half)), s = t * t;  // the tangent of a quarter
-  N p = same<N>(0.0028662257);                                       // Abramowitz and Stegun, 4.4.49
+  const N t = half / (1.0 + root<N>(1.0 + half * half));  // the tangent of a quarter
+  s = t * t;
+  N p = same<N>(0.0028662257);  // Abramowitz and Stegun, 4.4.49
   const double c[] = {-0.0161657367, 0.0429096138, -0.0752896400, 0.1065626393,
                       -0.1420889944, 0.1999355085, -0.3333314528, 1.0};
   for (const double k : c) p = p * s + k;
-  return 4.0 * t * p;
+  return pick<N>(wide, 4.0 * t * p, series);
 }
 
-/// What a ray knows of itself at a node, its state `y` as in the layout L. (sine, cosine) of the direction at its
-/// start.
-template <class L, class N>
+/// What a node is made of; Node's other numbers are 0.
+template <class N>
 struct State {
-  N value[quantities], along_x[quantities], along_z[quantities], x, z;
+  N value[slope_x], caustics, x, z;
+  N excess_x, excess_z, take_off_x, take_off_z, arrival_x, arrival_z, xx, xz, zz;
 };
 
-/// Second order about the node: grad L = K; along the ray L'' = grad n, across it P / Q.
+/// A ray with the layout L at a node, where it has the state y; (cosine, sine) is its direction at the source. Second
+/// order about the node: grad L = K; along the ray L'' = grad n, across it P / Q.
 template <class L, class N>
 SONORAY_HD SONORAY_INLINE void describe(const Plan& plan, const Fan& fan, const N* y, N cosine, N sine, N passed,
-                                        State<L, N>& out) {
+                                        State<N>& out) {
   using namespace lanes;
   tracing::Sample<2, N> s;
   tracing::sample_index<L, 1, 2, N>(plan.medium, y + L::x, s);
   const N dx = y[L::x] - fan.x[0], dz = y[L::x + 1] - fan.x[1];
-  const N away = 1.0 / root<N>(larger<N>(dx * dx + dz * dz, same<N>(1e-30)));
+  const N r = root<N>(larger<N>(dx * dx + dz * dz, same<N>(1e-30))), away = 1.0 / r;
   const N rx = dx * away, rz = dz * away;
-  const N unit = tracing::inverse_norm<2, N>(y + L::k), tx = unit * y[L::k], tz = unit * y[L::k + 1];
-  const N n = s.value, inverse = 1.0 / n;
+  const N inverse = tracing::inverse_norm<2, N>(y + L::k), tx = inverse * y[L::k], tz = inverse * y[L::k + 1];
+  const N n = s.value;
   // Near caustics the front's curvature is infinite: held to what can change over a triangle.
   const N most = away + 1.0 / plan.width, q = y[L::q];
-  const N safe = pick<N>(absolute<N>(q) > 1e-12, q, same<N>(1e-12));
-  const N per_q = larger<N>(-most, smaller<N>(most, 1.0 / safe));
-  const N curved = larger<N>(-(n * most), smaller<N>(n * most, y[L::q + 1] / safe));
+  const N unbound = 1.0 / pick<N>(absolute<N>(q) > 1e-12, q, same<N>(1e-12));
+  const N per_q = larger<N>(-most, smaller<N>(most, unbound));
+  const N curved = larger<N>(-(n * most), smaller<N>(n * most, y[L::q + 1] * unbound));
   const N a = s.gradient[0] * tx + s.gradient[1] * tz, b = s.gradient[1] * tx - s.gradient[0] * tz;
-  out.value[excess] = y[L::length] - 1.0 / away;
-  out.along_x[excess] = (2.0 / 3.0) * (n * tx - rx);
-  out.along_z[excess] = (2.0 / 3.0) * (n * tz - rz);
-  const N xx = a * tx * tx - 2.0 * b * tx * tz + curved * tz * tz - away * rz * rz;
-  const N xz = (a - curved) * tx * tz + b * (tx * tx - tz * tz) + away * rx * rz;
-  const N zz = a * tz * tz + 2.0 * b * tx * tz + curved * tx * tx - away * rx * rx;
-  out.value[slope_x] = out.value[slope_z] = N{};
-  out.along_x[slope_x] = (1.0 / 6.0) * xx;
-  out.along_z[slope_x] = out.along_x[slope_z] = (1.0 / 6.0) * xz;
-  out.along_z[slope_z] = (1.0 / 6.0) * zz;
+  out.value[excess] = y[L::length] - r;
+  out.excess_x = (2.0 / 3.0) * (y[L::k] - rx);
+  out.excess_z = (2.0 / 3.0) * (y[L::k + 1] - rz);
+  out.xx = (1.0 / 6.0) * (a * tx * tx - 2.0 * b * tx * tz + curved * tz * tz - away * rz * rz);
+  out.xz = (1.0 / 6.0) * ((a - curved) * tx * tz + b * (tx * tx - tz * tz) + away * rx * rz);
+  out.zz = (1.0 / 6.0) * (a * tz * tz + 2.0 * b * tx * tz + curved * tx * tx - away * rx * rx);
   out.value[tube] = n * q * away;
   out.value[take_off] = angle_of<N>(rx * sine - rz * cosine, rx * cosine + rz * sine);
-  out.along_x[take_off] = 0.5 * (away * rz - per_q * tz);
-  out.along_z[take_off] = 0.5 * (per_q * tx - away * rx);
+  out.take_off_x = 0.5 * (away * rz - per_q * tz);
+  out.take_off_z = 0.5 * (per_q * tx - away * rx);
   out.value[arrival] = angle_of<N>(rx * tz - rz * tx, rx * tx + rz * tz);
-  out.along_x[arrival] = 0.5 * (inverse * (b * tx - curved * tz) + away * rz);
-  out.along_z[arrival] = 0.5 * (inverse * (b * tz + curved * tx) - away * rx);
+  out.arrival_x = 0.5 * (inverse * (b * tx - curved * tz) + away * rz);
+  out.arrival_z = 0.5 * (inverse * (b * tz + curved * tx) - away * rx);
   out.value[absorbed] = y[L::absorbed];
-  out.value[caustics] = passed;
-  out.along_x[tube] = out.along_x[absorbed] = out.along_x[caustics] = N{};
-  out.along_z[tube] = out.along_z[absorbed] = out.along_z[caustics] = N{};
+  out.caustics = passed;
   out.x = y[L::x] - plan.center[0];
   out.z = y[L::x + 1] - plan.center[1];
 }
 
 /// Lane l of a state becomes a node.
-template <class L, class N>
-SONORAY_HD SONORAY_INLINE void put_node(const State<L, N>& state, int l, Node& node) {
-  for (int k = 0; k < quantities; ++k) {
-    node.value[k] = static_cast<float>(lanes::lane(state.value[k], l));
-    node.along_x[k] = static_cast<float>(lanes::lane(state.along_x[k], l));
-    node.along_z[k] = static_cast<float>(lanes::lane(state.along_z[k], l));
-  }
-  node.x = static_cast<float>(lanes::lane(state.x, l));
-  node.z = static_cast<float>(lanes::lane(state.z, l));
+template <bool absorbs, class N>
+SONORAY_HD SONORAY_INLINE void put_node(const State<N>& state, int l, Node& node) {
+  const auto put = [l](float& to, const N& from) { to = static_cast<float>(lanes::lane(from, l)); };
+  for (int k = 0; k < (absorbs ? slope_x : absorbed); ++k) put(node.value[k], state.value[k]);
+  put(node.value[caustics], state.caustics);
+  put(node.along_x[excess], state.excess_x);
+  put(node.along_z[excess], state.excess_z);
+  put(node.along_x[take_off], state.take_off_x);
+  put(node.along_z[take_off], state.take_off_z);
+  put(node.along_x[arrival], state.arrival_x);
+  put(node.along_z[arrival], state.arrival_z);
+  put(node.along_x[slope_x], state.xx);
+  put(node.along_z[slope_x], state.xz);
+  put(node.along_x[slope_z], state.xz);
+  put(node.along_z[slope_z], state.zz);
+  put(node.x, state.x);
+  put(node.z, state.z);
 }
 
 /// Traces the rays first to first + count - 1 of a fan (surplus lanes repeat the last). Ray i has its nodes in
 /// nodes[ring * columns + column + i - first] for the rings 1 to last[column + i - first]. Returns the steps made;
-/// `parted` grows to the widest distance between neighbouring nodes of a ring [m].
+/// gives up where neighbouring nodes of a ring are farther apart than `widest` [m], which `parted` tells.
 template <class N, bool plain>
 SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int first, int count, Node* nodes,
-                                          int columns, int column, std::int32_t* last, double& parted) {
+                                          int columns, int column, std::int32_t* last, double widest, bool& parted) {
   using namespace lanes;
   using L = tracing::Layout<Scheme::rk4, 1, 2, plain>;
   N y[L::size] = {}, next[L::size], cosine = N{}, sine = N{}, passed = N{}, before = same<N>(1.0);
@@ -182,7 +190,7 @@ SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int 
   y[L::k + 1] = s.value * sine;
   y[L::q + 1] = s.value;
   for (int l = 0; l < count; ++l) last[column + l] = 0;
-  N alive = same<N>(1.0), wide = N{};
+  N alive = same<N>(1.0);
   int ring = 1;
   for (; ring < plan.rings && any<N>(alive > N{}); ++ring) {
     for (int k = 0; k < plan.every; ++k) {
@@ -195,20 +203,20 @@ SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int 
     const mask_of<N> sound = (absolute<N>(y[L::q]) < 1e15) & (absolute<N>(y[L::q + 1]) < 1e15);
     alive = pick<N>(sound, alive, N{});
     const int apart = interval(plan, fan, ring);
-    wide = larger<N>(wide, alive * absolute<N>(y[L::q]) * (apart * fan.pitch));
+    parted = any<N>(alive * absolute<N>(y[L::q]) > widest / (apart * fan.pitch));
+    if (parted) break;
     const int skipped = (apart - first % apart) % apart;
     if (skipped < count) {
-      State<L, N> state;
+      State<N> state;
       describe<L, N>(plan, fan, y, cosine, sine, passed, state);
       for (int l = skipped; l < count; l += apart)
-        if (lane(alive, l) > 0) put_node(state, l, nodes[ring * columns + column + l]);
+        if (lane(alive, l) > 0) put_node<!plain>(state, l, nodes[ring * columns + column + l]);
     }
     for (int l = 0; l < count; ++l)
       if (lane(alive, l) > 0) last[column + l] = ring;
     const N beyond = tracing::surface_distance<2, N>(plan.region, nullptr, nullptr, y + L::x);
     alive = pick<N>(beyond < same<N>(plan.margin), alive, N{});
   }
-  for (int l = 0; l < count; ++l) parted = lane(wide, l) > parted ? lane(wide, l) : parted;
   return (ring - 1) * plan.every;
 }
 
@@ -269,6 +277,23 @@ struct Window {
 SONORAY_HD SONORAY_INLINE float least(float p, float q) { return p < q ? p : q; }
 SONORAY_HD SONORAY_INLINE float most(float p, float q) { return p > q ? p : q; }
 
+SONORAY_HD SONORAY_INLINE Window window_between(const Buckets& buckets, const float* low, const float* high) {
+  constexpr float slack = 0.01f;
+  Window w;
+  for (int d = 0; d < 2; ++d) {
+    const float from = (low[d] - buckets.low[d]) * buckets.inverse - slack;
+    const float to = (high[d] - buckets.low[d]) * buckets.inverse + slack;
+    const bool apart = !(to >= 0 && from <= buckets.n[d]);
+    w.first[d] = apart ? 1 : clamp_cell(from, buckets.n[d]);
+    w.last[d] = apart ? 0 : clamp_cell(to, buckets.n[d]);
+  }
+  if (w.first[1] > w.last[1]) {
+    w.first[0] = 1;
+    w.last[0] = 0;
+  }
+  return w;
+}
+
 SONORAY_HD SONORAY_INLINE Window window_of(const Buckets& buckets, const Triangle* triangles, int count) {
   // All corners are among those of the first triangle and the last ones of the others, see triangles_of.
   const Triangle& t = triangles[0];
@@ -280,16 +305,13 @@ SONORAY_HD SONORAY_INLINE Window window_of(const Buckets& buckets, const Triangl
     high[0] = most(high[0], triangles[k].c->x);
     high[1] = most(high[1], triangles[k].c->z);
   }
-  constexpr float slack = 0.01f;
-  Window w;
-  for (int d = 0; d < 2; ++d) {
-    const float from = (low[d] - buckets.low[d]) * buckets.inverse - slack;
-    const float to = (high[d] - buckets.low[d]) * buckets.inverse + slack;
-    const bool apart = !(to >= 0 && from <= buckets.n[d]);
-    w.first[d] = apart ? 1 : clamp_cell(from, buckets.n[d]);
-    w.last[d] = apart ? 0 : clamp_cell(to, buckets.n[d]);
-  }
-  return w;
+  return window_between(buckets, low, high);
+}
+
+SONORAY_HD SONORAY_INLINE Window window_at(const Buckets& buckets, double x, double z, double radius) {
+  const float low[2] = {static_cast<float>(x - radius), static_cast<float>(z - radius)};
+  const float high[2] = {static_cast<float>(x + radius), static_cast<float>(z + radius)};
+  return window_between(buckets, low, high);
 }
 
 /// The triangles between the rings j and j + 1 and the rays that carry nodes of ring j in the columns i and i + apart.

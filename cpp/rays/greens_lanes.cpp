@@ -60,7 +60,7 @@ struct Target {
   /// All points of a few neighbouring triangles.
   SONORAY_INLINE void fill(const Triangle* triangles, int count) {
     const Window w = window_of(buckets, triangles, count);
-    for (int i = w.first[0]; i <= w.last[0] && w.first[1] <= w.last[1]; ++i) {
+    for (int i = w.first[0]; i <= w.last[0]; ++i) {
       const std::int32_t* const row = buckets.start + std::int64_t(i) * buckets.n[1];
       const std::int32_t end = row[w.last[1] + 1];
       for (std::int32_t k = row[w.first[1]]; k < end; k += 8) {
@@ -79,11 +79,12 @@ struct Target {
 };
 
 template <bool plain>
-void trace(const Plan& plan, const Sector& part, const Room& room, Work& work, double& parted) {
-  for (int column = part.known ? 1 : 0; column < columns; column += lanes::count<Number>) {
+void trace(const Plan& plan, const Sector& part, const Room& room, Work& work) {
+  work.parted = false;
+  for (int column = part.known ? 1 : 0; column < columns && !work.parted; column += lanes::count<Number>) {
     const int left = columns - column, count = left < lanes::count<Number> ? left : lanes::count<Number>;
     const int steps = trace_fan<Number, plain>(plan, part.fan, part.number * sector + column, count, room.nodes,
-                                               columns, column, part.last, parted);
+                                               columns, column, part.last, part.widest, work.parted);
     work.steps += std::int64_t(count) * steps;
     work.rays += count;
   }
@@ -95,11 +96,11 @@ void greens_clear(const Plan& plan, int slot, const Room& room) {
   const std::int64_t n = plan.buckets.n_points;
   Record* const records = room.records + slot * n;
   for (std::int64_t k = 0; k < n; ++k) records[k].value[excess] = unreached;
+  for (std::int64_t k = 0; k < n; ++k) room.caustics[slot * n + k] = 0;
 }
 
-void greens_trace(const Plan& plan, const Sector& part, const Room& room, Work& work, double& parted) {
-  const bool plain = !plan.medium.travel && !plan.medium.absorption;
-  plain ? trace<true>(plan, part, room, work, parted) : trace<false>(plan, part, room, work, parted);
+void greens_trace(const Plan& plan, const Sector& part, const Room& room, Work& work) {
+  plan.medium.absorption ? trace<false>(plan, part, room, work) : trace<true>(plan, part, room, work);
 }
 
 void greens_raster(const Plan& plan, const Sector& part, int slot, const Room& room, Work& work) {
@@ -120,34 +121,49 @@ void greens_raster(const Plan& plan, const Sector& part, int slot, const Room& r
   work.caustics |= target.any_caustic;
 }
 
+/// Points next to the source.
+void greens_near(const Plan& plan, const Fan& fan, int slot, const Room& room, const Job& job) {
+  const Buckets& buckets = plan.buckets;
+  const std::int64_t n = buckets.n_points;
+  const Window w = window_at(buckets, fan.x[0] - plan.center[0], fan.x[1] - plan.center[1], plan.near);
+  for (int i = w.first[0]; i <= w.last[0]; ++i) {
+    const std::int32_t* const row = buckets.start + std::int64_t(i) * buckets.n[1];
+    for (std::int32_t k = row[w.first[1]]; k < row[w.last[1] + 1]; ++k) {
+      const double* const x = job.points.data + 2 * std::int64_t(buckets.original[k]);
+      const double dx = x[0] - fan.x[0], dz = x[1] - fan.x[1], r = __builtin_sqrt(dx * dx + dz * dz);
+      if (r > plan.near) continue;
+      const std::int64_t at = slot * n + k;
+      straight(plan, fan, x, r, room.records[at], room.absorption ? room.absorption + at : nullptr);
+      if (r < 1e-9) room.records[at].value[excess] = unreached;  // in the source the field is infinite
+      room.caustics[at] = 0;
+    }
+  }
+}
+
 /// Writes whole lines of the results: at each point all sources of the block.
-void greens_gather(const Plan& plan, const Fan* fans, int count, std::int64_t first, const Room& room, const Job& job) {
+void greens_gather(const Plan& plan, int count, std::int64_t first, const Room& room, const Job& job) {
   const std::int64_t n = plan.buckets.n_points, stride = job.excess.shape[1];
   const float slowness = static_cast<float>(1.0 / job.speed);
   for (std::int64_t k = 0; k < n; ++k) {
-    const std::int64_t i = plan.buckets.original[k], at = i * stride + first;
+    const std::int64_t at = plan.buckets.original[k] * stride + first;
     for (int s = 0; s < count; ++s) {
-      Record record = room.records[s * n + k];
-      std::uint8_t passed = room.caustics[s * n + k];
-      float gathered = room.absorption ? room.absorption[s * n + k] : 0.0f;
-      const float dx = plan.buckets.x[k] - static_cast<float>(fans[s].x[0] - plan.center[0]);
-      const float dz = plan.buckets.z[k] - static_cast<float>(fans[s].x[1] - plan.center[1]);
-      bool reached = record.value[excess] < unreached;
-      if (dx * dx + dz * dz < static_cast<float>(plan.near * plan.near)) {
-        const double ex = job.points(i, 0) - fans[s].x[0], ez = job.points(i, 1) - fans[s].x[1];
-        const double r = __builtin_sqrt(ex * ex + ez * ez);
-        straight(plan, fans[s], job.points.data + 2 * i, r, record, room.absorption ? &gathered : nullptr);
-        passed = 0;
-        reached = r > 1e-9;  // in the source itself the field is infinite
-      }
+      const Record& record = room.records[s * n + k];
+      const bool reached = record.value[excess] < unreached;
       job.excess.data[at + s] = reached ? slowness * record.value[excess] : 0.0f;
       job.focusing.data[at + s] = reached ? focusing_of(record.value[tube]) : 0.0f;
       job.take_off.data[at + s] = reached ? record.value[take_off] : 0.0f;
       job.arrival.data[at + s] = reached ? record.value[arrival] : 0.0f;
-      if (room.absorption) job.absorption.data[at + s] = reached ? gathered : 0.0f;
-      if (passed && reached) job.caustics.data[at + s] = passed;
     }
   }
+  if (room.absorption)
+    for (std::int64_t k = 0; k < n; ++k)
+      for (int s = 0; s < count; ++s)
+        job.absorption.data[plan.buckets.original[k] * stride + first + s] =
+            room.records[s * n + k].value[excess] < unreached ? room.absorption[s * n + k] : 0.0f;
+  for (int s = 0; s < count; ++s)  // few, if any
+    for (std::int64_t k = 0; k < n; ++k)
+      if (room.caustics[s * n + k])
+        job.caustics.data[plan.buckets.original[k] * stride + first + s] = room.caustics[s * n + k];
 }
 
 }  // namespace sonoray::greens::SONORAY_LEVEL

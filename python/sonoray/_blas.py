@@ -1,4 +1,6 @@
-"""NumPy's BLAS on one thread for a while, so that threads of ours can each call it on a tile of their own.
+"""Libraries of matrix products: NumPy's on one thread for a while, and cuBLAS from a package.
+
+Threads of ours each call NumPy's on a tile of their own.
 
 A BLAS that shares every small product between its threads waits for the slowest of them each time: on a machine that
 does something else, too, it falls to a small part of its rate. Only OpenBLAS, which NumPy's own wheels bring, is known.
@@ -6,6 +8,7 @@ does something else, too, it falls to a small part of its rate. Only OpenBLAS, w
 
 import ctypes
 import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +39,22 @@ def one_blas_thread() -> Iterator[bool]:
             if not _before:
                 for (_, set_), n in zip(found, first, strict=True):
                     set_(n)
+
+
+@functools.cache
+def load_device_blas() -> bool:
+    """Load cuBLAS from NVIDIA's Python packages, where the system's loader does not look; True if one was there.
+
+    The compiled device module then finds it by its name.
+    """
+    for folder in map(Path, sys.path):
+        for file in sorted((folder / "nvidia").glob("*/lib/libcublas.so.*"), reverse=True):
+            try:
+                ctypes.CDLL(str(file))
+            except OSError:
+                continue
+            return True
+    return False
 
 
 @functools.cache

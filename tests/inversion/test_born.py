@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.special import hankel1, j0
 
-from sonoray import ArgumentError, Grid, Probe, _cpu
+from sonoray import ArgumentError, Grid, Medium, Probe, _cpu
 from sonoray.errors import Error
 from sonoray.inversion.born import WEIGHTINGS, BornOperator
 from sonoray.rays.amplitudes import dispersion_delay
+from sonoray.rays.greens import GreensFunction
 from tests.reference import born as reference
 
 WATER = 1500.0
@@ -262,7 +263,7 @@ def test_tiles_change_nothing_and_bound_the_memory(monkeypatch, same):
         monkeypatch.setattr("sonoray.inversion.born._TILE_BYTES", size)
         operator = BornOperator(fields, other, 0.6e6, cell_area=2e-6)
         results.append((operator(change), operator.adjoint(residual), operator.backproject(residual, pitch=1e-3)))
-        assert max(room.nbytes for room in operator._rooms) <= 8 * 96 * max(2 * size / (8 * 96), 3 * 64, 96)
+        assert max(room.nbytes for room in operator._rooms) <= max(2 * size, 8 * 96 * 3 * 192)
     assert len(points) > 3000
     for small, large in zip(*results, strict=True):
         assert relative(small, large) < 2e-6
@@ -370,7 +371,7 @@ COARSE = Grid.from_extent(x=(-0.02, 0.02), z=(-0.02, 0.02), spacing=4e-3)
         ({"excess": FIELDS.excess.T}, {}, "fields_r.excess: expected shape"),
         ({"excess": FIELDS.excess * np.nan}, {}, "fields_r.excess: expected finite"),
         ({"excess": FIELDS.excess * 1e6}, {}, "fields_r.excess: .*really in s"),
-        ({"focusing": -FIELDS.focusing}, {}, "fields_r.focusing: expected values of at least 0"),
+        ({"focusing": -FIELDS.focusing}, {}, "fields_r.focusing: expected 0 to"),
         ({"points": POINTS + 1e-3}, {}, "fields_r: expected fields at the points"),
         ({"reference_sound_speed": 1400.0}, {}, "fields_r: expected the reference sound speed"),
         ({"absorption": FIELDS.focusing}, {}, "exponent: expected the power"),
@@ -399,3 +400,100 @@ def test_refuses_data_that_do_not_fit():
     ):
         with pytest.raises(ArgumentError, match=message):
             call()
+
+
+class HostAsDevice:
+    """The compiled host module in the clothes of the device's, so that the device's schedule runs anywhere."""
+
+    def __init__(self, index=0):
+        self.has_library = True
+
+    def __getattr__(self, name):
+        return getattr(_cpu, name)
+
+    Blas = property(lambda self: type(self))
+
+    def empty(self, shape, dtype, index):
+        return np.full(shape, np.nan, dtype)
+
+    def gram(self, a, b, add, out, index, stream):
+        found = a.reshape(-1, a.shape[2]).T @ b.reshape(-1, b.shape[2])
+        out[...] = out + found if add else found
+
+    def times(self, a, b, out, index, stream):
+        out[...] = a @ b
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("coarse", [True, False])
+def test_schedule_of_the_device(monkeypatch, same, coarse):
+    emitters, receivers = emitters_and_receivers()
+    grid = Grid.from_extent(x=(-0.03, 0.03), z=(-0.03, 0.03), spacing=2e-3)
+    nodes = grid.points().reshape(-1, 3)
+    fields_r = smooth(receivers, nodes, absorbing=True)
+    fields_e = fields_r if same else smooth(emitters, nodes, absorbing=True)
+    options = {"points": nodes[::2] * 0.9, "grid": grid} if coarse else {}
+    host = BornOperator(fields_e, fields_r, 0.6e6, cell_area=1e-6, **options)
+    monkeypatch.setattr("sonoray.inversion.born.backend", lambda device: HostAsDevice())
+    monkeypatch.setattr("sonoray.inversion.born_device.to_device", lambda value, device: np.ascontiguousarray(value))
+    monkeypatch.setattr("sonoray.inversion.born_device.to_host", np.array)
+    monkeypatch.setattr("sonoray.inversion.born_device._TILE_BYTES", 8e4)
+    device = BornOperator(fields_e, fields_r, 0.6e6, cell_area=1e-6, device="cuda", **options)
+    random = np.random.default_rng(10)
+    change = random.standard_normal(len(host))
+    residual = random.standard_normal(host.shape) + 1j * random.standard_normal(host.shape)
+    curve = {"pitch": 1e-3, "normals": (emitters / RADIUS, receivers / RADIUS)}
+    if same:
+        curve["normals"] = receivers / RADIUS
+    assert relative(device(change), host(change)) < 3e-6
+    assert relative(device.adjoint(residual), host.adjoint(residual)) < 3e-6
+    images = [o.backproject(residual, "beylkin", **curve) for o in (device.at(0.4e6), host.at(0.4e6))]
+    assert relative(*images) < 3e-6
+
+
+def lens(absorption=None):
+    grid = Grid.from_extent(x=(-0.12, 0.12), z=(-0.12, 0.12), spacing=2e-3)
+    x, z = (grid.points()[..., k] for k in (0, 2))
+    bump = np.exp(-((x - 0.01) ** 2 + (z + 0.015) ** 2) / 0.02**2)
+    speed = WATER + 50 * bump - 40 * np.exp(-((x + 0.03) ** 2 + (z - 0.02) ** 2) / 0.015**2)
+    return Medium(grid, speed, absorption=None if absorption is None else absorption * bump)
+
+
+def test_with_fields_of_traced_rays():
+    """The pressure that `GreensFields` states, absorption and dispersion included, gives the same data and images."""
+    ring = Probe.ring(24, RADIUS)
+    points = disc(0.05, 5e-3)
+    fields = GreensFunction(lens(absorption=8.0), exponent=1.2)(ring.positions, points)
+    assert fields.absorption.max() > 0.1
+    f, pitch = 0.8e6, 2 * np.pi * RADIUS / 24
+    operator = BornOperator(fields, fields, f, cell_area=25e-6)
+    green = fields.pressure(f).astype(complex)
+    matrix = (2 * np.pi * f) ** 2 * 25e-6 * np.einsum("pe,pr->erp", green, green)
+    change = np.random.default_rng(11).standard_normal(len(points))
+    assert relative(operator(change), matrix @ change) < 2e-4
+    # Without absorption: with it, the weights hold gains that the pressure does not tell.
+    fields = GreensFunction(lens())(ring.positions, points)
+    green, t = fields.pressure(f).astype(complex), fields.arrival_directions().astype(float)
+    inverse = fields.angle_measure(pitch, ring.normals) / green
+    residual = np.exp(1j * np.arange(24**2)).reshape(24, 24)
+    weight = 2 - 2 * np.einsum("pec,prc->per", t, t)
+    expected = np.einsum("per,pe,pr,er->p", weight, inverse, inverse, residual)
+    expected *= -1 / ((2 * np.pi) ** 3 * 2 * np.pi * f * fields.sound_speed.astype(float) ** 2)
+    operator = BornOperator(fields, fields, f, cell_area=25e-6)
+    image = operator.backproject(residual, "rwave", pitch=pitch, normals=ring.normals)
+    assert relative(image, expected) < 2e-4
+
+
+@pytest.mark.parametrize(("spacing", "error"), [(2e-3, 0.005), (4e-3, 0.02)])
+def test_fields_of_traced_rays_may_be_coarse(spacing, error):
+    """Times beyond the straight path are smooth: a node every second millimetre suffices."""
+    ring = Probe.ring(24, RADIUS)
+    points = disc(0.05, 1e-3)[::7]
+    rays = GreensFunction(lens())
+    exact = rays(ring.positions, points)
+    grid = Grid.from_extent(x=(-0.052, 0.052), z=(-0.052, 0.052), spacing=spacing)
+    coarse = rays(ring.positions, grid)
+    change = np.random.default_rng(12).standard_normal(len(points))
+    data = BornOperator(exact, exact, 0.8e6, cell_area=1e-6)(change)
+    found = BornOperator(coarse, coarse, 0.8e6, cell_area=1e-6, points=points, grid=grid)(change)
+    assert relative(found, data) < error

@@ -58,7 +58,7 @@ def test_two_percent_of_wild_data_do_not_matter(seed, robust, size):
     data = np.where(wild, size * complex_noise(rng, N_TX, N_RX), data)
     gains = fit_gains(model, data, weights, robust=robust)
     assert np.sqrt(np.mean(np.abs(gains.pairs / truth - 1) ** 2)) < 0.012
-    assert gains.scatter == pytest.approx(0.01, rel=0.25)
+    assert gains.scatter == pytest.approx(0.009, rel=0.4)  # 315 data, 47 unknowns
     counted = wild & (weights > 0) & (np.abs(data - truth * model) > 0.2)
     assert (gains.weights[counted] < 0.15).all()
 

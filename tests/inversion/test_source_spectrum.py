@@ -121,6 +121,15 @@ def test_calibrated_water_is_greens_function(wave, reference):
     np.testing.assert_array_equal(found.pairs, distance > 0)
 
 
+def test_frames_are_those_of_the_object(wave):
+    data = line_sources(wave)
+    several = data.with_(samples=np.concatenate([2 * data.samples, data.samples]))
+    water = line_sources(wave, tx=[2])
+    want, _ = calibrated_spectra(data, water, BAND)
+    found, _ = calibrated_spectra(several, water, BAND, frame=1)
+    np.testing.assert_array_equal(found.values, want.values)
+
+
 def test_water_at_another_temperature(wave):
     """The source is divided out at the speed that the water had then; the data keep their own."""
     data, water = line_sources(wave, speed=1490.0), line_sources(wave, speed=1475.0, tx=[0])

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -16,23 +15,14 @@ from .._checks import array, option, scalar
 from ..errors import ArgumentError
 from ..media.grids import Grid
 from ..rays.amplitudes import dispersion_delay
-from .born_waves import NO_LATTICE, Complex, Fields, Side, Workspace, facing, lattice, speed_at
+from .born_device import DeviceTiles
+from .born_waves import NO_LATTICE, Complex, Fields, Look, Side, Tone, Workspace, facing, lattice, speed_at
 
 WEIGHTINGS = ("uniform", "rwave", "beylkin")
 _TILE_BYTES = 2e6  # of the waves of a tile: they stay in a processor's cache between the kernel and the product
+_TILE_ROWS = 2  # points of a tile per element, at least: else adding up the data of tiles takes longer than products
 _CHUNKS = 16  # parts of the points, at most, whose sums are added up in order: results do not depend on threads
 _BLOCK = 32  # columns of a triangular product
-
-
-@dataclass(frozen=True)
-class _Look:
-    """How the waves of a call are weighted."""
-
-    scale: Complex  # (n_points,) of the emitters' waves
-    other: Complex  # of the receivers'
-    facings: Any = None  # of both sides, for `backproject`
-    cap: float = 0.0  # of the exponent that makes up for absorption
-    planes: int = 1
 
 
 class BornOperator:
@@ -64,7 +54,8 @@ class BornOperator:
         Of the absorption's power law. Default that of the fields.
     reference_frequency : float, optional [Hz]
         Where the medium's sound speed holds in spite of dispersion; see `dispersion_delay`.
-    device : {"cpu"}
+    device : {"cpu", "cuda", "cuda:N"}, optional
+        Data and images are host arrays in either case; what is between stays on the device.
 
     Raises
     ------
@@ -106,7 +97,7 @@ class BornOperator:
         if points is not None and grid is None:
             raise ArgumentError("grid: expected the grid of the fields' nodes, since points are given, got None")
         self._lattice = lattice(grid, fields_e)
-        self._speed = fields_e.reference_sound_speed
+        self.reference_sound_speed = fields_e.reference_sound_speed
         self._local_speed = speed_at(fields_e, self.points, grid)
         self._e = Side("fields_e", fields_e)
         self._r = self._e if fields_r is fields_e else Side("fields_r", fields_r)
@@ -122,6 +113,12 @@ class BornOperator:
         self._reference_frequency = reference_frequency
         self._plane = np.ascontiguousarray(self.points[:, [0, 2]].T, np.float32)
         self._rooms: list[Workspace] = []
+        self._tiles: DeviceTiles | None = None
+        if device != "cpu":
+            sides = [self._e] if self._r is self._e else [self._e, self._r]
+            self._tiles = DeviceTiles(
+                self._module, device, sides, self._lattice, self._plane, self.reference_sound_speed
+            )
         self._set(frequency)
 
     def at(self, frequency: float) -> "BornOperator":
@@ -151,7 +148,7 @@ class BornOperator:
         factor = array("change", change, (len(self.points),), kind) * self._strength()
         same = self._r is self._e
         first = np.sqrt(factor.astype(np.complex128)).astype(np.complex64) if same else factor.astype(np.complex64)
-        look = _Look(first, np.ones(len(factor), np.complex64))
+        look = Look(first, np.ones(len(factor), np.complex64))
 
         def predict(tiles: list[slice], work: Workspace) -> Complex:
             data, part = np.zeros(self.shape, np.complex64), work.room("product", self.shape)
@@ -164,7 +161,10 @@ class BornOperator:
                 data += part
             return data
 
-        data = sum(self._in_threads(predict, self._e.n + (0 if same else self._r.n)))
+        if self._tiles is not None:
+            data = self._tiles.predict(look, self._tone)
+        else:
+            data = sum(self._in_threads(predict, self._e.n + (0 if same else self._r.n)))
         return data if self.pairs is None else np.where(self.pairs, data, np.complex64(0))
 
     def adjoint(self, residual: Any, *, complex: bool = False) -> NDArray[Any]:
@@ -230,27 +230,27 @@ class BornOperator:
         ]
         cap = float(np.log(scalar("largest_gain", largest_gain, 1.0, 1e4, "(factor)")))
         total = self._sum_over_pairs(residual, factor, facings, cap)
-        return np.asarray(-total / (np.pi**2 * self._speed * self._local_speed**2))
+        return np.asarray(-total / (np.pi**2 * self.reference_sound_speed * self._local_speed**2))
 
     def _set(self, frequency: float) -> None:
         self.frequency = scalar("frequency", frequency, 1e3, 1e9, "Hz")
-        self._power, self._delay = 0.0, 0.0
+        power, delay = 0.0, 0.0
         if self._exponent is not None:
             y = scalar("exponent", self._exponent, 0.0, 3.0, "(power)")
-            self._power = (self.frequency / 1e6) ** y
+            power = (self.frequency / 1e6) ** y
             reference = self._reference_frequency
             if self._e.absorption is not None or self._r.absorption is not None:
-                delay = dispersion_delay(np.ones(1), self.frequency, y, reference_frequency=reference)
-                self._delay = float(delay[0])
+                delay = float(dispersion_delay(np.ones(1), self.frequency, y, reference_frequency=reference)[0])
+        self._tone = Tone(self.frequency, power, delay)
 
     def _strength(self) -> float:
         """Of scattering: omega^2 dA times the amplitudes of two Green's functions at r / f = 1."""
         omega = 2 * np.pi * self.frequency
-        return omega**2 * self.cell_area * self._speed / (8 * np.pi * omega)
+        return omega**2 * self.cell_area * self.reference_sound_speed / (8 * np.pi * omega)
 
     def _in_threads(self, work: Callable[[list[slice], Workspace], Any], n_sources: int) -> list[Any]:
         """Results of ``work`` on parts of the points, in their order; each part is a list of tiles."""
-        size = max(64, int(_TILE_BYTES / (8 * n_sources)) // 64 * 64)
+        size = max(64, int(_TILE_BYTES / (8 * n_sources)) // 64 * 64, _TILE_ROWS * max(self.shape))
         tiles = [slice(i, min(i + size, len(self.points))) for i in range(0, len(self.points), size)]
         n = min(len(tiles), _CHUNKS)
         chunks = [tiles[len(tiles) * k // n : len(tiles) * (k + 1) // n] for k in range(n)]
@@ -270,7 +270,7 @@ class BornOperator:
             with ThreadPoolExecutor(threads) as pool:
                 return list(pool.map(run, chunks))
 
-    def _waves(self, work: Workspace, side: Side, tile: slice, look: _Look) -> Complex:
+    def _waves(self, work: Workspace, side: Side, tile: slice, look: Look) -> Complex:
         """Green's functions (planes, points of the tile, elements), weighted as ``look`` says."""
         out = work.room("left" if side is self._e else "right", (look.planes, len(self.points[tile]), side.n))
         toward = None if look.facings is None else look.facings[0 if side is self._e else 1]
@@ -278,15 +278,15 @@ class BornOperator:
         self._module.born_waves(
             side.sources,
             *side.rows(tile if self._lattice is None else slice(None)),
-            self._speed,
+            self.reference_sound_speed,
             *(self._lattice or NO_LATTICE),
             np.ascontiguousarray(self._plane[:, tile]),
             scale[tile],
             toward,
             self.frequency,
-            -self._power if toward is None else self._power,
+            -self._tone.power if toward is None else self._tone.power,
             look.cap,
-            self._delay,
+            self._tone.delay,
             out,
             work.threads,
             0,
@@ -301,8 +301,11 @@ class BornOperator:
         same, planes = self._r is self._e, len(factor)
         result = np.empty(len(self.points), np.complex64)
         one = np.ones(len(self.points), np.complex64)
-        look = _Look(one, one, facings, cap, planes)
+        look = Look(one, one, facings, cap, planes)
         # conj(a) M conj(b) is conj(a conj(M) b): no conjugate of a large array is ever made.
+        if self._tiles is not None:
+            found = self._tiles.project(look, self._tone, values.conj().T, factor)
+            return found.conj().astype(np.complex128)
         matrix = _upper(values.conj()) if same else np.ascontiguousarray(values.conj().T)
 
         def project(tiles: list[slice], work: Workspace) -> None:

@@ -1,12 +1,13 @@
 """What the ray-Born operator needs to make waves on tiles of points: checked fields, and room."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from .._checks import array
+from .._checks import array, finite, scalar
 from ..errors import ArgumentError
 from ..media.grids import Grid
 
@@ -28,6 +29,26 @@ class Fields(Protocol):
     sources: Any
     points: Any
     reference_sound_speed: float
+
+
+@dataclass(frozen=True)
+class Tone:
+    """What belongs to a frequency."""
+
+    frequency: float  # [Hz]
+    power: float  # absorption relative to that at 1 MHz
+    delay: float  # by dispersion [s per Np at 1 MHz]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the waves of a call are weighted."""
+
+    scale: Complex  # (n_points,) of the emitters' waves
+    other: Complex  # of the receivers'
+    facings: Any = None  # of both sides, for `BornOperator.backproject`
+    cap: float = 0.0  # of the exponent that makes up for absorption
+    planes: int = 1
 
 
 class Workspace:
@@ -60,24 +81,33 @@ class Side:
         self.sources = np.ascontiguousarray(sources[:, [0, 2]].T, np.float32)
         self.n = len(sources)
         shape = (len(fields.points), self.n)
-        self.excess = array(f"{name}.excess", fields.excess, shape, np.float32, low=-1e-2, high=1e-2, unit="s")
-        self.focusing = array(f"{name}.focusing", fields.focusing, shape, np.float32)
-        if (self.focusing < 0).any():
-            raise ArgumentError(f"{name}.focusing: expected values of at least 0")
-        self.absorption = self._optional(name, "absorption", fields, shape)
-        self.take_off = self._optional(name, "take_off", fields, shape)
-        self.arrival = self._optional(name, "arrival", fields, shape)
-        self.caustics = self._optional(name, "caustics", fields, shape, np.uint8)
-
-    @staticmethod
-    def _optional(name: str, part: str, fields: Fields, shape: tuple[int, int], dtype: Any = np.float32) -> Any:
-        value = getattr(fields, part)
-        return None if value is None else array(f"{name}.{part}", value, shape, dtype)
+        self.excess = _table(f"{name}.excess", fields.excess, shape, -1e-2, 1e-2, "s")
+        self.focusing = _table(f"{name}.focusing", fields.focusing, shape, 0.0, 1e6, "(ratio)")
+        self.absorption = _table(f"{name}.absorption", fields.absorption, shape, 0.0, 1e3, "Np")
+        self.take_off = _table(f"{name}.take_off", fields.take_off, shape, -7.0, 7.0, "rad")
+        self.arrival = _table(f"{name}.arrival", fields.arrival, shape, -7.0, 7.0, "rad")
+        self.caustics = _table(f"{name}.caustics", fields.caustics, shape, 0, 255, "(number)", np.uint8)
 
     def rows(self, tile: slice) -> list[Any]:
         """Tables of these nodes, in the core's order."""
         tables = (self.excess, self.focusing, self.absorption, self.take_off, self.arrival, self.caustics)
         return [None if t is None else t[tile] for t in tables]
+
+
+def _table(
+    name: str, value: Any, shape: tuple[int, int], low: float, high: float, unit: str, dtype: Any = np.float32
+) -> Any:
+    """As `array`, but with the two passes through large tables that NumPy makes fastest; None stays None."""
+    if value is None:
+        return None
+    result = np.ascontiguousarray(value, dtype)
+    if result.shape != shape:
+        raise ArgumentError(f"{name}: expected shape {shape}, got {np.shape(value)}")
+    if not (result.min() >= low and result.max() <= high):  # NaN is neither
+        finite(name, result)
+        for extreme in (result.min(), result.max()):
+            scalar(name, extreme, low, high, unit)
+    return result
 
 
 def lattice(grid: Grid | None, fields: Fields) -> tuple[Any, Any, Any] | None:

@@ -216,9 +216,13 @@ def calibrate(
     if source.measured is not None:
         weights = np.ones(values.shape, np.float32) if weights is None else weights
         heard = np.zeros(pairs.shape, bool)
+    common = source.measured is None and bool(
+        (source.transmit == 1).all() and np.ptp(source.receive, axis=1).max() == 0
+    )
     for k in range(found.n_frequencies):
-        s = source.at(k, elements)
-        values[k] = found.values[k] * inverse_filter(s, regularization, source.level.max())
+        s = source.receive[k, :1] if common else source.at(k, elements)
+        inverse = inverse_filter(s, regularization, source.level.max()).astype(np.complex64)
+        np.multiply(found.values[k], inverse, out=values[k])
         if source.measured is not None and weights is not None:
             heard |= s != 0
             weights[k][np.abs(s) < _WEAK * source.level[k]] = 0
@@ -261,7 +265,7 @@ def calibrated_spectra(
     pairs : (n_tx, n_rx) bool, optional
         Of the object, that are wanted.
     **options
-        Of `spectra`, for object and water alike.
+        Of `spectra`, for object and water alike but for ``frame``, which is the object's.
 
     Returns
     -------
@@ -279,6 +283,7 @@ def calibrated_spectra(
         raise ArgumentError("reference: expected water shots of every transmit for 'pair'; use 'common'")
     kind = reference if reference != "auto" else "common" if rows is None else "pair"
     then = water_sound_speed if water_sound_speed is not None else sound_speed
-    source = fit_source_spectrum(water, frequencies, kind=kind, sound_speed=then, exact=exact, **options)
+    alike = {name: value for name, value in options.items() if name != "frame"}
+    source = fit_source_spectrum(water, frequencies, kind=kind, sound_speed=then, exact=exact, **alike)
     found = spectra(channel_data, frequencies, sound_speed=sound_speed, pairs=pairs, **options)
     return calibrate(found, source, channel_data, regularization=regularization), source

@@ -319,9 +319,7 @@ class GreensFunction:
         far = sum(float(np.linalg.norm(v - middle, axis=1).max()) for v in (at, to))
         return max(2 * np.pi * far / self.rays, 1e-6)
 
-    def _fields(
-        self, at: NDArray[np.float64], to: NDArray[np.float64], inside: NDArray[np.float64]
-    ) -> GreensFields:
+    def _fields(self, at: NDArray[np.float64], to: NDArray[np.float64], inside: NDArray[np.float64]) -> GreensFields:
         shape = (len(to), len(at))
         names = ["excess", "focusing", "take_off", "arrival"]
         made: dict[str, Any] = {k: np.empty(shape, np.float32) for k in names}

@@ -1,0 +1,66 @@
+"""Spectra for ray-Born inversion: which frequencies, calibrated how, which pairs."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..acquisition.channel_data import ChannelData
+from ..errors import ArgumentError
+from .born_settings import RayBornSettings
+from .outliers import largest_masked
+from .source_spectrum import calibrated_spectra
+from .spectra import Spectra, spectra, usable_band
+
+_NUMBER = 60  # of frequencies by default
+_PROBES = 64  # frequencies at which energy is looked for
+_RANGE = 20.0  # [dB]
+_FINEST = 1.7  # spacings in the shortest wavelength used by default
+
+
+def born_spectra(
+    data: ChannelData,
+    water: ChannelData | None,
+    settings: RayBornSettings,
+    sound_speed: float,
+    water_sound_speed: float | None,
+    pairs: Any,
+    spacing: float,
+) -> Spectra:
+    """Spectra at the settings' frequencies.
+
+    Raises
+    ------
+    ArgumentError
+        No energy at any frequency, frequencies beyond Nyquist's.
+    """
+    frequencies = _frequencies(data, settings, sound_speed, pairs, spacing)
+    options: dict[str, Any] = {"sound_speed": sound_speed, "pairs": pairs}
+    if water is None:
+        found = spectra(data, frequencies, **options)
+    else:
+        found, _ = calibrated_spectra(data, water, frequencies, water_sound_speed=water_sound_speed, **options)
+    if settings.outliers > 0:
+        weights = found.pairs if found.weights is None else found.weights
+        found = found.with_(weights=largest_masked(found.values, weights, settings.outliers))
+    return found
+
+
+def _frequencies(
+    data: ChannelData, settings: RayBornSettings, sound_speed: float, pairs: Any, spacing: float
+) -> NDArray[np.float64]:
+    if settings.frequencies is not None:
+        return np.linspace(*settings.frequencies)
+    nyquist = data.sampling_frequency / 2
+    probes = np.linspace(nyquist / _PROBES, nyquist, _PROBES, endpoint=False)
+    few = data if data.n_tx <= 8 else data.select(transmits=list(range(0, data.n_tx, -(-data.n_tx // 8))))
+    chosen = None if pairs is None else np.asarray(pairs)[:: -(-data.n_tx // 8) if data.n_tx > 8 else 1]
+    band = probes[usable_band(spectra(few, probes, sound_speed=sound_speed, pairs=chosen), _RANGE)]
+    high = min(float(band.max()), sound_speed / (_FINEST * spacing))
+    low = float(band.min())
+    if not low < high:
+        raise ArgumentError(
+            f"spacing: expected one that resolves waves of {low:g} Hz ({sound_speed / (_FINEST * low):.2g} m), "
+            f"got {spacing:g} m"
+        )
+    return np.linspace(low, high, _NUMBER)

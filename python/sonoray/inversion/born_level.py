@@ -1,0 +1,225 @@
+"""One linearisation of ray-Born inversion: fields in the rays' medium, prediction, gains, residuals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, uniform_filter
+
+from ..media.grids import Grid
+from ..media.medium import Medium
+from ..rays.greens import GreensFields, GreensFunction
+from .born import BornOperator
+from .born_scene import Scene, on_grid
+from .born_settings import RayBornSettings
+from .gains import fit_gains
+
+_NODES = 3.0  # of the grid of fields, per standard deviation of the blur
+_BOXES = ((0.45e6, 13e-3), (0.70e6, 11e-3), (0.95e6, 9e-3), (np.inf, 7e-3))  # [Hz], [m] as published
+_SIGNED = 1e-3  # of the slowness: added so that an integral along rays is that of something positive
+
+
+@dataclass(frozen=True, eq=False)
+class Datum:
+    """One frequency of a level.
+
+    Parameters
+    ----------
+    operator : BornOperator
+        Change of the data with 1 / c^2.
+    water : (n_tx, n_rx) complex64
+        Green's function of water; residuals are relative to it.
+    residual : (n_tx, n_rx) complex64
+        (Data / gains - prediction) / water.
+    weights : (n_tx, n_rx) float32
+        Of its square; 0 where a pair does not count.
+    absorbed : float [m]
+        Change of (c_0 / c)^2 (times i) that an absorption of 1 Np/m at 1 MHz amounts to.
+    """
+
+    operator: BornOperator
+    water: NDArray[np.complex64]
+    residual: NDArray[np.complex64]
+    weights: NDArray[np.float32]
+    absorbed: float
+
+    @property
+    def wave_number(self) -> float:
+        """In water [rad/m]."""
+        return self.operator.frequency * 2 * np.pi / self.operator.reference_sound_speed
+
+    def transposed(self, residual: NDArray[np.complex64], speed: float) -> NDArray[np.complex128]:
+        """Gradient (complex) of half the weighted square with respect to (c_0 / c)^2 per area, sign reversed."""
+        image = self.operator.adjoint(residual * self.weights / np.conj(self.water), complex=True)
+        return np.asarray(image / (speed**2 * self.operator.cell_area))
+
+    def forward(self, change: NDArray[np.complex128], speed: float) -> NDArray[np.complex64]:
+        """Change of the data, relative to water, with (c_0 / c)^2."""
+        return np.asarray(self.operator(change / speed**2) / self.water, np.complex64)
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """Frequencies that share a linearisation.
+
+    Parameters
+    ----------
+    data : list of Datum
+    misfit : float
+        Root mean square of the residuals, relative to the wave in water.
+    total : float
+        Sum of the weights.
+    fraction : float
+        Of the pairs that count.
+    fields : (GreensFields, GreensFields)
+        Of emitters and receivers at the fields' nodes.
+    """
+
+    data: list[Datum]
+    misfit: float
+    total: float
+    fraction: float
+    fields: tuple[GreensFields, GreensFields]
+
+
+class LevelMaker:
+    """Makes levels of one reconstruction.
+
+    Parameters
+    ----------
+    scene : Scene
+    settings : RayBornSettings
+    reference : float [Hz]
+        Where the sound speed of an absorbing medium holds.
+    device : str
+    """
+
+    def __init__(self, scene: Scene, settings: RayBornSettings, reference: float, device: str) -> None:
+        self._scene, self._settings, self._reference, self._device = scene, settings, reference, device
+        self._points = scene.grid.points().reshape(-1, 3)[scene.mask.ravel()]
+        self._area = float(np.prod(scene.grid.spacing))
+
+    def around(self, chi: NDArray[np.float64], absorption: NDArray[np.float64] | None, which: Sequence[int]) -> Level:
+        """Linearise around a map.
+
+        Parameters
+        ----------
+        chi : (n_nodes,) float64
+            (c_0 / c)^2 - 1.
+        absorption : (n_nodes,) float64 or None [Np/m at 1 MHz]
+        which : frequencies' indices
+        """
+        scene, c0 = self._scene, self._scene.sound_speed
+        frequencies = scene.spectra.frequencies[list(which)]
+        image = scene.image(chi)
+        slowness = np.sqrt(1 + image)
+        lossy = None if absorption is None else scene.image(absorption)
+        smooth, soft = self._blurred(slowness, lossy, float(frequencies.mean()))
+        nodes, between, coarse = self._fields(slowness, smooth, soft, float(frequencies.mean()))
+        sides = scene.sides(nodes)
+        operator = BornOperator(
+            *sides,
+            float(frequencies[0]),
+            cell_area=self._area,
+            points=None if coarse is None else self._points,
+            grid=coarse,
+            pairs=scene.spectra.pairs,
+            reference_frequency=None if lossy is None else self._reference,
+            device=self._device,
+        )
+        rough = (chi - (smooth[scene.mask] ** 2 - 1)).astype(np.complex128)
+        data = []
+        for k, f in zip(which, frequencies, strict=True):
+            at = operator.at(float(f))
+            # k^2 = omega^2 / c^2 + 2 i omega alpha / c
+            absorbed = 2 * c0 * (f / 1e6) ** self._settings.exponent / (2 * np.pi * f)
+            change = rough
+            if lossy is not None and soft is not None and absorption is not None:
+                change = rough + 1j * absorbed * (absorption - soft[scene.mask])
+            data.append(self._datum(k, at, between, change, absorbed))
+        total = float(sum(d.weights.sum(dtype=np.float64) for d in data))
+        square = float(sum((d.weights * np.abs(d.residual) ** 2).sum(dtype=np.float64) for d in data))
+        share = float(np.mean([(d.weights > 0).mean() for d in data]))
+        return Level(data, float(np.sqrt(square / max(total, 1e-30))), total, share, sides)
+
+    def _datum(
+        self, k: int, operator: BornOperator, between: GreensFields, change: NDArray[np.complex128], absorbed: float
+    ) -> Datum:
+        scene, s = self._scene, self._settings
+        reference = None if between.absorption is None else self._reference
+        waves = between.pressure(operator.frequency, reference_frequency=reference)
+        model = waves[scene.receive][:, scene.transmit].T
+        if s.split:
+            model = model + operator(change / scene.sound_speed**2)
+        water = scene.water(k)
+        weights = scene.spectra.weight(k) * (waves[scene.receive][:, scene.transmit].T != 0)
+        predicted = np.asarray(model / water, np.complex64)
+        gains = fit_gains(predicted, scene.spectra.values[k] / water, weights, kind=s.gain, robust=s.robust)
+        residual = gains.remove(scene.spectra.values[k] / water) - predicted
+        return Datum(operator, water, residual, gains.weights, float(absorbed))
+
+    def _blurred(
+        self, slowness: NDArray[np.float64], absorption: NDArray[np.float64] | None, frequency: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Relative slowness and absorption of the rays' medium."""
+        scene, s = self._scene, self._settings
+        if s.split:
+            sigma = s.smoothing * np.sqrt(scene.sound_speed / frequency * scene.radius)
+            widths = [sigma / h for h in scene.grid.spacing]
+            blur = lambda v: gaussian_filter(v, widths, mode="nearest", truncate=3.5)  # noqa: E731
+        else:
+            size = next(box for limit, box in _BOXES if frequency < limit)
+            boxes = [max(1, 2 * int(size / h / 2) + 1) for h in scene.grid.spacing]
+            blur = lambda v: uniform_filter(v, boxes, mode="nearest")  # noqa: E731
+        return blur(slowness), None if absorption is None else np.maximum(blur(absorption), 0)
+
+    def _fields(
+        self,
+        slowness: NDArray[np.float64],
+        smooth: NDArray[np.float64],
+        soft: NDArray[np.float64] | None,
+        frequency: float,
+    ) -> tuple[GreensFields, GreensFields, Grid | None]:
+        """Fields at the nodes of the image or of a coarser grid, those between the elements, and that grid."""
+        scene, s = self._scene, self._settings
+        coarse = self._coarse(frequency) if s.split else None
+        at = scene.grid if coarse is None else coarse
+        if coarse is not None:
+            smooth = on_grid(smooth, scene.grid, coarse, 1.0)
+            soft = None if soft is None else np.maximum(on_grid(soft, scene.grid, coarse, 0.0), 0)
+        speed = scene.sound_speed / smooth
+        speed.flat[0] = scene.sound_speed
+        gathered = soft
+        offset = 0.0
+        if not s.split:  # the absorption's integral is used for what the map itself adds to travel times
+            extra = slowness - smooth
+            offset = _SIGNED + float(max(0.0, -extra.min()))
+            gathered = extra + offset
+        medium = Medium(at, speed, absorption=gathered)
+        make = GreensFunction(medium, exponent=s.exponent, device=self._device)
+        places = self._points if coarse is None else coarse.points().reshape(-1, 3)
+        found = make(scene.elements, np.concatenate([places, scene.elements]))
+        if not s.split:
+            found = _through_map(found, offset)
+        return found[: len(places)], found[len(places) :], coarse
+
+    def _coarse(self, frequency: float) -> Grid | None:
+        """Grid on which the blurred medium is still resolved; None if that is the image's."""
+        scene = self._scene
+        sigma = self._settings.smoothing * np.sqrt(scene.sound_speed / frequency * scene.radius)
+        factor = [max(1, int(sigma / _NODES / h)) for h in scene.grid.spacing]
+        if max(factor) == 1:
+            return None
+        shape = tuple(-(-(n - 1) // k) + 1 for n, k in zip(scene.grid.shape, factor, strict=True))
+        spacing = tuple(k * h for k, h in zip(factor, scene.grid.spacing, strict=True))
+        return Grid(shape, spacing, scene.grid.origin)
+
+
+def _through_map(fields: GreensFields, offset: float) -> GreensFields:
+    """Fields whose travel times are those through the map along the rays of the blurred one."""
+    from dataclasses import replace
+
+    assert fields.absorption is not None
+    extra = (fields.absorption - offset * fields.distance) / fields.reference_sound_speed
+    return replace(fields, excess=(fields.excess + extra).astype(np.float32), absorption=None)

@@ -1,0 +1,208 @@
+"""From the residuals of a level to a better map: ways to update a ray-Born reconstruction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .born_level import Level
+from .born_scene import Scene
+from .born_settings import RayBornSettings
+from .hessian_symbol import HessianSymbol
+from .regularization import Gradient
+
+_MISFIT = 0.05  # only sets the unit of the sets' weights
+_ABSORBED = 1e-3  # [m] typical `Datum.absorbed`: absorption times this is penalised as (c_0 / c)^2 is
+
+Vector = NDArray[np.float64]
+
+
+@dataclass
+class State:
+    """Unknowns of a reconstruction and what an update remembers of the sets before.
+
+    Parameters
+    ----------
+    chi : (n_nodes,) float64
+        (c_0 / c)^2 - 1.
+    absorption : (n_nodes,) float64 or None [Np/m at 1 MHz]
+    memory : dict of arrays
+    """
+
+    chi: Vector
+    absorption: Vector | None = None
+    memory: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class Update(Protocol):
+    """One step of a reconstruction."""
+
+    def __call__(self, level: Level, state: State) -> None:
+        """Improve the state by what a level says."""
+
+
+def make_update(scene: Scene, settings: RayBornSettings) -> Update:
+    """Return the update of the settings' method."""
+    if settings.method == "single_step":
+        return SingleStep(scene, settings)
+    if settings.method == "gradient":
+        return GradientStep(scene)
+    return Averaged(scene, settings)
+
+
+class GradientStep:
+    """Steepest descent of the level's misfit, with the step that is best for the linearised data."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def __call__(self, level: Level, state: State) -> None:
+        """See `Update`."""
+        c0 = self._scene.sound_speed
+        gradient = sum(d.transposed(d.residual, c0).real for d in level.data)
+        top, bottom = 0.0, 0.0
+        for d in level.data:
+            change = d.forward(np.asarray(gradient, np.complex128), c0)
+            top += float((d.weights * (np.conj(change) * d.residual).real).sum(dtype=np.float64))
+            bottom += float((d.weights * np.abs(change) ** 2).sum(dtype=np.float64))
+        if bottom > 0:
+            state.chi = state.chi + (top / bottom) * gradient
+
+
+class SingleStep:
+    """Weighted back-projection with a fixed step: `BornOperator.backproject`.
+
+    References
+    ----------
+    .. [1] A. Javaherian, Hessian-inversion-free ray-Born inversion for high-resolution quantitative ultrasound
+       tomography, arXiv 2211.00316 (2022).
+    """
+
+    def __init__(self, scene: Scene, settings: RayBornSettings) -> None:
+        self._scene, self._settings = scene, settings
+        f = scene.spectra.frequencies
+        self._spacing = 2 * np.pi * float(f[-1] - f[0]) / max(1, len(f) - 1)
+        self._symbol = HessianSymbol(scene.grid, scene.mask, scene.radius, settings.largest_angle)
+        middle = scene.elements.mean(axis=0)
+        arms = scene.elements - middle
+        self._normals = arms / np.linalg.norm(arms, axis=1, keepdims=True)
+        self._pitch = tuple(2 * np.pi * scene.radius / len(w) for w in (scene.transmit, scene.receive))
+
+    def __call__(self, level: Level, state: State) -> None:
+        """See `Update`."""
+        scene, s = self._scene, self._settings
+        pitch: Any = self._pitch[0] if scene.both else self._pitch
+        normals: Any = self._normals[scene.transmit]
+        if not scene.both:
+            normals = (normals, self._normals[scene.receive])
+        total = np.zeros(scene.n_nodes)
+        for d in level.data:
+            wrong = -d.residual * (d.weights > 0) * d.water
+            total += d.operator.backproject(wrong, s.weighting, pitch=pitch, normals=normals).real
+        m = (1 + state.chi) / scene.sound_speed**2
+        c = 1 / np.sqrt(m)
+        there = 1 / np.sqrt(np.maximum(m + s.step * self._spacing * total, 0.1 * m))
+        k = float(np.mean([d.wave_number for d in level.data]))
+        change = self._symbol.low_pass(there - c, 2 * s.post_filter * k)
+        state.chi = (scene.sound_speed / (c + change)) ** 2 - 1
+
+
+class Averaged:
+    """Total-variation regularised least squares over this set and, through the Hessian's symbol, all before.
+
+    Each set leaves a quadratic in the map: half (x - z)^T H (x - z), H the symbol of its Hessian, z = x_k + H^-1 g the
+    map at which its data alone would be content. Their sum, weighted by the inverse square misfit, is what the sets
+    know together; errors that differ from frequency to frequency (noise, aliases of too few elements, what the model
+    lacks) average out. The map is the minimum of it plus total variation, by conjugate gradients on the quadratic
+    that touches the total variation at the last map. In "gauss_newton" the level's own H is the exact one.
+    """
+
+    def __init__(self, scene: Scene, settings: RayBornSettings) -> None:
+        self._scene, self._settings = scene, settings
+        self._symbol = HessianSymbol(scene.grid, scene.mask, scene.radius, settings.largest_angle)
+        self._gradient = Gradient(scene.grid, scene.mask)
+
+    def __call__(self, level: Level, state: State) -> None:
+        """See `Update`."""
+        c0 = self._scene.sound_speed
+        images = [d.transposed(d.residual, c0) for d in level.data]
+        weight = (_MISFIT / max(level.misfit, 1e-9)) ** 2
+        symbol = self._mean(level, [1.0] * len(level.data))
+        slope = sum(i.real for i in images) / level.total
+        exact = self._hessian(level, 1.0 + 0j) if self._settings.method == "gauss_newton" else None
+        state.chi = self._merged("speed", symbol, np.asarray(slope), state.chi, weight, state.memory, exact)
+        if state.absorption is not None and self._settings.absorption == "estimated":
+            factors = [d.absorbed / _ABSORBED for d in level.data]
+            symbol = self._mean(level, [x**2 for x in factors])
+            slope = sum(x * i.imag for x, i in zip(factors, images, strict=True)) / level.total
+            scaled = state.absorption * _ABSORBED
+            scaled = self._merged("absorption", symbol, np.asarray(slope), scaled, weight, state.memory, None)
+            state.absorption = np.maximum(scaled / _ABSORBED, 0)
+
+    def _mean(self, level: Level, factors: list[float]) -> Vector:
+        parts = [x * self._symbol.of(d.wave_number, level.fraction) for x, d in zip(factors, level.data, strict=True)]
+        # the sum over frequencies is divided by the weights of all of them
+        return np.asarray(sum(parts) / len(parts))
+
+    def _merged(
+        self,
+        name: str,
+        symbol: Vector,
+        slope: Vector,
+        x: Vector,
+        weight: float,
+        memory: dict[str, NDArray[Any]],
+        exact: Callable[[Vector], Vector] | None,
+    ) -> Vector:
+        """Add a level's quadratic to those before and return the regularised minimum."""
+        s, apply = self._settings, self._symbol.apply
+        if f"{name}_symbol" in memory:
+            known, target, total = (memory[f"{name}_{k}"] for k in ("symbol", "target", "total"))
+            known, target, total = s.memory * known, s.memory * target, s.memory * total
+        else:  # the first map counts like one set
+            known, target, total = weight * symbol, weight * apply(symbol, x), np.array(weight)
+        at_x = apply(known, x)
+        pull = (target - at_x + weight * slope) / (total + weight)
+        target = target + weight * (apply(symbol, x) + slope)
+        before, known, total = known, known + weight * symbol, total + weight
+        memory |= {f"{name}_symbol": known, f"{name}_target": target, f"{name}_total": np.asarray(total)}
+        if exact is None:
+            curvature = lambda v: apply(known / total, v)  # noqa: E731
+        else:
+            curvature = lambda v: (apply(before, v) + weight * exact(v)) / total  # noqa: E731
+        return x + self._solve(curvature, pull, x, float((known / total).mean()))
+
+    def _solve(self, curvature: Callable[[Vector], Vector], pull: Vector, x: Vector, typical: float) -> Vector:
+        """Conjugate gradients for (curvature + penalty) v = pull - penalty x."""
+        strength, differences = self._settings.regularization, self._gradient
+        steep = differences(x).reshape(2, -1)
+        weights = strength / np.sqrt((steep**2).sum(axis=0) + self._settings.edge**2)
+        penalty = lambda v: differences.adjoint((differences(v).reshape(2, -1) * weights).ravel())  # noqa: E731
+        diagonal = typical + 4 * weights / self._scene.grid.spacing[0] ** 2
+        v, r = np.zeros_like(x), pull - penalty(x)
+        z = r / diagonal
+        p, rz = z.copy(), float(r @ z)
+        for _ in range(self._settings.inner_iterations):
+            if rz <= 0:
+                break
+            q = curvature(p) + penalty(p)
+            step = rz / float(p @ q)
+            v += step * p
+            r -= step * q
+            z = r / diagonal
+            rz, last = float(r @ z), rz
+            p = z + (rz / last) * p
+        return v
+
+    def _hessian(self, level: Level, unit: complex) -> Callable[[Vector], Vector]:
+        """Product of the level's exact Hessian, divided by the weights' sum."""
+        c0 = self._scene.sound_speed
+
+        def product(v: Vector) -> Vector:
+            change = v * unit
+            parts = [(np.conj(unit) * d.transposed(d.forward(change, c0), c0)).real for d in level.data]
+            return np.asarray(sum(parts) / level.total)
+
+        return product
