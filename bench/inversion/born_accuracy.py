@@ -40,8 +40,8 @@ from sonoray.io.extras import read_medium
 
 SCHEMES = {
     "default": RayBornSettings,
-    "published": RayBornSettings.published,
-    "uniform": lambda **k: RayBornSettings(weighting="uniform", **k),
+    "published": RayBornSettings.published,  # single steps with the weighting of r-Wave
+    "published, uniform": lambda **k: RayBornSettings.published(weighting="uniform", **k),
     "gauss_newton": lambda **k: RayBornSettings(method="gauss_newton", **k),
     "gradient": lambda **k: RayBornSettings(method="gradient", **k),
 }
@@ -94,13 +94,14 @@ def rings(a):
             start = reconstruct_travel_time(recording.data, recording.water, pairs=recording.subset)
             first = time.process_time() - begin
             for scheme in a.schemes:
+                settings = SCHEMES[scheme]()
                 begin = time.process_time()
                 result = reconstruct_ray_born(
                     recording.data,
-                    recording.water,
+                    None if settings.method == "single_step" else recording.water,  # as published
                     initial=start.medium,
                     pairs=recording.subset,
-                    settings=SCHEMES[scheme](),
+                    settings=settings,
                     spacing=a.spacing,
                 )
                 found = {
