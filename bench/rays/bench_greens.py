@@ -8,7 +8,7 @@ Floor (one x86 core at 3 GHz with AVX2), made of what has to be done at all:
   raster  per pair three corners: 9 loads and 9 multiply-adds of 8 floats, one test, a line of results: 15 cycles
   write   four arrays of float32: 16 bytes per pair, read before written: 10 GB/s
 
-    PYTHONPATH=python python bench/rays/bench_greens.py [--elements 256] [--threads 1 2] [--json FILE]
+    PYTHONPATH=python:. python bench/rays/bench_greens.py [--elements 256] [--threads 1 2] [--json FILE]
 """
 
 import argparse

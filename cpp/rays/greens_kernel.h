@@ -56,8 +56,8 @@ struct Buckets {
 
 struct Plan {
   tracing::Medium<2> medium;
-  tracing::Surface<2> region;  ///< holds all points and sources
-  double margin;               ///< [m] beyond the region nothing is traced
+  tracing::Surface<2> region;  ///< holds all points; its gap is a convex function
+  double margin;               ///< [m] a ray beyond the region by so much that goes on leaving it is not traced further
   double step;                 ///< [m]
   int every;                   ///< of a ray's steps one is a node
   int rings;                   ///< nodes of a ray, the source (which is none) included
@@ -190,7 +190,7 @@ SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int 
   y[L::k + 1] = s.value * sine;
   y[L::q + 1] = s.value;
   for (int l = 0; l < count; ++l) last[column + l] = 0;
-  N alive = same<N>(1.0);
+  N alive = same<N>(1.0), gap = tracing::surface_distance<2, N>(plan.region, nullptr, nullptr, y + L::x);
   int ring = 1;
   for (; ring < plan.rings && any<N>(alive > N{}); ++ring) {
     for (int k = 0; k < plan.every; ++k) {
@@ -215,7 +215,8 @@ SONORAY_HD SONORAY_OUTLINED int trace_fan(const Plan& plan, const Fan& fan, int 
     for (int l = 0; l < count; ++l)
       if (lane(alive, l) > 0) last[column + l] = ring;
     const N beyond = tracing::surface_distance<2, N>(plan.region, nullptr, nullptr, y + L::x);
-    alive = pick<N>(beyond < same<N>(plan.margin), alive, N{});
+    alive = pick<N>((beyond < same<N>(plan.margin)) | (beyond < gap), alive, N{});
+    gap = beyond;
   }
   return (ring - 1) * plan.every;
 }

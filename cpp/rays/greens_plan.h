@@ -153,29 +153,23 @@ inline void fill_buckets(const Job& job, const double* low, const double* high, 
 inline Prepared prepare(const Job& job) {
   Prepared p;
   Plan& plan = p.plan;
-  double low[2] = {1e300, 1e300}, high[2] = {-1e300, -1e300}, all_low[2], all_high[2], radius = 0;
-  const auto widen = [](const View<const double, 2>& list, double* from, double* to) {
-    for (std::int64_t i = 0; i < list.size(); ++i) {
-      from[i % 2] = std::min(from[i % 2], list.data[i]);
-      to[i % 2] = std::max(to[i % 2], list.data[i]);
-    }
-  };
-  widen(job.points, low, high);
-  for (int d = 0; d < 2; ++d) {
-    all_low[d] = low[d];
-    all_high[d] = high[d];
+  double low[2] = {1e300, 1e300}, high[2] = {-1e300, -1e300}, radius = 0, farthest = 0;
+  for (std::int64_t i = 0; i < job.points.size(); ++i) {
+    low[i % 2] = std::min(low[i % 2], job.points.data[i]);
+    high[i % 2] = std::max(high[i % 2], job.points.data[i]);
   }
-  widen(job.sources, all_low, all_high);
-  for (int d = 0; d < 2; ++d) plan.center[d] = 0.5 * (low[d] + high[d]);  // the same for any sources
+  // Nothing here depends on other sources, so that a source's field does not, either.
   tracing::Surface<2>& region = plan.region;
   for (int d = 0; d < 2; ++d) {
-    region.center[d] = 0.5 * (all_low[d] + all_high[d]);
-    region.low[d] = all_low[d];
-    region.high[d] = all_high[d];
+    plan.center[d] = region.center[d] = 0.5 * (low[d] + high[d]);
+    region.low[d] = low[d];
+    region.high[d] = high[d];
   }
-  for (const View<const double, 2>& list : {job.points, job.sources})
-    for (std::int64_t i = 0; i < list.shape[0]; ++i)
-      radius = std::max(radius, std::hypot(list(i, 0) - region.center[0], list(i, 1) - region.center[1]));
+  const auto from_center = [&](const View<const double, 2>& list, std::int64_t i) {
+    return std::hypot(list(i, 0) - plan.center[0], list(i, 1) - plan.center[1]);
+  };
+  for (std::int64_t i = 0; i < job.points.shape[0]; ++i) radius = std::max(radius, from_center(job.points, i));
+  for (std::int64_t i = 0; i < job.sources.shape[0]; ++i) farthest = std::max(farthest, from_center(job.sources, i));
   plan.medium = job.medium;
   plan.step = job.step;
   plan.every = job.every;
@@ -183,13 +177,12 @@ inline Prepared prepare(const Job& job) {
   const double node = job.step * job.every;
   plan.near = 1.5 * node;
   plan.margin = 1.5 * (node + job.width);
-  // The smaller of the circle and the box around all.
-  const double sides[2] = {all_high[0] - all_low[0], all_high[1] - all_low[1]};
-  const bool round = radius > 0 && 3.1416 * radius * radius < sides[0] * sides[1];
+  // The smaller of the circle and the box around the points.
+  const bool round = radius > 0 && 3.1416 * radius * radius < (high[0] - low[0]) * (high[1] - low[1]);
   region.shape = round ? tracing::Shape::sphere : tracing::Shape::box;
   region.radius = radius;
-  // Rays that bend more than twice the diagonal would be caught in a channel.
-  plan.rings = static_cast<int>(std::min(2 * (2 * radius + 2 * plan.margin) / node + 3, 1e5));
+  // Rays that take twice the longest way would be caught in a channel.
+  plan.rings = static_cast<int>(std::min(2 * (radius + std::max(radius, farthest) + 2 * plan.margin) / node + 3, 1e5));
   const std::vector<Corner> hull = hull_of(job.points);
   p.fans.resize(job.sources.shape[0]);
   for (std::size_t i = 0; i < p.fans.size(); ++i) p.fans[i] = fan_of(job.sources.data + 2 * i, hull, job.width);

@@ -16,8 +16,8 @@ namespace sonoray::greens {
 namespace {
 
 constexpr int block = 128, columns = sector + 1;
-constexpr std::int64_t most_sectors = 1024;           // at a time: half a megabyte of nodes each
-constexpr std::int64_t most_keys = 32 * 1024 * 1024;  // points x sources at a time
+constexpr std::int64_t most_sectors = 1024, most_bytes = 512 << 20;  // of nodes, at a time
+constexpr std::int64_t most_keys = 32 * 1024 * 1024;                 // points x sources at a time
 constexpr unsigned long long unreached = ~0ull;
 
 struct Part {
@@ -179,14 +179,16 @@ Report fields(const Cuda& exec, const Job& job) {
   Work w{};
   w.plan = prepared.plan;
   const std::int64_t batch = std::max<std::int64_t>(1, std::min(n, most_keys / n_points));
+  const std::int64_t row = std::int64_t(w.plan.rings) * columns;
+  const std::int64_t room = std::clamp<std::int64_t>(most_bytes / (row * sizeof(Node)), 16, most_sectors);
   const Scratch<Fan> fans(exec, n);
   const Scratch<std::int32_t> start(exec, std::int64_t(prepared.start.size())), original(exec, n_points);
   const Scratch<float> x(exec, n_points), z(exec, n_points);
   const Scratch<double> points(exec, 2 * n_points);
   const Scratch<unsigned long long> keys(exec, batch * n_points);
-  const Scratch<Part> parts(exec, most_sectors);
-  const Scratch<Node> nodes(exec, most_sectors * w.plan.rings * columns);
-  const Scratch<std::int32_t> last(exec, most_sectors * columns), parted(exec, most_sectors);
+  const Scratch<Part> parts(exec, room);
+  const Scratch<Node> nodes(exec, room * row);
+  const Scratch<std::int32_t> last(exec, room * columns), parted(exec, room);
   const Scratch<int> any(exec, 1);
   upload(fans.data(), prepared.fans.data(), n, stream);
   upload(start.data(), prepared.start.data(), std::int64_t(prepared.start.size()), stream);
@@ -195,7 +197,7 @@ Report fields(const Cuda& exec, const Job& job) {
   upload(z.data(), prepared.z.data(), n_points, stream);
   upload(points.data(), job.points.data, 2 * n_points, stream);
   check(cudaMemsetAsync(any.data(), 0, sizeof(int), stream), "cudaMemsetAsync");
-  check(cudaMemsetAsync(nodes.data(), 0, most_sectors * w.plan.rings * columns * sizeof(Node), stream),
+  check(cudaMemsetAsync(nodes.data(), 0, room * row * sizeof(Node), stream),
         "cudaMemsetAsync");  // what nodes do not have stays 0
   w.plan.buckets.start = start.data();
   w.plan.buckets.original = original.data();
@@ -224,7 +226,7 @@ Report fields(const Cuda& exec, const Job& job) {
     for (std::int64_t s = w.first; s < w.first + count; ++s)
       for (std::int32_t k = 0; k < prepared.fans[s].sectors; ++k) waiting.push_back({std::int32_t(s), k, 0});
     while (!waiting.empty()) {
-      const std::size_t taken = std::min<std::size_t>(waiting.size(), most_sectors);
+      const std::size_t taken = std::min<std::size_t>(waiting.size(), std::size_t(room));
       const std::vector<Part> now(waiting.end() - std::int64_t(taken), waiting.end());
       waiting.resize(waiting.size() - taken);
       const std::vector<Part> halves = round_of(w, now, parts.data(), stream);

@@ -132,7 +132,7 @@ def test_agrees_with_linked_rays(breast, device):
     assert np.quantile(wrong, 0.999) < 5e-10
     assert np.quantile(wrong, 0.99) < 1e-10
     ratio = (f.spreading / linked.spreading.T)[found]
-    assert np.quantile(np.abs(ratio - 1), 0.99) < 0.03
+    assert np.quantile(np.abs(ratio - 1), 0.99) < 0.05
     straight = np.swapaxes(points[:, None] - array, 0, 1)
     for ours, theirs in ((f.take_off, linked.take_off), (f.arrival, linked.arrival)):
         assert np.quantile(np.abs(ours.T - turned(theirs, straight))[linked.linked], 0.99) < 3e-4
@@ -201,13 +201,14 @@ def test_absorption(device):
 
 
 def test_sources_do_not_depend_on_each_other(breast):
-    """In any order, at some points or all: the same bits. Alone, rays are followed less far, and refined elsewhere."""
+    """One by one or in blocks: the same bits; parts of them."""
     array, points = ring(37), disc(0.1, 6e-3)
     run = GreensFunction(breast)
-    together, reverse, alone = run(array, points), run(array[::-1], points), run(array[3:4], points)
-    for name in ("excess", "focusing", "take_off", "arrival"):
-        assert np.array_equal(getattr(reverse, name)[:, ::-1], getattr(together, name))
-    assert np.abs(alone.excess[:, 0] - together.excess[:, 3]).max() < 1e-11
+    together = run(array, points)
+    for s in (0, 15, 16, 36):
+        alone = run(array[s : s + 1], points)
+        for name in ("excess", "focusing", "take_off", "arrival"):
+            assert np.array_equal(getattr(alone, name)[:, 0], getattr(together, name)[:, s])
     part = together[points[:, 0] > 0]
     assert len(part) == (points[:, 0] > 0).sum()
     assert np.array_equal(part.time, together.time[points[:, 0] > 0])

@@ -196,7 +196,7 @@ class GreensFunction:
     medium : Medium
         2-D. Smooth: what changes within one or two cells bends rays by chance.
     rays : int, optional
-        In a full circle. Default: as many as lie two spacings of the grid apart at the farthest point. Where the
+        In a full circle. Default: as many as lie 2.5 spacings of the grid apart at the farthest point. Where the
         medium parts neighbours three times as far as water, there are more.
     step : float, optional [m]
         Along the ray. Default: three spacings of the grid, which suits media smoothed by that (Gaussian).
@@ -214,8 +214,8 @@ class GreensFunction:
     Notes
     -----
     The reference sound speed is the medium's at its first grid point, usually water. Beyond the grid the medium
-    continues constantly. Rays are followed as far as the circle (or box) around all sources and points goes and a few
-    steps beyond; one that leaves it and comes back is lost.
+    continues constantly. Rays are followed through the circle (or box) around all points and a few steps beyond; one
+    that leaves it and would come back is lost.
 
     References
     ----------
@@ -315,7 +315,7 @@ class GreensFunction:
     def _width(self, at: NDArray[np.float64], to: NDArray[np.float64]) -> float:
         """Distance of neighbouring rays at the farthest point."""
         if self.rays is None:
-            return 2 * min(self.medium.grid.spacing)
+            return 2.5 * min(self.medium.grid.spacing)
         middle = 0.5 * (to.min(axis=0) + to.max(axis=0))
         far = sum(float(np.linalg.norm(v - middle, axis=1).max()) for v in (at, to))
         return max(2 * np.pi * far / self.rays, 1e-6)
