@@ -233,23 +233,24 @@ SONORAY_HD SONORAY_INLINE void blend(const Node& node, float weight, float x, fl
 
 struct Triangle {
   const Node *a, *b, *c;
-  float inverse;  ///< of twice the signed area
-  float bx, bz, cx, cz;
+  float bx, bz, cx, cz;  ///< sides from a, over twice the signed area
 
   Triangle() = default;
   SONORAY_HD SONORAY_INLINE Triangle(const Node& a_, const Node& b_, const Node& c_) : a(&a_), b(&b_), c(&c_) {
-    bx = b->x - a->x;
-    bz = b->z - a->z;
-    cx = c->x - a->x;
-    cz = c->z - a->z;
-    const float area = bx * cz - bz * cx, size = bx * bx + bz * bz + cx * cx + cz * cz;
-    inverse = (area < 0 ? -area : area) > 1e-6f * size ? 1 / area : 1e30f;  // then no point has such weights
+    const float ux = b->x - a->x, uz = b->z - a->z, vx = c->x - a->x, vz = c->z - a->z;
+    const float area = ux * vz - uz * vx, size = ux * ux + uz * uz + vx * vx + vz * vz;
+    // Without an area no point has weights as small as they have to be.
+    const float inverse = (area < 0 ? -area : area) > 1e-6f * size ? 1 / area : 1e30f;
+    bx = ux * inverse;
+    bz = uz * inverse;
+    cx = vx * inverse;
+    cz = vz * inverse;
   }
   /// Weights of b and c; whether the point lies in the triangle.
   SONORAY_HD SONORAY_INLINE bool holds(float x, float z, float& wb, float& wc) const {
     const float dx = x - a->x, dz = z - a->z;
-    wb = (dx * cz - dz * cx) * inverse;
-    wc = (dz * bx - dx * bz) * inverse;
+    wb = dx * cz - dz * cx;
+    wc = dz * bx - dx * bz;
     return wb >= -rounding_margin && wc >= -rounding_margin && wb + wc <= 1 + rounding_margin;
   }
   SONORAY_HD SONORAY_INLINE void at(float x, float z, float wb, float wc, float* sum) const {
@@ -353,7 +354,7 @@ SONORAY_HD SONORAY_INLINE void straight(const Plan& plan, const Fan& fan, const 
     if (plan.medium.absorption) a[k] = interpolation::sample_value<2, double>(plan.medium.absorption, at);
   }
   record.value[excess] = static_cast<float>(r * ((n[0] - 1 + 4 * (n[1] - 1) + (n[2] - 1)) / 6));
-  record.value[tube] = static_cast<float>(n[2]);
+  record.value[tube] = static_cast<float>(n[2] * n[0] * (1 / n[0] + 4 / n[1] + 1 / n[2]) / 6);  // P stays n[0]
   record.value[take_off] = record.value[arrival] = 0;
   if (absorption) *absorption = static_cast<float>(r * (a[0] + 4 * a[1] + a[2]) / 6);
 }

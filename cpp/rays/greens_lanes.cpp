@@ -25,8 +25,8 @@ SONORAY_INLINE unsigned bits_of(simd::Int<8> mask) {
 /// Which of 8 points lie in the triangle, as in Triangle::holds.
 SONORAY_INLINE unsigned held(const Triangle& t, Row x, Row z, Row& wb, Row& wc) {
   const Row dx = x - t.a->x, dz = z - t.a->z;
-  wb = dx * (t.cz * t.inverse) - dz * (t.cx * t.inverse);
-  wc = dz * (t.bx * t.inverse) - dx * (t.bz * t.inverse);
+  wb = dx * t.cz - dz * t.cx;
+  wc = dz * t.bx - dx * t.bz;
   return bits_of((wb >= -rounding_margin) & (wc >= -rounding_margin) & (wb + wc <= 1 + rounding_margin));
 }
 
@@ -60,6 +60,8 @@ struct Target {
   /// All points of a few neighbouring triangles.
   SONORAY_INLINE void fill(const Triangle* triangles, int count) {
     const Window w = window_of(buckets, triangles, count);
+    for (int i = w.first[0]; i <= w.last[0]; ++i)
+      __builtin_prefetch(records + buckets.start[std::int64_t(i) * buckets.n[1] + w.first[1]], 1);
     for (int i = w.first[0]; i <= w.last[0]; ++i) {
       const std::int32_t* const row = buckets.start + std::int64_t(i) * buckets.n[1];
       const std::int32_t end = row[w.last[1] + 1];

@@ -116,7 +116,7 @@ inline void fill_buckets(const Job& job, const double* low, const double* high, 
   const std::int64_t n = job.points.shape[0];
   const double sides[2] = {high[0] - low[0], high[1] - low[1]};
   const double longest = std::max({sides[0], sides[1], 1e-6}), area = std::max(sides[0] * sides[1], 1e-12);
-  const double side = std::max(std::sqrt(area / double(std::max<std::int64_t>(n, 1))), longest / 4096);
+  const double side = std::max(2 * std::sqrt(area / double(std::max<std::int64_t>(n, 1))), longest / 4096);
   for (int d = 0; d < 2; ++d) {
     b.n[d] = static_cast<std::int32_t>(sides[d] / side + 0.5) + 1;
     b.low[d] = static_cast<float>(low[d] - p.plan.center[d] - 0.5 * side);  // points of a grid lie in the middle
@@ -166,10 +166,16 @@ inline Prepared prepare(const Job& job) {
     all_high[d] = high[d];
   }
   widen(job.sources, all_low, all_high);
-  for (int d = 0; d < 2; ++d) plan.center[d] = 0.5 * (all_low[d] + all_high[d]);
+  for (int d = 0; d < 2; ++d) plan.center[d] = 0.5 * (low[d] + high[d]);  // the same for any sources
+  tracing::Surface<2>& region = plan.region;
+  for (int d = 0; d < 2; ++d) {
+    region.center[d] = 0.5 * (all_low[d] + all_high[d]);
+    region.low[d] = all_low[d];
+    region.high[d] = all_high[d];
+  }
   for (const View<const double, 2>& list : {job.points, job.sources})
     for (std::int64_t i = 0; i < list.shape[0]; ++i)
-      radius = std::max(radius, std::hypot(list(i, 0) - plan.center[0], list(i, 1) - plan.center[1]));
+      radius = std::max(radius, std::hypot(list(i, 0) - region.center[0], list(i, 1) - region.center[1]));
   plan.medium = job.medium;
   plan.step = job.step;
   plan.every = job.every;
@@ -178,16 +184,10 @@ inline Prepared prepare(const Job& job) {
   plan.near = 1.5 * node;
   plan.margin = 1.5 * (node + job.width);
   // The smaller of the circle and the box around all.
-  tracing::Surface<2>& region = plan.region;
   const double sides[2] = {all_high[0] - all_low[0], all_high[1] - all_low[1]};
   const bool round = radius > 0 && 3.1416 * radius * radius < sides[0] * sides[1];
   region.shape = round ? tracing::Shape::sphere : tracing::Shape::box;
   region.radius = radius;
-  for (int d = 0; d < 2; ++d) {
-    region.center[d] = plan.center[d];
-    region.low[d] = all_low[d];
-    region.high[d] = all_high[d];
-  }
   // Rays that bend more than twice the diagonal would be caught in a channel.
   plan.rings = static_cast<int>(std::min(2 * (2 * radius + 2 * plan.margin) / node + 3, 1e5));
   const std::vector<Corner> hull = hull_of(job.points);

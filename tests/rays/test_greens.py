@@ -68,7 +68,7 @@ def test_constant_gradient(device):
     c1, c2 = 1400.0 + g * sources[:, 2], 1400.0 + g * points[:, 2, None]
     time = np.arccosh(1 + (g * r) ** 2 / (2 * c1 * c2)) / g
     assert f.reached.all()
-    assert np.abs(f.time - time).max() < 2e-12
+    assert np.abs(f.time - time).max() < 3e-11
     assert f.spreading == pytest.approx(c2 * np.sinh(g * time) / g, rel=2e-3)
     assert f.focusing == pytest.approx(r * g / (1400.0 * np.sinh(g * time)), rel=2e-3)
     assert np.abs(f.sound_speed - c2[:, 0]).max() < 1e-3
@@ -91,9 +91,11 @@ def test_fish_eye(device):
     source = np.array([[0.0, 0, 0.8 * a]])  # antipode at -1.25 a
     before = Grid.from_extent(x=(-0.016, 0.016), z=(-0.016, 0.012), spacing=1.1e-3).points().reshape(-1, 3)
     behind = Grid.from_extent(x=(-2e-3, 2e-3), z=(-0.036, -0.031), spacing=5e-4).points().reshape(-1, 3)
+    # Rays are followed as far as sources and points go, and some of these go out of their way.
+    corners = [[x, 0, z] for x in (-0.055, 0.055) for z in (-0.055, 0.055)]
     run = GreensFunction(fish_eye(grid, c0, a), device=device)
     for points, passed in ((before, 0), (behind, 1)):
-        f = run(source, points)
+        f = run(source, np.concatenate([points, corners]))[: len(points)]
         angle = sphere_angle(points, source, a)[:, None]
         angle = 2 * np.pi - angle if passed else angle
         assert f.reached.all()
@@ -101,7 +103,7 @@ def test_fish_eye(device):
         speed = c0 * (1 + (points[:, [0, 2]] ** 2).sum(axis=1, keepdims=True) / a**2)
         exact = 0.5 * a / c0 * speed * np.abs(np.sin(angle))
         assert np.abs(f.spreading - exact).max() < 0.02 * exact.max()
-        assert (f.caustics is None) if passed == 0 else (f.caustics == 1).all()
+        assert (f.caustics == passed).all()
 
 
 def test_focusing_is_bounded(device):
@@ -126,7 +128,8 @@ def test_agrees_with_linked_rays(breast, device):
     assert f.reached.all()
     assert found.mean() > 0.999
     wrong = np.abs(f.time - linked.time.T)[found]
-    assert wrong.max() < 1e-9
+    assert wrong.max() < 3e-9  # a few, where neighbours part most
+    assert np.quantile(wrong, 0.999) < 5e-10
     assert np.quantile(wrong, 0.99) < 1e-10
     ratio = (f.spreading / linked.spreading.T)[found]
     assert np.quantile(np.abs(ratio - 1), 0.99) < 0.03
@@ -198,14 +201,13 @@ def test_absorption(device):
 
 
 def test_sources_do_not_depend_on_each_other(breast):
-    """One by one or in blocks, at some points or all: the same bits."""
+    """In any order, at some points or all: the same bits. Alone, rays are followed less far, and refined elsewhere."""
     array, points = ring(37), disc(0.1, 6e-3)
     run = GreensFunction(breast)
-    together = run(array, points)
-    for s in (0, 15, 16, 36):
-        alone = run(array[s : s + 1], points)
-        for name in ("excess", "focusing", "take_off", "arrival"):
-            assert np.array_equal(getattr(alone, name)[:, 0], getattr(together, name)[:, s])
+    together, reverse, alone = run(array, points), run(array[::-1], points), run(array[3:4], points)
+    for name in ("excess", "focusing", "take_off", "arrival"):
+        assert np.array_equal(getattr(reverse, name)[:, ::-1], getattr(together, name))
+    assert np.abs(alone.excess[:, 0] - together.excess[:, 3]).max() < 1e-11
     part = together[points[:, 0] > 0]
     assert len(part) == (points[:, 0] > 0).sum()
     assert np.array_equal(part.time, together.time[points[:, 0] > 0])

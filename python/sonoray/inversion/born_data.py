@@ -9,12 +9,14 @@ from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from .born_settings import RayBornSettings
 from .outliers import largest_masked
-from .source_spectrum import calibrated_spectra
+from .source_spectrum import calibrated_spectra, fit_source_spectrum
 from .spectra import Spectra, spectra, usable_band
 
 _NUMBER = 60  # of frequencies by default
 _PROBES = 64  # frequencies at which energy is looked for
-_RANGE = 20.0  # [dB]
+_RANGE = 20.0  # [dB] of the pulse, where it is known
+_STEEP = 10.0  # [dB] of recordings with their noise
+_SHOTS = 8  # transmits of which they are looked for
 _FINEST = 1.7  # spacings in the shortest wavelength used by default
 
 
@@ -34,7 +36,7 @@ def born_spectra(
     ArgumentError
         No energy at any frequency, frequencies beyond Nyquist's.
     """
-    frequencies = _frequencies(data, settings, sound_speed, pairs, spacing)
+    frequencies = _frequencies(data, water, settings, sound_speed, water_sound_speed, pairs, spacing)
     options: dict[str, Any] = {"sound_speed": sound_speed, "pairs": pairs}
     if water is None:
         found = spectra(data, frequencies, **options)
@@ -47,15 +49,32 @@ def born_spectra(
 
 
 def _frequencies(
-    data: ChannelData, settings: RayBornSettings, sound_speed: float, pairs: Any, spacing: float
+    data: ChannelData,
+    water: ChannelData | None,
+    settings: RayBornSettings,
+    sound_speed: float,
+    water_sound_speed: float | None,
+    pairs: Any,
+    spacing: float,
 ) -> NDArray[np.float64]:
     if settings.frequencies is not None:
         return np.linspace(*settings.frequencies)
     nyquist = data.sampling_frequency / 2
     probes = np.linspace(nyquist / _PROBES, nyquist, _PROBES, endpoint=False)
-    few = data if data.n_tx <= 8 else data.select(transmits=list(range(0, data.n_tx, -(-data.n_tx // 8))))
-    chosen = None if pairs is None else np.asarray(pairs)[:: -(-data.n_tx // 8) if data.n_tx > 8 else 1]
-    band = probes[usable_band(spectra(few, probes, sound_speed=sound_speed, pairs=chosen), _RANGE)]
+    if water is not None:
+        then = sound_speed if water_sound_speed is None else water_sound_speed
+        source = fit_source_spectrum(water, probes, sound_speed=then)
+        usable, level = source.usable(_RANGE), source.level
+    else:
+        step = -(-data.n_tx // _SHOTS)
+        few = data.select(transmits=list(range(0, data.n_tx, step)))
+        chosen = None if pairs is None else np.asarray(pairs)[::step]
+        found = spectra(few, probes, sound_speed=sound_speed, pairs=chosen)
+        level = np.array([np.median(np.abs(v[found.pairs])) for v in found.values])
+        usable = usable_band(found, _STEEP)
+    band = probes[_around(usable, int(np.argmax(level)))]
+    if not band.size:
+        raise ArgumentError("water: expected a pulse that stands out from the noise, got none; give `frequencies`")
     high = min(float(band.max()), sound_speed / (_FINEST * spacing))
     low = float(band.min())
     if not low < high:
@@ -64,3 +83,11 @@ def _frequencies(
             f"got {spacing:g} m"
         )
     return np.linspace(low, high, _NUMBER)
+
+
+def _around(usable: NDArray[np.bool_], index: int) -> slice:
+    """The run of usable frequencies that holds the strongest one."""
+    if not usable[index]:
+        return slice(0, 0)
+    bad = np.flatnonzero(~usable)
+    return slice(int(bad[bad < index].max(initial=-1)) + 1, int(bad[bad > index].min(initial=len(usable))))

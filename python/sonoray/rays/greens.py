@@ -199,7 +199,7 @@ class GreensFunction:
         In a full circle. Default: as many as lie two spacings of the grid apart at the farthest point. Where the
         medium parts neighbours three times as far as water, there are more.
     step : float, optional [m]
-        Along the ray. Default: two spacings of the grid.
+        Along the ray. Default: three spacings of the grid, which suits media smoothed by that (Gaussian).
     exponent : float, optional
         Power of the absorption's law, which `GreensFields.pressure` needs if the medium absorbs.
     device : {"cpu", "cuda", "cuda:N"}, optional
@@ -214,7 +214,8 @@ class GreensFunction:
     Notes
     -----
     The reference sound speed is the medium's at its first grid point, usually water. Beyond the grid the medium
-    continues constantly.
+    continues constantly. Rays are followed as far as the circle (or box) around all sources and points goes and a few
+    steps beyond; one that leaves it and comes back is lost.
 
     References
     ----------
@@ -249,7 +250,7 @@ class GreensFunction:
         self.medium, self.device = medium, device
         self._module = backend(device)
         finest = min(medium.grid.spacing)
-        self.step = 2 * finest if step is None else scalar("step", step, 1e-7, 0.1, "m")
+        self.step = 3 * finest if step is None else scalar("step", step, 1e-7, 0.1, "m")
         if not 0.02 * finest <= self.step <= 8 * finest:
             raise ArgumentError(f"step: expected 0.02 to 8 times the finest spacing ({finest:g} m), got {self.step:g}")
         self.rays = None if rays is None else count("rays", rays, 64, 100_000)
@@ -333,7 +334,7 @@ class GreensFunction:
             *self._index.field_arguments(),
             None if self._absorption is None else self._absorption.data,
             [self.step, self._width(at, to), self._floor, self.reference_sound_speed],
-            max(1, round(2 * min(self.medium.grid.spacing) / self.step)),
+            max(1, int(3.001 * min(self.medium.grid.spacing) / self.step)),
             inside.ravel().tolist(),
             to[:, [0, 2]].ravel().tolist(),
             *there.values(),
