@@ -196,6 +196,7 @@ def _mean_frequency(channel_data: ChannelData, distance: NDArray[np.float64]) ->
     tx, rx = np.argwhere(distance > _NEAREST * distance.max())[:: max(1, distance.size // _MOST_PAIRS)].T
     power = (np.abs(np.fft.rfft(channel_data.samples[0, tx, rx], axis=1)) ** 2).sum(axis=0)
     power[0] = 0.0
+    power = np.maximum(power - 1.2 * np.median(power), 0)  # the noise, which is all there is at most frequencies
     frequency = np.fft.rfftfreq(channel_data.n_samples, 1 / channel_data.sampling_frequency)
     total = float(power.sum())
     return float((frequency * power).sum() / total) if total > 0 else 0.25 * channel_data.sampling_frequency

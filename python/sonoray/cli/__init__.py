@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"sonoray: {error or type(error).__name__}\n")
         return 1
     except KeyboardInterrupt as stop:
-        sys.stderr.write(f"\nsonoray: interrupted{f'; {stop}' if str(stop) else ''}\n")
+        line = "\n" if sys.stderr.isatty() else ""  # a live line may stand there
+        sys.stderr.write(f"{line}sonoray: interrupted{f'; {stop}' if str(stop) else ''}\n")
         return 130
     return 0

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sonoray
+from sonoray._blas import one_blas_thread
 from sonoray.inversion.evaluation import sound_speed_errors
 from sonoray.inversion.pairs import emitter_positions, pair_distances
 from sonoray.inversion.stacks import Job, Slice, SliceResult, find_slices, reconstruct_stack
@@ -59,8 +60,8 @@ def run(args: argparse.Namespace, job: Job, inputs: tuple[Path | None, ...]) -> 
     """Run a job on one file here, or on every slice through `reconstruct_stack`."""
     slices = find_slices(args.file)
     options = {name: value for name, value in vars(args).items() if name not in _UNSENT}
-    if args.pictures is not None:
-        check_output(args.pictures / "picture.png" if args.pictures.exists() else args.pictures, (".png", ""))
+    if args.pictures is not None and args.pictures.exists() and not args.pictures.is_dir():
+        raise sonoray.ArgumentError(f"pictures: expected a folder, got {args.pictures}")
     if len(slices) == 1 and args.scheduler is None:
         check_output(args.output, (".h5",), (*args.file, *inputs))
         _one(args, job, slices[0], options)
@@ -71,7 +72,8 @@ def run(args: argparse.Namespace, job: Job, inputs: tuple[Path | None, ...]) -> 
 def _one(args: argparse.Namespace, job: Job, source: Slice, options: dict[str, Any]) -> None:
     options["live"] = not args.quiet
     try:
-        figures = job(source, args.output, options) or {}
+        with one_blas_thread():  # as for slices, so that maps are the same
+            figures = job(source, args.output, options) or {}
     except KeyboardInterrupt:
         kept = [str(path) for path in checkpoints(args.output) if path.exists()]
         raise KeyboardInterrupt(

@@ -264,8 +264,8 @@ def reconstruct_stack(
 
     Notes
     -----
-    A map is the same to the last bit whichever process makes it and in which order, on processors of one kind and
-    with the same number of threads in BLAS. In a script, call it below ``if __name__ == "__main__":``, because
+    A map is the same to the last bit whichever process makes it and in which order, on processors of one
+    kind and with the same NumPy. In a script, call it below ``if __name__ == "__main__":``, because
     processes import the script. After an interrupt the maps that are done and the checkpoints of the others stay.
     """
     slices = find_slices(files)

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from .._blas import one_blas_thread
 from .._checks import count
 from ..errors import ArgumentError, Error, MissingExtraError
 
@@ -70,8 +71,8 @@ def run_tasks(
     processes : int, optional
         How many; default one for every two cores. 0: in this process, one after another, without Dask.
     threads : int, optional
-        Of each process, for sonoray and for BLAS (the latter not on a scheduler's workers, which have it loaded
-        already); default: the cores are shared out. SONORAY_THREADS, where set, says how many cores there are.
+        Of each process, for sonoray's kernels; default: the cores are shared out. SONORAY_THREADS, where set, says
+        how many cores there are. NumPy's BLAS runs on one.
     retries : int
         How often a task that failed, or whose process died, is tried again.
     failed : function of Finished, optional
@@ -129,7 +130,8 @@ def attempt(function: Function, arguments: tuple[Any, ...], threads: int | None)
         os.environ["SONORAY_THREADS"] = str(threads)
     begin = time.perf_counter()
     try:
-        value, error = function(*arguments), ""
+        with one_blas_thread():  # as sums then do not depend on the machine's number of cores; ours run on many
+            value, error = function(*arguments), ""
     except Exception as problem:
         value, error = None, f"{type(problem).__name__}: {problem}"
     return value, error, time.perf_counter() - begin
@@ -269,7 +271,7 @@ def _local(processes: int, threads: int) -> Iterator[Any]:
     import dask
     from dask.distributed import Client, LocalCluster
 
-    limits = {name: str(threads) for name in (*_BLAS, "SONORAY_THREADS")}
+    limits = {**dict.fromkeys(_BLAS, "1"), "SONORAY_THREADS": str(threads)}
     with _environment(limits), dask.config.set({"distributed.scheduler.allowed-failures": 0}):
         cluster = LocalCluster(
             n_workers=processes,
