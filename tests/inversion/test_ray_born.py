@@ -170,14 +170,14 @@ def test_symbol_is_that_of_the_exact_hessian():
 def test_resumes_bit_for_bit(data, found, tmp_path):
     path = tmp_path / "born.checkpoint"
 
-    class Stop(Exception):
+    class StopHereError(Exception):
         pass
 
     def stop(result):
         if len(result.history) == 2:
-            raise Stop
+            raise StopHereError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopHereError):
         invert(data, checkpoint=path, report=stop, truth=phantom())
     again = invert(data, checkpoint=path, resume=True, truth=phantom())
     assert np.array_equal(again.medium.sound_speed, found.medium.sound_speed)

@@ -1,7 +1,8 @@
 """One linearisation of ray-Born inversion: fields in the rays' medium, prediction, gains, residuals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +120,8 @@ class LevelMaker:
         nodes, between, coarse = self._fields(slowness, smooth, soft, float(frequencies.mean()))
         sides = scene.sides(nodes)
         operator = BornOperator(
-            *sides,
+            sides[0],
+            sides[1],
             float(frequencies[0]),
             cell_area=self._area,
             points=None if coarse is None else self._points,
@@ -154,6 +156,8 @@ class LevelMaker:
             model = model + operator(change / scene.sound_speed**2)
         water = scene.water(k)
         weights = scene.spectra.weight(k) * (waves[scene.receive][:, scene.transmit].T != 0)
+        if not s.split:  # as published, gains make absolute residuals small, not relative ones
+            weights = np.asarray(weights * (np.abs(water) / np.abs(water).max()) ** 2, np.float32)
         predicted = np.asarray(model / water, np.complex64)
         gains = fit_gains(predicted, scene.spectra.values[k] / water, weights, kind=s.gain, robust=s.robust)
         residual = gains.remove(scene.spectra.values[k] / water) - predicted
@@ -167,11 +171,15 @@ class LevelMaker:
         if s.split:
             sigma = s.smoothing * np.sqrt(scene.sound_speed / frequency * scene.radius)
             widths = [sigma / h for h in scene.grid.spacing]
-            blur = lambda v: gaussian_filter(v, widths, mode="nearest", truncate=3.5)  # noqa: E731
+
+            def blur(values: NDArray[np.float64]) -> NDArray[np.float64]:
+                return np.asarray(gaussian_filter(values, widths, mode="nearest", truncate=3.5))
         else:
             size = next(box for limit, box in _BOXES if frequency < limit)
-            boxes = [max(1, 2 * int(size / h / 2) + 1) for h in scene.grid.spacing]
-            blur = lambda v: uniform_filter(v, boxes, mode="nearest")  # noqa: E731
+
+            def blur(values: NDArray[np.float64]) -> NDArray[np.float64]:
+                return box_blurred(values, scene.grid, size)
+
         return blur(slowness), None if absorption is None else np.maximum(blur(absorption), 0)
 
     def _fields(
@@ -197,12 +205,17 @@ class LevelMaker:
             offset = _SIGNED + float(max(0.0, -extra.min()))
             gathered = extra + offset
         medium = Medium(at, speed, absorption=gathered)
-        make = GreensFunction(medium, exponent=s.exponent, device=self._device)
+        fine = {} if s.split else self._fine(min(at.spacing))
+        make = GreensFunction(medium, exponent=s.exponent, device=self._device, **fine)
         places = self._points if coarse is None else coarse.points().reshape(-1, 3)
         found = make(scene.elements, np.concatenate([places, scene.elements]))
         if not s.split:
             found = _through_map(found, offset)
         return found[: len(places)], found[len(places) :], coarse
+
+    def _fine(self, spacing: float) -> dict[str, Any]:
+        """How to trace fans along which the map itself is integrated."""
+        return {"step": spacing, "rays": max(64, int(4 * np.pi * self._scene.radius / spacing))}
 
     def _coarse(self, frequency: float) -> Grid | None:
         """Grid on which the blurred medium is still resolved; None if that is the image's."""
@@ -216,10 +229,14 @@ class LevelMaker:
         return Grid(shape, spacing, scene.grid.origin)
 
 
+def box_blurred(values: NDArray[np.float64], grid: Grid, size: float) -> NDArray[np.float64]:
+    """Mean over boxes of odd numbers of nodes about `size` [m] wide."""
+    boxes = [max(1, 2 * int(size / h / 2) + 1) for h in grid.spacing]
+    return np.asarray(uniform_filter(values, boxes, mode="nearest"))
+
+
 def _through_map(fields: GreensFields, offset: float) -> GreensFields:
     """Fields whose travel times are those through the map along the rays of the blurred one."""
-    from dataclasses import replace
-
     assert fields.absorption is not None
     extra = (fields.absorption - offset * fields.distance) / fields.reference_sound_speed
     return replace(fields, excess=(fields.excess + extra).astype(np.float32), absorption=None)

@@ -131,7 +131,7 @@ class Averaged:
         weight = (_MISFIT / max(level.misfit, 1e-9)) ** 2
         symbol = self._mean(level, [1.0] * len(level.data))
         slope = sum(i.real for i in images) / level.total
-        exact = self._hessian(level, 1.0 + 0j) if self._settings.method == "gauss_newton" else None
+        exact = self._hessian(level) if self._settings.method == "gauss_newton" else None
         state.chi = self._merged("speed", symbol, np.asarray(slope), state.chi, weight, state.memory, exact)
         if state.absorption is not None and self._settings.absorption == "estimated":
             factors = [d.absorbed / _ABSORBED for d in level.data]
@@ -168,20 +168,25 @@ class Averaged:
         target = target + weight * (apply(symbol, x) + slope)
         before, known, total = known, known + weight * symbol, total + weight
         memory |= {f"{name}_symbol": known, f"{name}_target": target, f"{name}_total": np.asarray(total)}
-        if exact is None:
-            curvature = lambda v: apply(known / total, v)  # noqa: E731
-        else:
-            curvature = lambda v: (apply(before, v) + weight * exact(v)) / total  # noqa: E731
-        return x + self._solve(curvature, pull, x, float((known / total).mean()))
+
+        def curvature(v: Vector) -> Vector:
+            if exact is None:
+                return apply(known / total, v)
+            return np.asarray((apply(before, v) + weight * exact(v)) / total)
+
+        return np.asarray(x + self._solve(curvature, pull, x, float((known / total).mean())))
 
     def _solve(self, curvature: Callable[[Vector], Vector], pull: Vector, x: Vector, typical: float) -> Vector:
         """Conjugate gradients for (curvature + penalty) v = pull - penalty x."""
         strength, differences = self._settings.regularization, self._gradient
         steep = differences(x).reshape(2, -1)
         weights = strength / np.sqrt((steep**2).sum(axis=0) + self._settings.edge**2)
-        penalty = lambda v: differences.adjoint((differences(v).reshape(2, -1) * weights).ravel())  # noqa: E731
+
+        def penalty(v: Vector) -> Vector:
+            return np.asarray(differences.adjoint((differences(v).reshape(2, -1) * weights).ravel()))
+
         diagonal = typical + 4 * weights / self._scene.grid.spacing[0] ** 2
-        v, r = np.zeros_like(x), pull - penalty(x)
+        v, r = np.zeros_like(x), np.asarray(pull - penalty(x))
         z = r / diagonal
         p, rz = z.copy(), float(r @ z)
         for _ in range(self._settings.inner_iterations):
@@ -196,13 +201,12 @@ class Averaged:
             p = z + (rz / last) * p
         return v
 
-    def _hessian(self, level: Level, unit: complex) -> Callable[[Vector], Vector]:
-        """Product of the level's exact Hessian, divided by the weights' sum."""
+    def _hessian(self, level: Level) -> Callable[[Vector], Vector]:
+        """Product with the level's exact Hessian, divided by the weights' sum."""
         c0 = self._scene.sound_speed
 
         def product(v: Vector) -> Vector:
-            change = v * unit
-            parts = [(np.conj(unit) * d.transposed(d.forward(change, c0), c0)).real for d in level.data]
+            parts = [d.transposed(d.forward(v.astype(np.complex128), c0), c0).real for d in level.data]
             return np.asarray(sum(parts) / level.total)
 
         return product

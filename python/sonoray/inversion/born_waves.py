@@ -20,15 +20,24 @@ NO_LATTICE = ((0, 0), (0.0, 0.0), (1.0, 1.0))
 class Fields(Protocol):
     """What rays say about the waves of point sources; `GreensFields` is one. Arrays (n_nodes, n_sources)."""
 
-    excess: Any
-    focusing: Any
-    caustics: Any
-    absorption: Any
-    take_off: Any
-    arrival: Any
-    sources: Any
-    points: Any
-    reference_sound_speed: float
+    @property
+    def excess(self) -> Any: ...
+    @property
+    def focusing(self) -> Any: ...
+    @property
+    def caustics(self) -> Any: ...
+    @property
+    def absorption(self) -> Any: ...
+    @property
+    def take_off(self) -> Any: ...
+    @property
+    def arrival(self) -> Any: ...
+    @property
+    def sources(self) -> Any: ...
+    @property
+    def points(self) -> Any: ...
+    @property
+    def reference_sound_speed(self) -> float: ...
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ class HessianSymbol:
 
     H is the transform of J^T W J / (number of pairs): J the derivative of the data with respect to (c_0 / c)^2 per
     area, W the weights that make the wave in water 1 for each pair, for elements dense on a circle of radius R; f is
-    the fraction of the pairs that count. With those weights the density of pairs per wave vector, 1 / (k^2 s sqrt(1 - s^2))
-    with s = kappa / 2 k, and the distance of the pair that makes it, 2 R sqrt(1 - s^2), leave the ramp 1 / kappa of
-    filtered back-projection.
+    the fraction of the pairs that count. With those weights the density of pairs per wave vector,
+    1 / (k^2 s sqrt(1 - s^2)) with s = kappa / 2 k, and the distance of the pair that makes it, 2 R sqrt(1 - s^2), leave
+    the ramp 1 / kappa of filtered back-projection.
 
     Parameters
     ----------

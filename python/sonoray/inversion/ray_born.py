@@ -19,7 +19,7 @@ from ..io.checkpoints import read_checkpoint, write_checkpoint
 from ..media.grids import Grid
 from ..media.medium import Medium
 from .born_data import born_spectra
-from .born_level import Level, LevelMaker
+from .born_level import Level, LevelMaker, box_blurred
 from .born_scene import Scene, make_scene, on_grid, resampled
 from .born_settings import RayBornSettings
 from .born_updates import State, make_update
@@ -29,6 +29,7 @@ from .spectra import Spectra
 from .travel_time import reconstruct_travel_time
 
 Report = Callable[["RayBornReconstruction"], None]
+_FIRST_BOX = 5e-3  # [m] as published
 _QUIET = 3  # sets in a row that change little end the reconstruction
 
 
@@ -187,10 +188,13 @@ class _Job:
         self.scene, self.settings, self.truth = scene, settings, truth
         c0 = scene.sound_speed
         speed = np.full(scene.grid.shape, c0) if initial is None else resampled(initial, scene.grid, c0)
+        if not settings.split:
+            speed = box_blurred(speed, scene.grid, _FIRST_BOX)
         speed = np.clip(speed, settings.lowest, settings.highest)
         self.state = State((c0 / speed[scene.mask]) ** 2 - 1, self._absorption(absorption, initial))
         f = scene.spectra.frequencies
-        self.sets = [range(i, min(i + settings.frequencies_per_set, len(f))) for i in range(0, len(f), _step(settings))]
+        size = settings.frequencies_per_set
+        self.sets = [range(i, min(i + size, len(f))) for i in range(0, len(f), size)]
         self.maker = LevelMaker(scene, settings, float(f.mean()), device)
         self.update = make_update(scene, settings)
         self.history: list[dict[str, Any]] = []
@@ -309,10 +313,6 @@ def _chosen(settings: RayBornSettings | None, options: dict[str, Any]) -> RayBor
         return replace(settings or RayBornSettings(), **options)
     except TypeError as error:
         raise ArgumentError(f"options: expected settings of RayBornSettings; {error}") from None
-
-
-def _step(settings: RayBornSettings) -> int:
-    return settings.frequencies_per_set
 
 
 def _water_speed(data: Any, sound_speed: float | None, settings: RayBornSettings) -> float:
