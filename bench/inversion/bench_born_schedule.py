@@ -36,7 +36,11 @@ PARTS = {  # label: module, class, method
     "back-projection": ("inversion.born", "BornOperator", "backproject"),
     "adjoint": ("inversion.born", "BornOperator", "adjoint"),
 }
-FUNCTIONS = {"transform": "spectra", "gains": "fit_gains"}  # names in the pipeline's module
+FUNCTIONS = {  # label: module that calls it, name
+    "travel times, where to start": ("inversion.ray_born", "reconstruct_travel_time"),
+    "spectra": ("inversion.ray_born", "born_spectra"),
+    "gains": ("inversion.born_level", "fit_gains"),
+}
 
 
 class StopError(Exception):
@@ -66,9 +70,9 @@ class Clock:
         for label, (module, name, method) in PARTS.items():
             cls = getattr(importlib.import_module(f"sonoray.{module}"), name)
             setattr(cls, method, self.around(label, getattr(cls, method)))
-        for label, name in FUNCTIONS.items():
-            if hasattr(ray_born, name):
-                setattr(ray_born, name, self.around(label, getattr(ray_born, name)))
+        for label, (module, name) in FUNCTIONS.items():
+            caller = importlib.import_module(f"sonoray.{module}")
+            setattr(caller, name, self.around(label, getattr(caller, name)))
 
 
 def product_rate(n=256, points=4096):
@@ -99,7 +103,7 @@ def run(recording, settings, spacing, sets):
     with suppress(StopError):
         ray_born.reconstruct_ray_born(
             recording.data,
-            recording.water,
+            None if settings.method == "single_step" else recording.water,
             pairs=recording.subset,
             settings=settings,
             spacing=spacing,
