@@ -47,7 +47,7 @@ void finite_frequency_forward(const Cpu& exec, const FresnelSetup& s, View<const
   check_indices(s);
   const std::vector<float> tx = earliest(s.tx_time), rx = earliest(s.rx_time);
   auto range = [&](std::int64_t begin, std::int64_t end) {
-    SONORAY_DISPATCH(fresnel_forward, s, tx.data(), rx.data(), change.data, delay.data, begin, end)
+    SONORAY_DISPATCH(fresnel_forward, s, tx.data(), rx.data(), change.data, delay.data, begin, end);
   };
   run(exec, delay.shape[0], 16, range);
 }
@@ -59,7 +59,7 @@ void finite_frequency_adjoint(const Cpu& exec, const FresnelSetup& s, View<const
   check_indices(s);
   const std::vector<float> tx = earliest(s.tx_time), rx = earliest(s.rx_time);
   auto range = [&](std::int64_t begin, std::int64_t end) {
-    SONORAY_DISPATCH(fresnel_adjoint, s, tx.data(), rx.data(), weight.data, image.data, begin, end)
+    SONORAY_DISPATCH(fresnel_adjoint, s, tx.data(), rx.data(), weight.data, image.data, begin, end);
   };
   run(exec, image.shape[0] / kFresnelBlock, 1, range);
 }

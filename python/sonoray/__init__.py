@@ -20,14 +20,20 @@ from .imaging.doppler import doppler_power, doppler_velocity, nyquist_velocity
 from .imaging.localization import localization_error, localize_points
 from .imaging.metrics import cnr, contrast, fwhm, gcnr, lag_one_coherence, peak_sidelobe_level, speckle_snr
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .inversion.born import BornOperator
+from .inversion.born_settings import RayBornSettings
 from .inversion.evaluation import sound_speed_errors
 from .inversion.finite_frequency import FiniteFrequencyOperator
+from .inversion.gains import Gains, fit_gains
 from .inversion.matching import match_first_arrivals
 from .inversion.outliers import reject_outliers
 from .inversion.pairs import pairs_by_distance, pairs_by_open_angle
 from .inversion.picking import pick_first_arrivals, pulse_onset
 from .inversion.picks import Picks, PickStatus
+from .inversion.ray_born import RayBornReconstruction, reconstruct_ray_born
 from .inversion.settings import TravelTimeSettings
+from .inversion.source_spectrum import SourceSpectrum, calibrated_spectra
+from .inversion.spectra import ArrivalWindow, Spectra, spectra
 from .inversion.stacks import Slice, SliceResult, StackSummary, find_slices, reconstruct_stack
 from .inversion.tomography import TravelTimeOperator
 from .inversion.travel_time import TravelTimeReconstruction, reconstruct_travel_time
@@ -38,6 +44,7 @@ from .media.grids import Grid, SectorGrid
 from .media.interpolation import Interpolator
 from .media.medium import Medium, water_sound_speed
 from .rays.eikonal import EikonalSolver
+from .rays.greens import GreensFields, GreensFunction
 from .rays.linked import LaterArrivals, LinkedRays, PairStatus
 from .rays.linking import RayLinker
 from .rays.paths import Paths
@@ -48,8 +55,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "ArrivalWindow",
     "Arrivals",
     "Beamformer",
+    "BornOperator",
     "ChannelData",
     "ConvexPolygon",
     "DeviceError",
@@ -59,6 +68,9 @@ __all__ = [
     "Error",
     "FiniteFrequencyOperator",
     "FormatError",
+    "Gains",
+    "GreensFields",
+    "GreensFunction",
     "Grid",
     "GridBox",
     "HalfSpaces",
@@ -73,6 +85,8 @@ __all__ = [
     "Picks",
     "Plane",
     "Probe",
+    "RayBornReconstruction",
+    "RayBornSettings",
     "RayLinker",
     "RayStatus",
     "RayTracer",
@@ -82,6 +96,8 @@ __all__ = [
     "SectorGrid",
     "Slice",
     "SliceResult",
+    "SourceSpectrum",
+    "Spectra",
     "Sphere",
     "StackSummary",
     "Transmit",
@@ -90,6 +106,7 @@ __all__ = [
     "TravelTimeSettings",
     "arrivals",
     "band_pass",
+    "calibrated_spectra",
     "cnr",
     "coherence_factor",
     "compound_coherent",
@@ -105,6 +122,7 @@ __all__ = [
     "doppler_velocity",
     "envelope",
     "find_slices",
+    "fit_gains",
     "full_synthetic_aperture",
     "fwhm",
     "gcnr",
@@ -131,6 +149,7 @@ __all__ = [
     "read_medium",
     "read_scatterers",
     "reconstruct_bmode",
+    "reconstruct_ray_born",
     "reconstruct_stack",
     "reconstruct_travel_time",
     "reject_outliers",
@@ -140,6 +159,7 @@ __all__ = [
     "scan_convert",
     "sound_speed_errors",
     "speckle_snr",
+    "spectra",
     "summary",
     "time_gain_compensation",
     "to_device",
