@@ -18,7 +18,7 @@ from .report import Case
 
 _RANGE = 30.0  # dB shown
 _LIMIT = 15.0  # [m/s] of the errors shown
-_ECHOES = 0.06  # [m] half the side of the reflection image
+_SIDE = 0.06  # [m] half of it, of what is shown
 
 
 def ray_born(offline: bool) -> Case:
@@ -28,7 +28,7 @@ def ray_born(offline: bool) -> Case:
     first = reconstruct_travel_time(data, water)
     second = reconstruct_ray_born(data, water, initial=first.medium)
     speed = second.sound_speed
-    grid = Grid.from_extent(x=(-_ECHOES, _ECHOES), z=(-_ECHOES, _ECHOES), spacing=4e-4)
+    grid = Grid.from_extent(x=(-_SIDE, _SIDE), z=(-_SIDE, _SIDE), spacing=4e-4)
     exact, _ = reconstruct_bmode(data, grid=grid, medium=truth)
     plain, _ = reconstruct_bmode(data, grid=grid, sound_speed=speed)
     image, _ = reconstruct_bmode(data, grid=grid, medium=second.medium)
@@ -44,7 +44,7 @@ def ray_born(offline: bool) -> Case:
         "waveforms (ray-Born inversion); through that map to the reflection image of the same traces, with the wave "
         "from emitter to receiver muted. The truth is used for the errors only. They are the part of the contrast "
         "that is left unexplained; that of the echoes is measured on complex images, against the one through the "
-        "true map. Dashed: edges of the true map."
+        "true map."
     )
     figure = _picture(first.medium, second.medium, truth, speed, image, grid)
     return Case("Sound speed from whole waveforms, and echoes through it", text, [figure], table)
@@ -62,7 +62,7 @@ def _difference(image: NDArray[Any], exact: NDArray[Any]) -> float:
 
 def _picture(first: Medium, second: Medium, truth: Medium, speed: float, image: NDArray[Any], grid: Grid) -> Any:
     """Maps and the truth on one scale, below them their errors, and the echoes."""
-    ax = new_axes((15.6, 9.6))
+    ax = new_axes((12.6, 7.2))
     figure = ax.figure
     ax.remove()
     axes = figure.subplots(2, 3)
@@ -74,17 +74,8 @@ def _picture(first: Medium, second: Medium, truth: Medium, speed: float, image: 
         show_difference(medium, truth, background=speed, ax=axes[1, column], title=title, limit=_LIMIT)
     show_medium(truth, ax=axes[0, 2], title="truth", limits=limits)
     level = log_compress(envelope(image[0]), dynamic_range=_RANGE)
-    echoes = axes[1, 2]
-    show_bmode(level, grid, ax=echoes, dynamic_range=_RANGE, title="echoes of the same traces through that map")
-    x, z = (1e3 * a for a in truth.grid.axes)
-    outlines = {"colors": "tab:orange", "linewidths": 0.7, "linestyles": "dashed"}
-    echoes.contour(x, z, values.T, levels=_edges(values), **outlines)
+    show_bmode(level, grid, ax=axes[1, 2], dynamic_range=_RANGE, title="echoes, through map from waveforms")
+    for each in axes.flat:
+        each.set_xlim(-1e3 * _SIDE, 1e3 * _SIDE)
+        each.set_ylim(1e3 * _SIDE, -1e3 * _SIDE)
     return figure
-
-
-def _edges(values: NDArray[Any]) -> list[float]:
-    """Speeds half-way between the most frequent one inside the object and its neighbours: water and inclusions."""
-    speeds, counts = np.unique(np.round(values), return_counts=True)
-    most = np.argsort(counts)[::-1]
-    water, tissue = float(speeds[most[0]]), float(speeds[most[1]])
-    return sorted((0.5 * (water + tissue), 1.5 * tissue - 0.5 * water))
