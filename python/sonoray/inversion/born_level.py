@@ -37,6 +37,8 @@ class Datum:
         (Data / gains - prediction) / water.
     weights : (n_tx, n_rx) float32
         Of its square; 0 where a pair does not count.
+    noise : float
+        Root mean square of the noise in the residuals, as far as it is known.
     absorbed : float [m]
         Change of (c_0 / c)^2 (times i) that an absorption of 1 Np/m at 1 MHz amounts to.
     """
@@ -45,6 +47,7 @@ class Datum:
     water: NDArray[np.complex64]
     residual: NDArray[np.complex64]
     weights: NDArray[np.float32]
+    noise: float
     absorbed: float
 
     @property
@@ -163,7 +166,12 @@ class LevelMaker:
         predicted = np.asarray(model / water, np.complex64)
         gains = fit_gains(predicted, scene.spectra.values[k] / water, weights, kind=s.gain, robust=s.robust)
         residual = gains.remove(scene.spectra.values[k] / water) - predicted
-        return Datum(operator, water, residual, gains.weights, float(absorbed))
+        noise = 0.0
+        if scene.spectra.noise is not None:
+            loudness = np.abs(gains.apply(water)).astype(np.float64)
+            share = gains.weights / np.maximum(loudness, 1e-30) ** 2
+            noise = float(scene.spectra.noise[k] * np.sqrt(share.sum() / max(float(gains.weights.sum()), 1e-30)))
+        return Datum(operator, water, residual, gains.weights, noise, float(absorbed))
 
     def _blurred(
         self, slowness: NDArray[np.float64], absorption: NDArray[np.float64] | None, frequency: float
