@@ -39,6 +39,7 @@ def test_every_figure_can_be_written(tmp_path):
         plotting.show_velocity(np.zeros(SECTOR.shape), SECTOR),
         plotting.show_medium(medium, limits=(1500, 1550)),
         plotting.show_medium(medium, "density"),
+        plotting.show_difference(medium, Medium(GRID, 1520.0), title="error"),
         plotting.show_probe(Probe.curvilinear(32, 5e-4, 0.06)),
         plotting.show_probe(Probe.matrix(32, 32, 3e-4), title="matrix"),
     ]
@@ -52,6 +53,20 @@ def test_velocity_scale_is_symmetric_and_ignores_hidden_points():
     velocity[3, 4], velocity[5, 6] = 0.3, -9.0
     ax = plotting.show_velocity(velocity, GRID, visible=velocity > -1)
     assert ax.images[-1].get_clim() == pytest.approx((-0.3, 0.3))
+
+
+def test_difference_is_found_minus_truth_at_the_maps_nodes():
+    coarse = Grid((20, 30), (6e-4, 2e-4), GRID.origin)
+    rise = 1500 + 1e3 * coarse.points()[..., 2] + 2e3 * coarse.points()[..., 0]
+    fine = 1500 + 1e3 * GRID.points()[..., 2] + 2e3 * GRID.points()[..., 0]
+    ax = plotting.show_difference(Medium(coarse, rise + 4.0), Medium(GRID, fine), limit=5.0)
+    np.testing.assert_allclose(ax.images[0].get_array(), 4.0, atol=1e-3)  # float32 speeds
+    assert ax.images[0].get_clim() == (-5.0, 5.0)
+    small = Medium(Grid((2, 2), (1e-4, 1e-4), (0.0, 8e-3)), 1600.0)
+    ax = plotting.show_difference(Medium(coarse, rise), small, background=1500.0)
+    assert ax.images[0].get_array()[0, 0] == pytest.approx(rise[0, 0] - 1500.0, abs=1e-3)
+    with pytest.raises(ArgumentError, match="truth"):
+        plotting.show_difference(Medium(coarse, rise), Medium(Grid((3, 3, 3), (1e-3,) * 3, (0.0,) * 3), 1500.0))
 
 
 def test_probe_over_an_image_keeps_both_in_view():

@@ -17,7 +17,11 @@ def test_stub_matches_the_module(name):
         module = importlib.import_module(f"sonoray.{name}")
     except ImportError:
         pytest.skip(f"this build has no {name}")
-    stub = {n.name for n in ast.parse((FOLDER / f"{name}.pyi").read_text()).body if isinstance(n, (ast.ClassDef, ast.FunctionDef))}
+    stub = {
+        n.name
+        for n in ast.parse((FOLDER / f"{name}.pyi").read_text()).body
+        if isinstance(n, (ast.ClassDef, ast.FunctionDef))
+    }
     assert stub == {n for n in dir(module) if not n.startswith("_")}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from ._checks import scalar
 from .acquisition.probes import Probe
@@ -239,6 +240,58 @@ def show_reconstruction(medium: Medium, *, truth: Medium | None = None, title: s
     axes = figure.subplots(1, 2)
     show_medium(shown[1], ax=axes[1], title="truth", limits=limits)
     return show_medium(shown[0], ax=axes[0], title=title or "reconstruction", limits=limits)
+
+
+def show_difference(
+    medium: Medium,
+    truth: Medium,
+    *,
+    background: float | None = None,
+    ax: Any = None,
+    title: str | None = None,
+    limit: float | None = None,
+) -> Any:
+    """Draw how much faster (red) or slower (blue) a sound-speed map is than the true one.
+
+    Parameters
+    ----------
+    medium, truth : Medium
+        2-D; the truth is interpolated linearly at the map's nodes.
+    background : float, optional [m/s]
+        True sound speed beyond the truth's grid; default that of its nearest node.
+    ax, title
+        As for `show_bmode`.
+    limit : float, optional [m/s]
+        End of the colour scale; default the largest difference.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ArgumentError
+        A map is not 2-D.
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    if truth.grid.ndim != 2:
+        raise ArgumentError(f"truth: expected a 2-D medium, got a {truth.grid.ndim}-D one")
+    values, flat = _on_flat_grid(medium.sound_speed, medium.grid)
+    index = ((flat.points()[..., [0, 2]] - truth.grid.origin) / truth.grid.spacing).transpose(2, 0, 1)
+    beyond: dict[str, Any] = {"mode": "nearest"}
+    if background is not None:
+        beyond = {"mode": "constant", "cval": scalar("background", background, 300.0, 12000.0, "m/s")}
+    difference = values - map_coordinates(np.asarray(truth.sound_speed, np.float64), index, order=1, **beyond)
+    if limit is None:
+        limit = max(float(np.abs(difference).max()), 1e-6)
+    end = scalar("limit", limit, 1e-6, 1e4, "m/s")
+    ax = ax or _fitting_axes(flat)
+    drawn = _draw(ax, difference, flat, cmap="RdBu_r", vmin=-end, vmax=end)
+    _colorbar(ax, drawn, "error of the sound speed [m/s]")
+    if title:
+        ax.set_title(title)
+    return ax
 
 
 def show_probe(probe: Probe, *, ax: Any = None, title: str | None = None) -> Any:
