@@ -36,42 +36,60 @@ def born_spectra(
     ArgumentError
         No energy at any frequency, frequencies beyond Nyquist's.
     """
-    frequencies = _frequencies(data, water, settings, sound_speed, water_sound_speed, pairs, spacing)
+    probes, heard = _heard(data, sound_speed, pairs)
+    frequencies = _frequencies(probes, heard, water, settings, sound_speed, water_sound_speed, spacing)
     options: dict[str, Any] = {"sound_speed": sound_speed, "pairs": pairs}
+    noise = np.full(len(frequencies), noise_floor(heard))
     if water is None:
         found = spectra(data, frequencies, **options)
     else:
-        found, _ = calibrated_spectra(data, water, frequencies, water_sound_speed=water_sound_speed, **options)
+        found, source = calibrated_spectra(data, water, frequencies, water_sound_speed=water_sound_speed, **options)
+        noise /= np.maximum(source.level, 1e-30)
+    found = found.with_(noise=noise)
     if settings.outliers > 0:
         weights = found.pairs if found.weights is None else found.weights
         found = found.with_(weights=largest_masked(found.values, weights, settings.outliers))
     return found
 
 
+def noise_floor(heard: Spectra) -> float:
+    """Standard deviation of the noise in data of a wide band, from the quarter of the frequencies with the least.
+
+    Half the pairs are below the median magnitude, which is sqrt(ln 2) standard deviations of complex noise.
+    """
+    level = np.array([np.median(np.abs(v[heard.pairs])) for v in heard.values])
+    quiet = np.sort(level)[: max(1, len(level) // 4)]
+    return float(np.median(quiet) / np.sqrt(np.log(2)))
+
+
+def _heard(data: ChannelData, sound_speed: float, pairs: Any) -> tuple[NDArray[np.float64], Spectra]:
+    """Spectra of a few transmits over the whole band."""
+    nyquist = data.sampling_frequency / 2
+    probes = np.linspace(nyquist / _PROBES, nyquist, _PROBES, endpoint=False)
+    step = -(-data.n_tx // _SHOTS)
+    few = data.select(transmits=list(range(0, data.n_tx, step)))
+    chosen = None if pairs is None else np.asarray(pairs)[::step]
+    return probes, spectra(few, probes, sound_speed=sound_speed, pairs=chosen)
+
+
 def _frequencies(
-    data: ChannelData,
+    probes: NDArray[np.float64],
+    heard: Spectra,
     water: ChannelData | None,
     settings: RayBornSettings,
     sound_speed: float,
     water_sound_speed: float | None,
-    pairs: Any,
     spacing: float,
 ) -> NDArray[np.float64]:
     if settings.frequencies is not None:
         return np.linspace(*settings.frequencies)
-    nyquist = data.sampling_frequency / 2
-    probes = np.linspace(nyquist / _PROBES, nyquist, _PROBES, endpoint=False)
     if water is not None:
         then = sound_speed if water_sound_speed is None else water_sound_speed
         source = fit_source_spectrum(water, probes, sound_speed=then)
         usable, level = source.usable(_RANGE), source.level
     else:
-        step = -(-data.n_tx // _SHOTS)
-        few = data.select(transmits=list(range(0, data.n_tx, step)))
-        chosen = None if pairs is None else np.asarray(pairs)[::step]
-        found = spectra(few, probes, sound_speed=sound_speed, pairs=chosen)
-        level = np.array([np.median(np.abs(v[found.pairs])) for v in found.values])
-        usable = usable_band(found, _STEEP)
+        level = np.array([np.median(np.abs(v[heard.pairs])) for v in heard.values])
+        usable = usable_band(heard, _STEEP)
     band = probes[_around(usable, int(np.argmax(level)))]
     if not band.size:
         raise ArgumentError("water: expected a pulse that stands out from the noise, got none; give `frequencies`")

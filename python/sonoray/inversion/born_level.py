@@ -16,7 +16,9 @@ from .born_scene import Scene, on_grid
 from .born_settings import RayBornSettings
 from .gains import fit_gains
 
-_NODES = 3.0  # of the grid of fields, per standard deviation of the blur
+_NODES = 2.0  # of the grid of fields, per standard deviation of the blur
+_COARSER = 1.3  # than the image's grid by less, an own grid does not pay
+_RAY = 0.8  # standard deviations between neighbouring rays where they end
 _BOXES = ((0.45e6, 13e-3), (0.70e6, 11e-3), (0.95e6, 9e-3), (np.inf, 7e-3))  # [Hz], [m] as published
 _SIGNED = 1e-3  # of the slowness: added so that an integral along rays is that of something positive
 
@@ -35,6 +37,8 @@ class Datum:
         (Data / gains - prediction) / water.
     weights : (n_tx, n_rx) float32
         Of its square; 0 where a pair does not count.
+    noise : float
+        Root mean square of the noise in the residuals, as far as it is known.
     absorbed : float [m]
         Change of (c_0 / c)^2 (times i) that an absorption of 1 Np/m at 1 MHz amounts to.
     """
@@ -43,6 +47,7 @@ class Datum:
     water: NDArray[np.complex64]
     residual: NDArray[np.complex64]
     weights: NDArray[np.float32]
+    noise: float
     absorbed: float
 
     @property
@@ -161,7 +166,12 @@ class LevelMaker:
         predicted = np.asarray(model / water, np.complex64)
         gains = fit_gains(predicted, scene.spectra.values[k] / water, weights, kind=s.gain, robust=s.robust)
         residual = gains.remove(scene.spectra.values[k] / water) - predicted
-        return Datum(operator, water, residual, gains.weights, float(absorbed))
+        noise = 0.0
+        if scene.spectra.noise is not None:
+            loudness = np.abs(gains.apply(water)).astype(np.float64)
+            share = gains.weights / np.maximum(loudness, 1e-30) ** 2
+            noise = float(scene.spectra.noise[k] * np.sqrt(share.sum() / max(float(gains.weights.sum()), 1e-30)))
+        return Datum(operator, water, residual, gains.weights, noise, float(absorbed))
 
     def _blurred(
         self, slowness: NDArray[np.float64], absorption: NDArray[np.float64] | None, frequency: float
@@ -169,8 +179,7 @@ class LevelMaker:
         """Relative slowness and absorption of the rays' medium."""
         scene, s = self._scene, self._settings
         if s.split:
-            sigma = s.smoothing * np.sqrt(scene.sound_speed / frequency * scene.radius)
-            widths = [sigma / h for h in scene.grid.spacing]
+            widths = [self._sigma(frequency) / h for h in scene.grid.spacing]
 
             def blur(values: NDArray[np.float64]) -> NDArray[np.float64]:
                 return np.asarray(gaussian_filter(values, widths, mode="nearest", truncate=3.5))
@@ -205,28 +214,31 @@ class LevelMaker:
             offset = _SIGNED + float(max(0.0, -extra.min()))
             gathered = extra + offset
         medium = Medium(at, speed, absorption=gathered)
-        fine = {} if s.split else self._fine(min(at.spacing))
-        make = GreensFunction(medium, exponent=s.exponent, device=self._device, **fine)
+        make = GreensFunction(medium, exponent=s.exponent, device=self._device, **self._fans(at, frequency))
         places = self._points if coarse is None else coarse.points().reshape(-1, 3)
         found = make(scene.elements, np.concatenate([places, scene.elements]))
         if not s.split:
             found = _through_map(found, offset)
         return found[: len(places)], found[len(places) :], coarse
 
-    def _fine(self, spacing: float) -> dict[str, Any]:
-        """How to trace fans along which the map itself is integrated."""
-        return {"step": spacing, "rays": max(64, int(4 * np.pi * self._scene.radius / spacing))}
+    def _fans(self, grid: Grid, frequency: float) -> dict[str, Any]:
+        """How densely to trace: what blurs the medium sets the pace, or the map itself if it is integrated."""
+        length = self._sigma(frequency) if self._settings.split else 0.0
+        step = float(np.clip(length, min(grid.spacing), 3 * min(grid.spacing)))
+        return {"step": step, "rays": max(64, int(4 * np.pi * self._scene.radius / max(_RAY * length, step)))}
+
+    def _sigma(self, frequency: float) -> float:
+        """Standard deviation of the blur [m]."""
+        return float(self._settings.smoothing * np.sqrt(self._scene.sound_speed / frequency * self._scene.radius))
 
     def _coarse(self, frequency: float) -> Grid | None:
         """Grid on which the blurred medium is still resolved; None if that is the image's."""
-        scene = self._scene
-        sigma = self._settings.smoothing * np.sqrt(scene.sound_speed / frequency * scene.radius)
-        factor = [max(1, int(sigma / _NODES / h)) for h in scene.grid.spacing]
-        if max(factor) == 1:
+        grid = self._scene.grid
+        spacing = self._sigma(frequency) / _NODES
+        if spacing < _COARSER * max(grid.spacing):
             return None
-        shape = tuple(-(-(n - 1) // k) + 1 for n, k in zip(scene.grid.shape, factor, strict=True))
-        spacing = tuple(k * h for k, h in zip(factor, scene.grid.spacing, strict=True))
-        return Grid(shape, spacing, scene.grid.origin)
+        size = [(n - 1) * h for n, h in zip(grid.shape, grid.spacing, strict=True)]
+        return Grid(tuple(int(np.ceil(s / spacing)) + 1 for s in size), (spacing,) * 2, grid.origin)
 
 
 def box_blurred(values: NDArray[np.float64], grid: Grid, size: float) -> NDArray[np.float64]:

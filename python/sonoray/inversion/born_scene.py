@@ -120,7 +120,7 @@ def make_scene(
         index[: len(rows)],
         index[len(rows) :],
         distance[part],
-        Spectra(spectra.frequencies, values, pairs[part], weights),
+        Spectra(spectra.frequencies, values, pairs[part], weights, spectra.noise),
         sound_speed,
         radius,
         grid,

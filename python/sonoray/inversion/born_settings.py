@@ -38,6 +38,8 @@ class RayBornSettings:
     regularization : float [1/m]
         Weight of the integral of abs(grad (c_water / c)^2) over the plane against half the mean square of the
         residuals, each relative to the wave in water.
+    noise : float
+        How much more total variation the data's noise, where it is known, asks for; see `Averaged`.
     edge : float [1/m]
         Gradients of (c_water / c)^2 below this are smoothed as by a quadratic penalty.
     memory : float
@@ -86,7 +88,8 @@ class RayBornSettings:
     weighting: str = "rwave"
     step: float = 0.12
     inner_iterations: int = 12
-    regularization: float = 1e-2
+    regularization: float = 7e-3
+    noise: float = 0.4
     edge: float = 2e-3
     memory: float = 1.0
     smoothing: float = 0.28
@@ -116,6 +119,7 @@ class RayBornSettings:
         for name, low, high, unit in (
             ("step", 1e-6, 10.0, "(ratio)"),
             ("regularization", 0.0, 1e3, "1/m"),
+            ("noise", 0.0, 100.0, "(ratio)"),
             ("edge", 1e-9, 1e6, "1/m"),
             ("memory", 0.0, 1.0, "(ratio)"),
             ("smoothing", 0.0, 10.0, "(ratio)"),

@@ -117,6 +117,10 @@ class Averaged:
     know together; errors that differ from frequency to frequency (noise, aliases of too few elements, what the model
     lacks) average out. The map is the minimum of it plus total variation, by conjugate gradients on the quadratic
     that touches the total variation at the last map. In "gauss_newton" the level's own H is the exact one.
+
+    Noise of standard deviation v in n data, relative to water, puts noise of spectrum H v^2 / n into the sum's
+    gradient; what total variation must hold against it is its integral over kappa^2, the square of v k /
+    (2 pi^(3 / 2) sqrt(f n)). That times the setting ``noise`` is added to ``regularization`` in squares.
     """
 
     def __init__(self, scene: Scene, settings: RayBornSettings) -> None:
@@ -129,17 +133,28 @@ class Averaged:
         c0 = self._scene.sound_speed
         images = [d.transposed(d.residual, c0) for d in level.data]
         weight = (_MISFIT / max(level.misfit, 1e-9)) ** 2
+        strength = self._strength(level, weight, state.memory)
         symbol = self._mean(level, [1.0] * len(level.data))
         slope = sum(i.real for i in images) / level.total
         exact = self._hessian(level) if self._settings.method == "gauss_newton" else None
-        state.chi = self._merged("speed", symbol, np.asarray(slope), state.chi, weight, state.memory, exact)
+        state.chi = self._merged("speed", symbol, np.asarray(slope), state.chi, weight, strength, state.memory, exact)
         if state.absorption is not None and self._settings.absorption == "estimated":
             factors = [d.absorbed / _ABSORBED for d in level.data]
             symbol = self._mean(level, [x**2 for x in factors])
             slope = sum(x * i.imag for x, i in zip(factors, images, strict=True)) / level.total
             scaled = state.absorption * _ABSORBED
-            scaled = self._merged("absorption", symbol, np.asarray(slope), scaled, weight, state.memory, None)
+            scaled = self._merged("absorption", symbol, np.asarray(slope), scaled, weight, strength, state.memory, None)
             state.absorption = np.maximum(scaled / _ABSORBED, 0)
+
+    def _strength(self, level: Level, weight: float, memory: dict[str, NDArray[Any]]) -> float:
+        """Weight of the total variation."""
+        square, total = (float(memory.get(f"noise_{k}", np.zeros(()))) for k in ("square", "total"))
+        power = sum((d.noise * d.wave_number) ** 2 for d in level.data) / len(level.data)
+        square = self._settings.memory**2 * square + weight**2 * power / (level.fraction * level.total)
+        total = self._settings.memory * total + weight
+        memory |= {"noise_square": np.array(square), "noise_total": np.array(total)}
+        noise = self._settings.noise * np.sqrt(square) / (2 * np.pi**1.5 * total)
+        return float(np.hypot(self._settings.regularization, noise))
 
     def _mean(self, level: Level, factors: list[float]) -> Vector:
         parts = [x * self._symbol.of(d.wave_number, level.fraction) for x, d in zip(factors, level.data, strict=True)]
@@ -153,6 +168,7 @@ class Averaged:
         slope: Vector,
         x: Vector,
         weight: float,
+        strength: float,
         memory: dict[str, NDArray[Any]],
         exact: Callable[[Vector], Vector] | None,
     ) -> Vector:
@@ -174,11 +190,13 @@ class Averaged:
                 return apply(known / total, v)
             return np.asarray((apply(before, v) + weight * exact(v)) / total)
 
-        return np.asarray(x + self._solve(curvature, pull, x, float((known / total).mean())))
+        return np.asarray(x + self._solve(curvature, pull, x, strength, float((known / total).mean())))
 
-    def _solve(self, curvature: Callable[[Vector], Vector], pull: Vector, x: Vector, typical: float) -> Vector:
+    def _solve(
+        self, curvature: Callable[[Vector], Vector], pull: Vector, x: Vector, strength: float, typical: float
+    ) -> Vector:
         """Conjugate gradients for (curvature + penalty) v = pull - penalty x."""
-        strength, differences = self._settings.regularization, self._gradient
+        differences = self._gradient
         steep = differences(x).reshape(2, -1)
         weights = strength / np.sqrt((steep**2).sum(axis=0) + self._settings.edge**2)
 

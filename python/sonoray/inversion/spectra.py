@@ -105,6 +105,8 @@ class Spectra:
         Which hold data and are wanted.
     weights : (n_f, n_tx, n_rx) float32, optional
         How much each datum counts, 0 for an outlier; None: all alike.
+    noise : (n_f,) float64, optional
+        Standard deviation of the noise in a datum, in the unit of the values; None: unknown.
 
     Raises
     ------
@@ -116,6 +118,7 @@ class Spectra:
     values: NDArray[np.complex64]
     pairs: NDArray[np.bool_]
     weights: NDArray[np.float32] | None = None
+    noise: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -128,6 +131,9 @@ class Spectra:
             if weights.size and weights.min() < 0:
                 raise ArgumentError(f"weights: expected none below 0, got {weights.min():g}")
             set_(self, "weights", freeze(weights))
+        if self.noise is not None:
+            noise = array("noise", self.noise, (len(self.frequencies),), low=0.0, high=np.inf)
+            set_(self, "noise", freeze(noise))
 
     def __repr__(self) -> str:
         n_f, n_tx, n_rx = self.values.shape
@@ -154,7 +160,8 @@ class Spectra:
             raise ArgumentError(f"frequencies: expected indices below {self.n_frequencies}, got {frequencies!r}")
         kept = frequencies if isinstance(frequencies, slice) else chosen
         weights = None if self.weights is None else self.weights[kept]
-        return Spectra(self.frequencies[kept], self.values[kept], self.pairs, weights)
+        noise = None if self.noise is None else self.noise[kept]
+        return Spectra(self.frequencies[kept], self.values[kept], self.pairs, weights, noise)
 
     def with_(self, **changes: Any) -> "Spectra":
         """Return a copy with some fields replaced, checked again."""
