@@ -65,7 +65,7 @@ def _picture(first: Medium, second: Medium, truth: Medium, speed: float, image: 
     ax = new_axes((13.2, 7.2))
     figure = ax.figure
     ax.remove()
-    figure.get_layout_engine().set(wspace=0.14)  # for the labels of colour bars
+    figure.get_layout_engine().set(wspace=0.14, rect=(0.02, 0, 0.95, 1))  # for the labels of colour bars
     axes = figure.subplots(2, 3)
     values = truth.sound_speed
     limits = (float(values.min()), float(values.max()))
