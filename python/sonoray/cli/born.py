@@ -21,7 +21,7 @@ _SETTINGS = {  # option: help
     "frequencies_per_set": "consecutive ones that share a linearisation (default: 2)",
     "inner_iterations": "of conjugate gradients in each set (default: 12)",
     "step": "of single_step (default: 0.12)",
-    "regularization": "weight of the total variation, 1/m (default: 0.01)",
+    "regularization": "weight of the total variation, 1/m (default: 0.012)",
     "smoothing": "blur of the map for rays, as a fraction of the Fresnel zone (default: 0.28)",
     "minimum_distance": "shortest pairs, as a fraction of the radius (default: 0.785)",
     "outliers": "fraction of the largest data left out (default: 0)",

@@ -92,7 +92,7 @@ class RayBornSettings:
     weighting: str = "rwave"
     step: float = 0.12
     inner_iterations: int = 12
-    regularization: float = 7e-3
+    regularization: float = 1.2e-2
     noise: float = 0.4
     edge: float = 2e-3
     memory: float = 1.0
