@@ -151,6 +151,8 @@ def test_mistakes(chain, tmp_path, capsys):
     assert "folder for the maps" in refused(capsys, "born", RING, chain / "map.h5", "-o", out)
     assert "sound-speed map" in refused(capsys, "born", RING, "-o", out, "--initial", RING)
     assert "No such file" in refused(capsys, "born", RING, "-o", out, "--initial", tmp_path / "none.h5")
+    high = ("--frequencies", "2e6:4e6", "--initial", chain / "map.h5", "--quiet")
+    assert "Nyquist frequency 2.5e+06 Hz, got 4e+06" in refused(capsys, "born", RING, "-o", out, *high)
     assert "Dask scheduler" in refused(
         capsys, "born", RING, "-o", tmp_path / "maps", "--scheduler", "nonsense://here:1", "--quiet"
     )
