@@ -159,7 +159,7 @@ def test_mistakes(tmp_path, capsys, monkeypatch):
     assert "output: expected a name ending in .h5" in refused(capsys, RING, "-o", tmp_path / "map.png")
     assert "folder that can be written" in refused(capsys, RING, "-o", tmp_path / "none" / "map.h5")
     assert "really in m/s" in refused(capsys, RING, "-o", out, "--sound-speed", 1.48)
-    assert "the sound speed right?" in refused(capsys, RING, "-o", out, "--sound-speed", 1540)
+    assert "the sound speed right?" in refused(capsys, RING, "-o", out, "--sound-speed", 1540, "--quiet")
     assert "tx_every: expected 1 to 64" in refused(capsys, RING, "-o", out, "--tx-every", 0)
     assert "picker: expected one of" in refused(capsys, RING, "-o", out, "--picker", "eye")
     assert "device" in refused(capsys, RING, "-o", out, "--device", "cuda:7")
