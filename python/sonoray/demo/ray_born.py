@@ -62,9 +62,10 @@ def _difference(image: NDArray[Any], exact: NDArray[Any]) -> float:
 
 def _picture(first: Medium, second: Medium, truth: Medium, speed: float, image: NDArray[Any], grid: Grid) -> Any:
     """Maps and the truth on one scale, below them their errors, and the echoes."""
-    ax = new_axes((12.6, 7.2))
+    ax = new_axes((13.2, 6.9))
     figure = ax.figure
     ax.remove()
+    figure.get_layout_engine().set(wspace=0.06, rect=(0.01, 0, 0.97, 1))  # for the labels of colour bars
     axes = figure.subplots(2, 3)
     values = truth.sound_speed
     limits = (float(values.min()), float(values.max()))

@@ -18,6 +18,10 @@ METHODS = ("hessian_free", "gauss_newton", "gradient", "single_step")
 class RayBornSettings:
     """How `reconstruct_ray_born` gets from spectra to a map.
 
+    Sets of consecutive frequencies are worked off from low to high. For each set the map is split into a blurred part,
+    through which rays are traced, and the rest, which scatters single waves between these rays; what both predict is
+    compared with the data after a fit of the elements' gains, and ``method`` makes a better map of what is left over.
+
     Parameters
     ----------
     frequencies : (low, high, n) or None [Hz]

@@ -112,11 +112,21 @@ class SingleStep:
 class Averaged:
     """Total-variation regularised least squares over this set and, through the Hessian's symbol, all before.
 
-    Each set leaves a quadratic in the map: half (x - z)^T H (x - z), H the symbol of its Hessian, z = x_k + H^-1 g the
-    map at which its data alone would be content. Their sum, weighted by the inverse square misfit, is what the sets
-    know together; errors that differ from frequency to frequency (noise, aliases of too few elements, what the model
-    lacks) average out. The map is the minimum of it plus total variation, by conjugate gradients on the quadratic
-    that touches the total variation at the last map. In "gauss_newton" the level's own H is the exact one.
+    Around the map x_k at which set k was linearised, the misfit of its data is a quadratic in the map x:
+    half (x - z_k)^T H_k (x - z_k) but for a constant, with H_k the Hessian, for which its symbol stands, g_k the
+    negative gradient at x_k, and z_k = x_k + H_k^-1 g_k the map at which the data of set k alone would be content.
+
+    Why quadratics of all sets are added up: a step to z_k would fit the map to one set and to its errors (noise,
+    aliases of too few elements, scattering that the model lacks) and give up what the sets before had found. The misfit
+    of all data is the sum over the sets, each divided by the variance of its errors, for which the square of its misfit
+    is taken; errors that differ from frequency to frequency then average out. That sum needs no earlier data or rays:
+    sum w_k H_k (a symbol) and sum w_k H_k z_k (an image) say all of it, and z_k does not depend on x_k as far as data
+    are linear in the map around it. H_k^-1 is never applied: H_k z_k = H_k x_k + g_k. The first map enters as if it
+    were a set of its own.
+
+    The new map is the minimum of the sum plus total variation, by conjugate gradients on the quadratic that touches
+    the total variation at the last map. In "gauss_newton" the newest set's H_k is the exact product J^T W J instead of
+    its symbol; the sets before it are remembered by their symbols.
 
     Noise of standard deviation v in n data, relative to water, puts noise of spectrum H v^2 / n into the sum's
     gradient; what total variation must hold against it is its integral over kappa^2, the square of v k /

@@ -15,11 +15,21 @@ _THREADS = -1
 class HessianSymbol:
     """H(kappa) = k^2 / (2 pi R kappa f) up to 2 k sin(largest deflection / 2), at every frequency.
 
-    H is the transform of J^T W J / (number of pairs): J the derivative of the data with respect to (c_0 / c)^2 per
-    area, W the weights that make the wave in water 1 for each pair, for elements dense on a circle of radius R; f is
-    the fraction of the pairs that count. With those weights the density of pairs per wave vector,
-    1 / (k^2 s sqrt(1 - s^2)) with s = kappa / 2 k, and the distance of the pair that makes it, 2 R sqrt(1 - s^2), leave
-    the ramp 1 / kappa of filtered back-projection.
+    J is the derivative of the data, each relative to the wave in water of its pair, with respect to (c_0 / c)^2 per
+    area; the Hessian J^T J / (number of pairs) blurs a map into what a back-projection of its data shows. For elements
+    dense on a circle of radius R around the object that blur is nearly the same everywhere: a product with H in the
+    map's spectrum, so that a division by H can stand for the inversion of a matrix of all nodes.
+
+    A pair whose wave comes to a point along the unit vector p_e and leaves it along p_r feels one wave vector of the
+    map, k (p_r - p_e), of length kappa = 2 k sin(deflection / 2). With s = kappa / (2 k):
+
+    - the share of pairs per area of wave vectors is 1 / (4 pi^2 k^2 s sqrt(1 - s^2));
+    - such a pair is D = 2 R sqrt(1 - s^2) apart, and its datum changes by abs(J)^2 = k^3 D / (8 pi R^2).
+
+    (2 pi)^2 times both is k^2 / (2 pi R kappa): the roots cancel, and what is left is the 1 / kappa that the ramp of
+    filtered back-projection undoes. If only a fraction f of the pairs counts (neighbours are left out), the mean is
+    over those: hence 1 / f. Below kappa = pi / R, a wavelength of the ring's diameter, H is held constant; towards the
+    largest deflection it falls to zero.
 
     Parameters
     ----------
