@@ -223,9 +223,12 @@ class LevelMaker:
 
     def _fans(self, grid: Grid, frequency: float) -> dict[str, Any]:
         """How densely to trace: what blurs the medium sets the pace, or the map itself if it is integrated."""
-        length = self._sigma(frequency) if self._settings.split else 0.0
-        step = float(np.clip(length, min(grid.spacing), 3 * min(grid.spacing)))
-        return {"step": step, "rays": max(64, int(4 * np.pi * self._scene.radius / max(_RAY * length, step)))}
+        finest = min(grid.spacing)
+        if not self._settings.split:
+            return {"step": 2 * finest}
+        sigma = self._sigma(frequency)
+        step = float(np.clip(sigma, finest, 3 * finest))
+        return {"step": step, "rays": max(64, int(4 * np.pi * self._scene.radius / max(_RAY * sigma, step)))}
 
     def _sigma(self, frequency: float) -> float:
         """Standard deviation of the blur [m]."""
