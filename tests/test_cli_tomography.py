@@ -159,7 +159,6 @@ def test_mistakes(tmp_path, capsys, monkeypatch):
     assert "output: expected a name ending in .h5" in refused(capsys, RING, "-o", tmp_path / "map.png")
     assert "folder that can be written" in refused(capsys, RING, "-o", tmp_path / "none" / "map.h5")
     assert "really in m/s" in refused(capsys, RING, "-o", out, "--sound-speed", 1.48)
-    assert "the sound speed right?" in refused(capsys, RING, "-o", out, "--sound-speed", 1540, "--quiet")
     assert "tx_every: expected 1 to 64" in refused(capsys, RING, "-o", out, "--tx-every", 0)
     assert "picker: expected one of" in refused(capsys, RING, "-o", out, "--picker", "eye")
     assert "device" in refused(capsys, RING, "-o", out, "--device", "cuda:7")
@@ -171,3 +170,9 @@ def test_mistakes(tmp_path, capsys, monkeypatch):
     copy.unlink()
     assert "No such file" in refused(capsys, tmp_path / "none.mat", "-o", out)
     assert list(tmp_path.iterdir()) == [half]
+
+
+def test_a_wrong_water_speed_is_noticed(tmp_path, capsys):
+    wrong = ("--sound-speed", 1540, "--quiet")
+    assert "the sound speed right?" in refused(capsys, RING, "-o", tmp_path / "map.h5", *wrong)
+    assert not (tmp_path / "map.h5").exists()
