@@ -285,3 +285,13 @@ def test_device_gives_what_the_host_gives(breast, device):
     for name in ("focusing", "take_off", "arrival", "absorption"):
         ours, theirs = getattr(host, name), getattr(there, name)
         assert np.quantile(np.abs(ours - theirs), 0.999) < 1e-4 * np.abs(ours).max()
+
+
+def test_absorption_beside_an_edge_is_not_negative():
+    """Splines through a step swing; a ray cannot gain energy."""
+    grid = Grid.from_extent(x=(-0.02, 0.02), z=(-0.02, 0.02), spacing=1e-3)
+    x, z = np.meshgrid(grid.x, grid.z, indexing="ij")
+    medium = Medium(grid, 1500.0, absorption=np.where(np.hypot(x, z) < 0.008, 10.0, 0.0))
+    fields = GreensFunction(medium)(np.array([[-0.018, 0.0, 0.0]]), grid)
+    assert fields.absorption.min() == 0
+    assert fields.absorption.max() == pytest.approx(0.16, rel=0.1)

@@ -344,6 +344,8 @@ class GreensFunction:
         self.report = {"rays": rays, "steps": steps, "trace_seconds": trace, "raster_seconds": raster}
         if self.device != "cpu":
             made = {k: None if v is None else to_host(v) for k, v in there.items()}
+        if made["absorption"] is not None:  # splines swing below zero beside an edge
+            np.maximum(made["absorption"], 0, out=made["absorption"])
         if not caustics:
             made["caustics"] = None
         speed = self.reference_sound_speed / self._host_index(to)
