@@ -156,4 +156,18 @@ def test_mistakes(chain, tmp_path, capsys):
     assert "Dask scheduler" in refused(
         capsys, "born", RING, "-o", tmp_path / "maps", "--scheduler", "nonsense://here:1", "--quiet"
     )
+    assert "No such file" in refused(capsys, "born", RING, "-o", out, "--absorption", tmp_path / "none.h5")
+    start = ["--initial", chain / "map.h5"]
+    assert "absorption" in refused(capsys, "born", RING, "-o", out, *start, "--absorption", chain / "map.h5")
+    assert "absorption" in refused(capsys, "born", RING, "-o", out, *start, "--absorption", "-3")
     assert "rx_every: expected 1 to 64" in refused(capsys, "born", RING, "-o", out, "--rx-every", 100)
+
+
+def test_absorption_is_known_or_estimated(chain, tmp_path, capsys):
+    start = ["--initial", chain / "map.h5", *QUICK, "--quiet", "--no-picture"]
+    for what in ("estimated", "5.0"):
+        assert answer(capsys, "born", RING, "-o", tmp_path / "map.h5", *start, "--absorption", what)[0] == 0
+        medium = sonoray.read(tmp_path / "map.h5")
+        assert medium.absorption is not None and medium.absorption.min() >= 0
+    assert medium.absorption.max() == 5.0
+    assert answer(capsys, "born", RING, "-o", tmp_path / "map2.h5", *start, "--absorption", tmp_path / "map.h5")[0] == 0

@@ -54,6 +54,10 @@ def add_settings(form: Any) -> None:
                       help="Hz, such as 350e3:950e3:140 (default: 60 over the band that holds energy)")  # fmt: skip
     form.add_argument("--method", choices=METHODS, help="of the update (default: hessian_free)")
     form.add_argument("--weighting", choices=WEIGHTINGS, help="of pairs of rays in single_step (default: rwave)")
+    form.add_argument("--absorption", metavar="WHAT", default="none",
+                      help="none, estimated, a number [Np/m at 1 MHz] for all but water, or a map that has an "
+                      "absorption (default: none)")  # fmt: skip
+    form.add_argument("--exponent", type=float, help="power of the absorption's law (default: 1.1)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -94,6 +98,7 @@ def reconstruct(
         sound_speed=options["sound_speed"],
         spacing=common.millimetres(options, "spacing_mm"),
         settings=settings,
+        absorption=_absorption(options["absorption"]),
         truth=common.truth_of(options),
         checkpoint=common.checkpoints(output)[1],
         resume=options["resume"],
@@ -113,9 +118,21 @@ def _frequencies(text: str) -> tuple[float, float, int]:
     return float(match[1]), float(match[2]), int(match[3] or _COUNT)
 
 
+def _absorption(what: str) -> sonoray.Medium | float | None:
+    """What is known of it."""
+    if what in ("none", "estimated"):
+        return None
+    try:
+        return float(what)
+    except ValueError:
+        return medium_of(Path(what))
+
+
 def _settings(options: dict[str, Any]) -> RayBornSettings:
-    names = ("frequencies", "method", "weighting", "gain", *_SETTINGS)
+    names = ("frequencies", "method", "weighting", "gain", "exponent", *_SETTINGS)
     if "then_born" in options:  # the others there are those of travel times
-        names = ("frequencies", "method", "weighting", "lowest", "highest")
+        names = ("frequencies", "method", "weighting", "exponent", "lowest", "highest")
     changes = {n: options[n] for n in names if options[n] is not None}
+    what = options["absorption"]
+    changes["absorption"] = what if what in ("none", "estimated") else "known"
     return RayBornSettings.published(**changes) if options["published"] else RayBornSettings(**changes)
