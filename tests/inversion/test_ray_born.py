@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sonoray import ArgumentError, FormatError, Grid, Medium
+from sonoray.assets import load_ring_example
 from sonoray.inversion.born_level import LevelMaker
 from sonoray.inversion.born_scene import make_scene
 from sonoray.inversion.born_settings import RayBornSettings
@@ -262,3 +263,33 @@ def test_update_keeps_a_map_that_explains_the_data(data):
     state = State(np.zeros(scene.n_nodes))
     make_update(scene, settings)(level, state)
     assert np.abs(state.chi).max() == 0
+
+
+def shipped_ring(level):
+    """Raw traces of the shipped ring with white noise [dB below the peak opposite in water], water, truth."""
+    data, water, truth = load_ring_example()
+    peak = np.abs(water.samples[0, 0, water.n_rx // 2]).max()
+    rng = np.random.default_rng(0)
+
+    def noisy(d):
+        noise = rng.standard_normal(d.samples.shape, np.float32)
+        return d.with_(samples=d.samples + np.float32(peak * 10 ** (-level / 20)) * noise)
+
+    return noisy(data), noisy(water), truth
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("level", "with_water", "most"), [(40, True, 18), (40, False, 18), (30, True, 18)])
+def test_from_raw_traces_of_a_full_wave_solver(level, with_water, most):
+    data, water, truth = shipped_ring(level)
+    result = reconstruct_ray_born(data, water if with_water else None)
+
+    def error(radius):
+        return sound_speed_errors(result.medium, truth, result.sound_speed, radius=radius)["relative_error"]
+
+    assert error(0.1) < most
+    assert error(0.06) < 15
+    x, z = np.meshgrid(result.medium.grid.x, result.medium.grid.z, indexing="ij")
+    for cx, cz, radius, speed in ((-16, 12, 10, 1475), (18, 14, 8, 1545), (-6, -22, 6, 1460), (22, -14, 4, 1520)):
+        inside = np.hypot(x - 1e-3 * cx, z - 1e-3 * cz) < 0.8e-3 * radius
+        assert abs(result.medium.sound_speed[inside].mean() - speed) < 5

@@ -24,7 +24,8 @@ from .born_scene import Scene, make_scene, on_grid, resampled
 from .born_settings import RayBornSettings
 from .born_updates import State, make_update
 from .evaluation import sound_speed_errors
-from .pairs import emitter_positions
+from .pairs import emitter_positions, pair_distances
+from .settings import TravelTimeSettings
 from .spectra import Spectra
 from .travel_time import reconstruct_travel_time
 
@@ -161,10 +162,7 @@ def reconstruct_ray_born(
         values = _wanted(data, pairs)
     else:
         if initial is None:
-            initial = reconstruct_travel_time(
-                data, water, sound_speed=sound_speed, water_sound_speed=water_sound_speed, pairs=pairs, grid=None,
-                progress=progress, device=device, minimum_distance=0.39,
-            ).medium  # fmt: skip
+            initial = _from_travel_times(data, water, pairs, sound_speed, water_sound_speed, progress, device)
         step = _spacing(grid, spacing, ends)
         values = born_spectra(data, water, chosen, c0, water_sound_speed, pairs, step)
     scene = make_scene(values, *ends, c0, chosen.minimum_distance, grid, _spacing(grid, spacing, ends))
@@ -340,6 +338,33 @@ def _ends(data: Any, emitters: Any, receivers: Any) -> tuple[NDArray[np.float64]
         array("emitters", emitters, (n_tx, 3), low=-2.0, high=2.0, unit="m"),
         array("receivers", receivers, (n_rx, 3), low=-2.0, high=2.0, unit="m"),
     )
+
+
+def _from_travel_times(
+    data: ChannelData,
+    water: ChannelData | None,
+    pairs: Any,
+    sound_speed: float | None,
+    water_sound_speed: float | None,
+    progress: bool,
+    device: str,
+) -> Medium:
+    """Map to start from."""
+    if pairs is not None:  # the travel times of near pairs say little
+        distance = pair_distances(emitter_positions(data), data.probe.positions)
+        chosen = np.asarray(pairs)
+        if chosen.dtype != bool or chosen.shape != distance.shape:
+            raise ArgumentError(f"pairs: expected bool of shape {distance.shape}, got {chosen.dtype} {chosen.shape}")
+        pairs = chosen & TravelTimeSettings().far_enough(distance)
+    return reconstruct_travel_time(
+        data,
+        water,
+        pairs=pairs,
+        sound_speed=sound_speed,
+        water_sound_speed=water_sound_speed,
+        progress=progress,
+        device=device,
+    ).medium
 
 
 def _wanted(spectra: Spectra, pairs: Any) -> Spectra:
