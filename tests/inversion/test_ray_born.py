@@ -229,12 +229,66 @@ def test_subset_of_elements(data, found):
         ({"initial": 1500.0}, "initial"),
         ({"absorption": 3.0}, "absorption"),
         ({"settings": RayBornSettings(absorption="known")}, "absorption"),
+        ({"initial": Medium(Grid.from_extent(x=(1, 1.1), z=(0, 0.1), spacing=0.01), 1500.0)}, "initial"),
+        ({"settings": RayBornSettings(frequencies=(1e6, 2e6, 5))}, "frequencies"),
+        ({"emitters": ring() + np.linspace(0, 0.02, N)[:, None] * [0, 1, 0]}, "plane"),
         ({"grid": Grid.from_extent(x=(-0.01, 0.01), z=(-0.01, 0.01), spacing=1e-3)}, "grid"),
     ],
 )
 def test_refusals_name_the_argument(data, change, message):
     with pytest.raises(ArgumentError, match=message):
         invert(data, **change)
+
+
+def test_order_of_frequencies_does_not_matter(data, found):
+    backwards = data.select(np.arange(len(FREQUENCIES))[::-1])
+    assert np.array_equal(invert(backwards).medium.sound_speed, found.medium.sound_speed)
+
+
+def test_a_silent_set_is_passed_over_and_silence_refused(data):
+    values = data.values.copy()
+    values[2:4] = 0
+    assert error(invert(data.with_(values=values))) < 45
+    with pytest.raises(ArgumentError, match="zero"):
+        invert(data.with_(values=0 * values))
+    with pytest.raises(ArgumentError, match="frequencies"):
+        invert(data.select([0]), method="single_step")
+
+
+def test_published_mode_refuses_absorption():
+    with pytest.raises(ArgumentError, match="absorption"):
+        RayBornSettings.published(absorption="known")
+
+
+def quick_ring():
+    data, water, truth = load_ring_example()
+    pairs = np.zeros((64, 64), bool)
+    pairs[::4, 2::4] = True
+    return data, water, truth, {"pairs": pairs, "spacing": 4e-3, "initial": truth}
+
+
+def test_recordings_without_sound_are_refused():
+    data, water, _, options = quick_ring()
+    rng = np.random.default_rng(0)
+    with pytest.raises(ArgumentError, match="frequencies"):
+        reconstruct_ray_born(data, water, frequencies=(2.0e6, 2.4e6, 4), **options)
+    noise = data.with_(samples=rng.standard_normal(data.samples.shape, np.float32))
+    with pytest.raises(ArgumentError, match="frequencies"):
+        reconstruct_ray_born(noise, None, frequencies=(0.3e6, 0.4e6, 4), **options)
+    with pytest.raises(ArgumentError, match="constant"):
+        reconstruct_ray_born(data.with_(samples=0 * data.samples), None, frequencies=(0.3e6, 0.4e6, 4), **options)
+    with pytest.raises(ArgumentError, match="pairs"):
+        reconstruct_ray_born(data, water, **{**options, "pairs": np.ones((8, 64), bool)})
+
+
+def test_the_speed_of_the_water_shots_counts():
+    data, water, _, options = quick_ring()
+    options |= {"frequencies": (0.3e6, 0.4e6, 4), "gain": "none"}
+    same = reconstruct_ray_born(data, water, **options)
+    other = reconstruct_ray_born(data, water.with_(sound_speed=water.sound_speed - 1), **options)
+    given = reconstruct_ray_born(data, water, water_sound_speed=water.sound_speed - 1, **options)
+    assert not np.array_equal(same.medium.sound_speed, other.medium.sound_speed)
+    assert np.array_equal(given.medium.sound_speed, other.medium.sound_speed)
 
 
 def test_refuses_other_data():

@@ -256,7 +256,10 @@ class BornOperator:
         chunks = [tiles[len(tiles) * k // n : len(tiles) * (k + 1) // n] for k in range(n)]
 
         def run(chunk: list[slice]) -> Any:
-            room = self._rooms.pop() if self._rooms else Workspace()
+            try:
+                room = self._rooms.pop()
+            except IndexError:
+                room = Workspace()
             room.threads = 1 if alone else place(self.device)
             try:
                 return work(chunk, room)

@@ -1,5 +1,6 @@
 """Spectra for ray-Born inversion: which frequencies, calibrated how, which pairs."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ _NUMBER = 60  # of frequencies by default
 _PROBES = 64  # frequencies at which energy is looked for
 _RANGE = 20.0  # [dB] of the pulse, where it is known
 _STEEP = 10.0  # [dB] of recordings with their noise
+_SILENT = 1.5  # standard deviations of the noise, whose own median is 0.8
 _SHOTS = 8  # transmits of which they are looked for
 _FINEST = 1.7  # spacings in the shortest wavelength used by default
 
@@ -24,20 +26,27 @@ def born_spectra(
     data: ChannelData,
     water: ChannelData | None,
     settings: RayBornSettings,
-    sound_speed: float,
+    sound_speed: float | None,
     water_sound_speed: float | None,
     pairs: Any,
     spacing: float,
 ) -> Spectra:
-    """Spectra at the settings' frequencies.
+    """Spectra at the settings' frequencies; of the speeds, those that the user gave.
 
     Raises
     ------
     ArgumentError
-        No energy at any frequency, frequencies beyond Nyquist's.
+        No energy at any frequency, frequencies beyond Nyquist's, several frames.
     """
+    shape = (data.n_tx, data.n_rx)
+    if pairs is not None and (np.asarray(pairs).dtype != bool or np.shape(pairs) != shape):
+        raise ArgumentError(f"pairs: expected bool of shape {shape}, got {np.asarray(pairs).dtype} {np.shape(pairs)}")
+    if data.n_frames != 1:
+        raise ArgumentError(f"data: expected one frame, got {data.n_frames}; choose one by data.select(frames=...)")
     probes, heard = _heard(data, sound_speed, pairs)
-    frequencies = _frequencies(probes, heard, water, settings, sound_speed, water_sound_speed, spacing)
+    then = sound_speed if water_sound_speed is None else water_sound_speed
+    c = data.sound_speed if sound_speed is None else sound_speed
+    frequencies = _frequencies(probes, heard, water, settings, then, c, spacing)
     options: dict[str, Any] = {"sound_speed": sound_speed, "pairs": pairs}
     noise = np.full(len(frequencies), noise_floor(heard))
     if water is None:
@@ -45,11 +54,48 @@ def born_spectra(
     else:
         found, source = calibrated_spectra(data, water, frequencies, water_sound_speed=water_sound_speed, **options)
         noise /= np.maximum(source.level, 1e-30)
-    found = found.with_(noise=noise)
-    if settings.outliers > 0:
-        weights = found.pairs if found.weights is None else found.weights
-        found = found.with_(weights=largest_masked(found.values, weights, settings.outliers))
-    return found
+    _refuse_silence(found, noise)
+    return without_largest(found.with_(noise=noise), settings)
+
+
+def without_largest(found: Spectra, settings: RayBornSettings) -> Spectra:
+    """Spectra whose largest data have no weight, as many as the settings say."""
+    if not settings.outliers:
+        return found
+    weights = found.pairs if found.weights is None else found.weights
+    return found.with_(weights=largest_masked(found.values, weights, settings.outliers))
+
+
+def within_band(found: Spectra, settings: RayBornSettings) -> Spectra:
+    """Given spectra in rising order of frequency, those in the settings' band."""
+    order = np.argsort(found.frequencies, kind="stable")
+    if settings.frequencies is not None:
+        low, high, _ = settings.frequencies
+        f = found.frequencies[order]
+        order = order[(f >= low) & (f <= high)]
+        if not order.size:
+            raise ArgumentError(
+                f"frequencies: expected a band that holds some of the spectra's, got {low:g} to {high:g}"
+            )
+    return found if np.array_equal(order, np.arange(found.n_frequencies)) else found.select(order)
+
+
+def _refuse_silence(found: Spectra, noise: NDArray[np.float64]) -> None:
+    """Refuse frequencies at which there is only noise; warn if it is some of them."""
+    level = np.array([np.median(np.abs(v[found.pairs])) for v in found.values])
+    silent = level < _SILENT * noise
+    if silent.all():
+        raise ArgumentError(
+            f"frequencies: expected some at which the recordings hold more than noise, got "
+            f"{found.frequencies[0]:g} to {found.frequencies[-1]:g} Hz"
+        )
+    if silent.any():
+        f = found.frequencies[silent]
+        warnings.warn(
+            f"at {silent.sum()} of {len(silent)} frequencies ({f.min():g} to {f.max():g} Hz) the recordings hold only "
+            "noise; choose `frequencies` without them",
+            stacklevel=3,
+        )
 
 
 def noise_floor(heard: Spectra) -> float:
@@ -62,14 +108,17 @@ def noise_floor(heard: Spectra) -> float:
     return float(np.median(quiet) / np.sqrt(np.log(2)))
 
 
-def _heard(data: ChannelData, sound_speed: float, pairs: Any) -> tuple[NDArray[np.float64], Spectra]:
+def _heard(data: ChannelData, sound_speed: float | None, pairs: Any) -> tuple[NDArray[np.float64], Spectra]:
     """Spectra of a few transmits over the whole band."""
     nyquist = data.sampling_frequency / 2
     probes = np.linspace(nyquist / _PROBES, nyquist, _PROBES, endpoint=False)
     step = -(-data.n_tx // _SHOTS)
     few = data.select(transmits=list(range(0, data.n_tx, step)))
     chosen = None if pairs is None else np.asarray(pairs)[::step]
-    return probes, spectra(few, probes, sound_speed=sound_speed, pairs=chosen)
+    heard = spectra(few, probes, sound_speed=sound_speed, pairs=chosen)
+    if not heard.pairs.any():
+        raise ArgumentError("data: expected traces that are not constant, got only such")
+    return probes, heard
 
 
 def _frequencies(
@@ -77,14 +126,13 @@ def _frequencies(
     heard: Spectra,
     water: ChannelData | None,
     settings: RayBornSettings,
-    sound_speed: float,
-    water_sound_speed: float | None,
+    then: float | None,
+    c: float,
     spacing: float,
 ) -> NDArray[np.float64]:
     if settings.frequencies is not None:
         return np.linspace(*settings.frequencies)
     if water is not None:
-        then = sound_speed if water_sound_speed is None else water_sound_speed
         source = fit_source_spectrum(water, probes, sound_speed=then)
         usable, level = source.usable(_RANGE), source.level
     else:
@@ -92,13 +140,15 @@ def _frequencies(
         usable = usable_band(heard, _STEEP)
     band = probes[_around(usable, int(np.argmax(level)))]
     if not band.size:
-        raise ArgumentError("water: expected a pulse that stands out from the noise, got none; give `frequencies`")
-    high = min(float(band.max()), sound_speed / (_FINEST * spacing))
+        raise ArgumentError(
+            f"{'data' if water is None else 'water'}: expected a pulse that stands out from the rest, got none; is the "
+            "water's sound speed right? The setting `frequencies` says where to look"
+        )
+    high = min(float(band.max()), c / (_FINEST * spacing))
     low = float(band.min())
     if not low < high:
         raise ArgumentError(
-            f"spacing: expected one that resolves waves of {low:g} Hz ({sound_speed / (_FINEST * low):.2g} m), "
-            f"got {spacing:g} m"
+            f"spacing: expected one that resolves waves of {low:g} Hz ({c / (_FINEST * low):.2g} m), got {spacing:g} m"
         )
     return np.linspace(low, high, _NUMBER)
 

@@ -16,6 +16,8 @@ from .region import image_grid, image_mask
 from .source_spectrum import water_greens
 from .spectra import Spectra
 
+_FLAT = 0.01  # of the aperture
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -93,6 +95,11 @@ def make_scene(
         No usable pair, a 3-D arrangement, elements outside the grid or on one line.
     """
     everything = np.concatenate([emitters, receivers])
+    extent = np.ptp(everything, axis=0)
+    if extent[1] > _FLAT * extent.max():
+        raise ArgumentError(
+            f"emitters, receivers: expected elements in one plane of constant y, got {extent[1]:g} m from first to last"
+        )
     if grid is None:
         grid = image_grid(everything, spacing)
     if grid.ndim != 2:
@@ -149,5 +156,16 @@ def on_grid(values: NDArray[Any], source: Grid, target: Grid, outside: float) ->
 
 
 def resampled(medium: Medium, grid: Grid, sound_speed: float) -> NDArray[np.float64]:
-    """Sound speed of a medium at the nodes of a grid, water beyond it."""
+    """Sound speed of a medium at the nodes of a grid, water beyond it.
+
+    Raises
+    ------
+    ArgumentError
+        The medium lies elsewhere.
+    """
+    apart = [a[1] < b[0] or a[0] > b[1] for a, b in zip(medium.grid.extent, grid.extent, strict=True)]
+    if any(apart):
+        raise ArgumentError(
+            f"initial: expected a map between the elements, in {grid.extent} m, got one in {medium.grid.extent} m"
+        )
     return on_grid(medium.sound_speed, medium.grid, grid, sound_speed)

@@ -145,6 +145,12 @@ class RayBornSettings:
                 "'hessian_free' and 'gauss_newton' estimate it"
             )
 
+        if self.absorption != "none" and not self.split:
+            raise ArgumentError(
+                f"absorption: expected 'none' with split=False (the published mode), which does not know it, got "
+                f"{self.absorption!r}"
+            )
+
     @classmethod
     def published(cls, **changes: Any) -> "RayBornSettings":
         """Settings of the r-Wave toolbox for measurements on phantoms: 70 steps over 0.35 to 0.95 MHz, mu = 0.12."""

@@ -18,7 +18,7 @@ from ..errors import ArgumentError, FormatError
 from ..io.checkpoints import read_checkpoint, write_checkpoint
 from ..media.grids import Grid
 from ..media.medium import Medium
-from .born_data import born_spectra
+from .born_data import born_spectra, within_band, without_largest
 from .born_level import Level, LevelMaker, box_blurred
 from .born_scene import Scene, make_scene, on_grid, resampled
 from .born_settings import RayBornSettings
@@ -95,8 +95,8 @@ def reconstruct_ray_born(
     Parameters
     ----------
     data : ChannelData or Spectra
-        Transmits of single elements of a ring or any closed curve in the plane y = 0. Spectra are taken as they are:
-        Green's functions up to the gains that are fitted.
+        One frame; transmits of single elements of a ring or any closed curve in the plane y = 0. Spectra are taken as
+        they are: Green's functions up to the gains that are fitted.
     water : ChannelData, optional
         Shots through water by the same array; with at least one the pulse is known (`calibrated_spectra`).
     initial : Medium, optional
@@ -159,12 +159,12 @@ def reconstruct_ray_born(
     if initial is not None and (not isinstance(initial, Medium) or initial.grid.ndim != 2):
         raise ArgumentError(f"initial: expected a 2-D Medium, got {initial!r}")
     if isinstance(data, Spectra):
-        values = _wanted(data, pairs)
+        values = without_largest(within_band(_wanted(data, pairs), chosen), chosen)
     else:
         if initial is None:
             initial = _from_travel_times(data, water, pairs, sound_speed, water_sound_speed, progress, device)
         step = _spacing(grid, spacing, ends)
-        values = born_spectra(data, water, chosen, c0, water_sound_speed, pairs, step)
+        values = born_spectra(data, water, chosen, sound_speed, water_sound_speed, pairs, step)
     scene = make_scene(values, *ends, c0, chosen.minimum_distance, grid, _spacing(grid, spacing, ends))
     job = _Job(scene, chosen, initial, absorption, truth, device)
     with fraction_bar("ray-Born") if progress else _Silent() as show:
@@ -191,6 +191,12 @@ class _Job:
         speed = np.clip(speed, settings.lowest, settings.highest)
         self.state = State((c0 / speed[scene.mask]) ** 2 - 1, self._absorption(absorption, initial))
         f = scene.spectra.frequencies
+        if settings.method == "single_step" and len(f) < 2:
+            raise ArgumentError(
+                "frequencies: expected at least 2 with method 'single_step', whose step is their spacing"
+            )
+        if not np.abs(scene.spectra.values[:, scene.spectra.pairs]).any():
+            raise ArgumentError("data: expected values that are not all zero, got only zeros")
         size = settings.frequencies_per_set
         self.sets = [range(i, min(i + size, len(f))) for i in range(0, len(f), size)]
         self.maker = LevelMaker(scene, settings, float(f.mean()), device)
@@ -207,7 +213,8 @@ class _Job:
             begin, before = time.perf_counter(), self.state.chi
             which = self.sets[len(self.history)]
             level = self.maker.around(self.state.chi, self.state.absorption, which)
-            self.update(level, self.state)
+            if level.total > 0:
+                self.update(level, self.state)
             self._bound()
             self._note(level, before, time.perf_counter() - begin)
             if checkpoint is not None:
@@ -279,7 +286,7 @@ class _Job:
         spectra = scene.spectra
         parts = [scene.elements, scene.transmit, scene.receive, spectra.frequencies, spectra.values, spectra.pairs]
         parts += [self.state.chi]
-        parts += [p for p in (spectra.weights, self.state.absorption) if p is not None]
+        parts += [p for p in (spectra.weights, spectra.noise, self.state.absorption) if p is not None]
         numbers = repr((self.settings, scene.grid, scene.sound_speed))
         digest = hashlib.blake2b(numbers.encode(), digest_size=16)
         for part in parts:
