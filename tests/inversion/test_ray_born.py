@@ -81,10 +81,11 @@ def test_plain_gradient_improves_the_map(data):
     assert error(invert(data, method="gradient")) < 40
 
 
-@pytest.mark.parametrize("weighting", ["rwave", "uniform"])
-def test_published_step_improves_the_map(data, weighting):
+@pytest.mark.parametrize(("weighting", "most"), [("rwave", 32), ("uniform", 46)])
+def test_published_step_improves_the_map(data, weighting, most):
+    """Steps three times too short leave 52 and 69 %."""
     settings = RayBornSettings.published(frequencies=None, weighting=weighting, step=0.3)
-    assert error(invert(data, settings=settings)) < 80
+    assert error(invert(data, settings=settings)) < most
 
 
 def test_gains_of_the_elements_do_not_change_the_map(data, found):

@@ -34,7 +34,7 @@ class RayBornSettings:
         "gradient": steepest descent with exact step length, for reference.
         "single_step": weighted back-projection of [1]_, one step of fixed length, no regularisation.
     weighting : {"rwave", "uniform", "beylkin"}
-        Of "single_step", see `BornOperator.backproject`.
+        Of "single_step", see `BornOperator.backproject`; "beylkin" leaves next to nothing of transmitted waves.
     step : float
         Of "single_step".
     inner_iterations : int
