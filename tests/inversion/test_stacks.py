@@ -169,7 +169,7 @@ def test_checkpoints_of_every_stage_go_with_other_options(stack, tmp_path):
 
 
 def test_resume_notices_other_content(stack, tmp_path):
-    """Files that options name, and files like the slice in a folder, are known by what they hold; others do not count."""
+    """Files that options name, and files like the slice in a folder, by what they hold; no others."""
     start, folder = tmp_path / "start.h5", tmp_path / "starts"
     folder.mkdir()
     start.write_text("1")
