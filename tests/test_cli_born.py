@@ -130,6 +130,26 @@ def test_slices(chain, tmp_path, capsys):
     assert json.loads(text)["counts"] == {"kept": 1, "done": 1}
 
 
+def test_slices_do_not_replace_what_is_read(chain, tmp_path, capsys):
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.mat").write_bytes(RING.read_bytes())
+    start = maps / "one.h5"
+    start.write_bytes((chain / "map_travel_time.h5").read_bytes())
+    kept = start.read_bytes()
+    slices = (tmp_path / "one.mat", tmp_path / "two.mat")
+    common = ("-o", maps, "--processes", 0, "--quiet", *QUICK)
+    for option in ("--initial", "--water", "--truth", "--absorption"):
+        assert "expected another one" in refused(capsys, "born", *slices, option, start, *common)
+    assert "another file" in refused(capsys, "born", *slices, "--initial", maps, *common)
+    assert "another file" in refused(capsys, "born", slices[0], "--initial", maps, "-o", start, *QUICK)
+    start = start.rename(maps / "two_travel_time.h5")
+    assert "expected another one" in refused(capsys, "tomography", *slices, "--then-born", "--truth", start, *common)
+    assert start.read_bytes() == kept
+    assert [p.name for p in maps.iterdir()] == ["two_travel_time.h5"]
+
+
 def test_ring_image_through_a_map(tmp_path, capsys):
     """What the map is for: echoes of the same data along refracted paths; no frequency needs to be given."""
     sonoray.write(tmp_path / "map.h5", sonoray.load_ring_example()[2])
@@ -141,6 +161,15 @@ def test_ring_image_through_a_map(tmp_path, capsys):
         assert json.loads(text)["elements"] == 64
     assert "center_frequency" in refused(capsys, "beamform", RING, "-o", tmp_path / "a.png", "--no-mute-direct")
     assert "degrees" in refused(capsys, "beamform", RING, "-o", tmp_path / "a.png", "--opening-deg", 400)
+
+
+def test_ring_image_through_a_coarse_map(tmp_path, capsys):
+    grid = sonoray.Grid.from_extent(x=(-0.16, 0.16), z=(-0.16, 0.16), spacing=4e-3)
+    sonoray.write(tmp_path / "map.h5", sonoray.Medium(grid, np.full(grid.shape, 1480.0)))
+    status, _, text = answer(
+        capsys, "beamform", RING, "-o", tmp_path / "image.png", "--spacing-mm", 4, "--medium", tmp_path / "map.h5"
+    )
+    assert status == 0, text
 
 
 def test_mistakes(chain, tmp_path, capsys):

@@ -167,7 +167,15 @@ def test_mistakes(tmp_path, capsys, monkeypatch):
     copy.write_bytes(RING.read_bytes())
     assert "another file than the input" in refused(capsys, copy, "-o", copy)
     assert copy.read_bytes() == RING.read_bytes()
+    assert "another file than the input" in refused(capsys, RING, "-o", copy, "--truth", copy)
+    copy = copy.rename(tmp_path / "map_travel_time.h5")
+    assert "another file than the input" in refused(capsys, RING, "-o", out, "--truth", copy, "--then-born")
+    assert copy.read_bytes() == RING.read_bytes()
     copy.unlink()
+    assert "radius_mm: expected --truth" in refused(capsys, RING, "-o", out, "--radius-mm", 60)
+    for name, value in (("frequencies", "250e3:400e3"), ("method", "gradient"), ("weighting", "uniform"),
+                        ("absorption", "5.0"), ("exponent", "1.2")):  # fmt: skip
+        assert f"{name}: expected --then-born" in refused(capsys, RING, "-o", out, f"--{name}", value)
     assert "No such file" in refused(capsys, tmp_path / "none.mat", "-o", out)
     assert list(tmp_path.iterdir()) == [half]
 

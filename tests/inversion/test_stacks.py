@@ -147,6 +147,48 @@ def test_interrupt_and_resume(stack, alone, tmp_path):
     assert np.array_equal(sonoray.read(summary.slices[1].output).sound_speed, alone["breast_1"])
 
 
+def two_stages(source, output, options):
+    """Stands for a job with a checkpoint of each stage, which refuses those of other options."""
+    for checkpoint in (output.with_name(f"{output.stem}_first.checkpoint"), output.with_suffix(".checkpoint")):
+        if checkpoint.exists() and checkpoint.read_text() != options["what"]:
+            raise sonoray.ArgumentError("checkpoint: expected one of the same data")
+        checkpoint.write_text(options["what"])
+    if options["what"] == "stop":
+        raise KeyboardInterrupt
+    output.write_bytes(b"map")
+    return {}
+
+
+def test_checkpoints_of_every_stage_go_with_other_options(stack, tmp_path):
+    run = {"job": two_stages, "processes": 0, "retries": 0, "stages": ["first"]}
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct_stack(stack[1], tmp_path, options={"what": "stop"}, **run)
+    assert (tmp_path / "last_first.checkpoint").exists()
+    summary = reconstruct_stack(stack[1], tmp_path, options={"what": "go"}, **run)
+    assert [s.status for s in summary.slices] == ["done"], summary.slices[0].error
+
+
+def test_resume_notices_other_content(stack, tmp_path):
+    """Files that options name, and files like the slice in a folder, by what they hold; no others."""
+    start, folder = tmp_path / "start.h5", tmp_path / "starts"
+    folder.mkdir()
+    start.write_text("1")
+    (folder / "last.h5").write_text("1")
+    run = {"job": two_stages, "processes": 0, "options": {"what": "go", "start": start, "starts": folder}}
+
+    def status():
+        return [s.status for s in reconstruct_stack(stack[1], tmp_path / "out", resume=True, **run).slices]
+
+    assert [status(), status()] == [["done"], ["kept"]]
+    start.write_text("20")
+    assert [status(), status()] == [["done"], ["kept"]]
+    (folder / "last.h5").write_text("20")
+    (folder / "stack.json").write_text("{}")
+    assert [status(), status()] == [["done"], ["kept"]]
+    (folder / "stack.json").write_text("{ }")
+    assert status() == ["kept"]
+
+
 SCRIPT = """
 import pathlib, time
 from sonoray.inversion.workers import run_tasks
@@ -191,6 +233,9 @@ def test_ctrl_c_ends_the_processes(tmp_path):
 def test_mistakes(stack, tmp_path, monkeypatch):
     with pytest.raises(sonoray.ArgumentError, match="another one than the data's"):
         reconstruct_stack(stack[1], stack[1].parent)
+    (tmp_path / "last.h5").write_bytes(stack[1].read_bytes())
+    with pytest.raises(sonoray.ArgumentError, match="or the options'"):
+        reconstruct_stack(stack[1], tmp_path, options={"water": str(tmp_path / "last.h5")})
     with pytest.raises(sonoray.ArgumentError, match="sent to other processes"):
         reconstruct_stack(stack, tmp_path, options={"report": lambda: 0})
     with pytest.raises(sonoray.ArgumentError, match="workers of its own"):

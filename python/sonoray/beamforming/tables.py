@@ -14,6 +14,7 @@ from ..errors import ArgumentError
 from ..media.grids import Grid
 
 TOLERANCE = 1e-9  # s
+_COARSEST = 0.0499  # m, just below what a Grid takes
 _BATCH = 16  # sources per solve: full-resolution times of all elements need not fit in memory
 
 
@@ -115,7 +116,7 @@ def _table_grid(points: NDArray[np.float64], medium_grid: Grid, spacing: tuple[f
         if high - low < h:  # a single column of points: two nodes around it, inside the medium
             low, high = (low, low + h) if low + h <= last + 1e-6 * h else (high - h, high)
             low, high = max(low, first), min(max(high, low + 1e-6), last + 1e-6)
-        cells = max(1, int(np.ceil((high - low) / wanted - 1e-6)))
+        cells = max(1, int(np.ceil((high - low) / min(wanted, _COARSEST) - 1e-6)))
         shape.append(cells + 1)
         steps.append((high - low) / cells)
         origin.append(low)

@@ -22,6 +22,7 @@ from sonoray.io.writing import atomic
 from ._files import channel_data, check_output
 
 PICTURE_STAGES = 6  # between the first and the last one, evenly spread
+TRAVEL_TIME = "travel_time"  # stage before ray-Born inversion, as its files are named
 _UNSENT = ("run", "command", "quiet", "file", "output", "scheduler", "processes", "threads", "retries", "json")
 
 
@@ -56,17 +57,23 @@ def add_output(form: Any) -> None:
     form.add_argument("--retries", type=int, default=2, metavar="N", help="of a slice that failed (default: 2)")
 
 
-def run(args: argparse.Namespace, job: Job, inputs: tuple[Path | None, ...]) -> None:
-    """Run a job on one file here, or on every slice through `reconstruct_stack`."""
+def run(args: argparse.Namespace, job: Job, inputs: tuple[Path | None, ...], stages: tuple[str, ...] = ()) -> None:
+    """Run a job on one file here, or on every slice through `reconstruct_stack`; stages are those before the last."""
+    if args.radius_mm is not None and args.truth is None:
+        raise sonoray.ArgumentError("radius_mm: expected --truth with it, got none to find errors from")
     slices = find_slices(args.file)
     options = {name: value for name, value in vars(args).items() if name not in _UNSENT}
     if args.pictures is not None and args.pictures.exists() and not args.pictures.is_dir():
         raise sonoray.ArgumentError(f"pictures: expected a folder, got {args.pictures}")
     if len(slices) == 1 and args.scheduler is None:
-        check_output(args.output, (".h5",), (*args.file, *inputs))
+        name = f"{slices[0].name}.h5"
+        read = [*args.file, *(p / name if p is not None and p.is_dir() else p for p in inputs)]
+        check_output(args.output, (".h5",), read)
+        if stages:
+            check_output(travel_time_output(args.output), (".h5",), read)
         _one(args, job, slices[0], options)
     else:
-        _many(args, job, options)
+        _many(args, job, options, inputs, stages)
 
 
 def _one(args: argparse.Namespace, job: Job, source: Slice, options: dict[str, Any]) -> None:
@@ -87,10 +94,16 @@ def _one(args: argparse.Namespace, job: Job, source: Slice, options: dict[str, A
         print(f"{args.output}: {len(figures['history'])} linearisations in {figures['seconds']:.1f} s{text}")
 
 
-def _many(args: argparse.Namespace, job: Job, options: dict[str, Any]) -> None:
+def _many(
+    args: argparse.Namespace,
+    job: Job,
+    options: dict[str, Any],
+    inputs: tuple[Path | None, ...],
+    stages: tuple[str, ...],
+) -> None:
     if args.output.suffix or (args.output.exists() and not args.output.is_dir()):
         raise sonoray.ArgumentError(f"output: expected a folder for the maps of several slices, got {args.output}")
-    check_output(args.output, ("",))
+    check_output(args.output, ("",), inputs)
     try:
         summary = reconstruct_stack(
             args.file,
@@ -102,6 +115,7 @@ def _many(args: argparse.Namespace, job: Job, options: dict[str, Any]) -> None:
             threads=args.threads,
             retries=args.retries,
             resume=args.resume,
+            stages=stages,
             report=None if args.quiet else _say_slice,
             progress=not args.quiet,
         )
@@ -132,7 +146,7 @@ def checkpoints(output: Path) -> tuple[Path, Path]:
 
 def travel_time_output(output: Path) -> Path:
     """The travel-time map that another stage starts from."""
-    return output.with_name(f"{output.stem}_travel_time.h5")
+    return output.with_name(f"{output.stem}_{TRAVEL_TIME}.h5")
 
 
 def water_of(source: Slice, options: dict[str, Any]) -> sonoray.ChannelData | None:

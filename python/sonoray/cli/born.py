@@ -62,8 +62,7 @@ def add_settings(form: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, reconstruct, write."""
-    inputs = (args.water, args.truth, None if args.initial is None or args.initial.is_dir() else args.initial)
-    common.run(args, born_job, inputs)
+    common.run(args, born_job, (args.water, args.truth, args.initial, Path(args.absorption)))
 
 
 def born_job(source: Slice, output: Path, options: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import sonoray
 from sonoray.inversion.settings import KERNELS, RAYS, SOLVERS, TravelTimeSettings
 from sonoray.inversion.stacks import Slice
 from sonoray.inversion.travel_time import TravelTimeReconstruction, reconstruct_travel_time
@@ -24,6 +25,7 @@ _SETTINGS = {  # option: help
     "lowest": "sound speed allowed, m/s (default: 1350)",
     "highest": "sound speed allowed, m/s (default: 1700)",
 }
+_WAVEFORMS = ("frequencies", "method", "weighting", "absorption", "exponent")  # of no use without --then-born
 
 
 def add(commands: Any) -> None:
@@ -51,6 +53,13 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, reconstruct, write."""
+    if args.then_born:
+        inputs = (args.water, args.truth, Path(args.absorption))
+        common.run(args, travel_time_job, inputs, (common.TRAVEL_TIME,))
+        return
+    given = [n for n in _WAVEFORMS if getattr(args, n) not in (None, "none")]
+    if given:
+        raise sonoray.ArgumentError(f"{given[0]}: expected --then-born with it; travel times alone do not use it")
     common.run(args, travel_time_job, (args.water, args.truth))
 
 

@@ -214,6 +214,7 @@ def reconstruct_stack(
     threads: int | None = None,
     retries: int = 2,
     resume: bool = False,
+    stages: Iterable[str] = (),
     report: Callable[[SliceResult], None] | None = None,
     progress: bool = False,
 ) -> StackSummary:
@@ -231,7 +232,8 @@ def reconstruct_stack(
         should write atomically and go on from ``output.with_suffix(".checkpoint")`` where that is there. Default
         `travel_time_map`.
     options : dict, optional
-        The same for all slices; picklable.
+        The same for all slices; picklable. Of those that name a file, or a folder with files named like the slice,
+        no map may replace it, and ``resume`` makes anew what was made from another content.
     scheduler : str, optional
         Address of a Dask scheduler. Default: processes on this machine, which end with the call.
     processes : int, optional
@@ -242,6 +244,8 @@ def reconstruct_stack(
         How often a slice that failed, or whose process died, is tried again. It goes on from its checkpoint.
     resume : bool
         Keep the maps of an earlier run of the same data, job and options, and go on with the slices it was at.
+    stages : sequence of str
+        Before the last, for which the job writes ``NAME_STAGE.h5`` and ``NAME_STAGE.checkpoint``, too.
     report : function of SliceResult, optional
         Called after each slice, and after each attempt that failed.
     progress : bool
@@ -254,7 +258,8 @@ def reconstruct_stack(
     Raises
     ------
     ArgumentError
-        No slices, two of the same name, a folder in which a map would replace its data, no scheduler at the address.
+        No slices, two of the same name, a folder in which a map would replace data or a file of the options, no
+        scheduler at the address.
     FileNotFoundError
         A file is not there; whatever else is wrong with a slice is only reported.
     FormatError
@@ -272,9 +277,10 @@ def reconstruct_stack(
     target = Path(folder)
     options = dict(options or {})
     results = [_waiting(s, target, job, options) for s in slices]
-    _refuse_inputs(slices, results)
+    stages = tuple(stages)
+    _refuse_inputs(slices, results, options, stages)
     target.mkdir(parents=True, exist_ok=True)
-    _prepare(results, _earlier(target) if resume else {})
+    _prepare(results, _earlier(target) if resume else {}, stages)
     if processes is None and scheduler is None and str(options.get("device", "cpu")).startswith("cuda"):
         processes = 1
     summary = StackSummary(results)
@@ -319,7 +325,10 @@ def _checked_job(job: Job, source: Slice, output: Path, options: dict[str, Any])
 def _waiting(source: Slice, folder: Path, job: Job, options: dict[str, Any]) -> SliceResult:
     """A slice before its first attempt, with the digest by which a later run knows it again."""
     facts = source.path.stat()
-    identity = (str(source), facts.st_size, facts.st_mtime_ns, job.__module__, job.__qualname__)
+    identity: tuple[Any, ...] = (str(source), facts.st_size, facts.st_mtime_ns, job.__module__, job.__qualname__)
+    for path in _option_files(source, folder, options):
+        facts = path.stat()
+        identity += (str(path), facts.st_size, facts.st_mtime_ns)
     try:
         digest = hashlib.sha256(repr(identity).encode() + pickle.dumps(sorted(options.items()))).hexdigest()
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -328,14 +337,38 @@ def _waiting(source: Slice, folder: Path, job: Job, options: dict[str, Any]) -> 
     return SliceResult(source.name, str(source), str(output.absolute()), digest=digest)
 
 
-def _refuse_inputs(slices: Iterable[Slice], results: Iterable[SliceResult]) -> None:
+def _option_files(source: Slice, folder: Path, options: dict[str, Any]) -> list[Path]:
+    """Files that options name, and those named like the slice in a folder of theirs other than the output's."""
+    found = []
+    for _, value in sorted(options.items()):
+        if not isinstance(value, str | Path):
+            continue
+        if os.path.isfile(value):  # False for strings that cannot be names
+            found.append(Path(value))
+        elif isinstance(value, Path) and value.is_dir() and value.resolve() != folder.resolve():
+            found += sorted(p for p in value.iterdir() if p.stem == source.name and p.is_file())
+    return found
+
+
+def _refuse_inputs(
+    slices: Iterable[Slice], results: Iterable[SliceResult], options: dict[str, Any], stages: tuple[str, ...]
+) -> None:
+    results = list(results)
     inputs = {s.path.resolve() for s in slices}
-    for result in results:
-        if Path(result.output).resolve() in inputs:
-            raise ArgumentError(f"folder: expected another one than the data's, got {result.output} for both")
+    for source, result in zip(slices, results, strict=True):
+        inputs |= {p.resolve() for p in _option_files(source, Path(result.output).parent, options)}
+    for output in (path for r in results for path in _maps(r, stages)):
+        if output.resolve() in inputs:
+            raise ArgumentError(f"folder: expected another one than the data's or the options', got {output} for both")
 
 
-def _prepare(results: Iterable[SliceResult], earlier: dict[str, Any]) -> None:
+def _maps(result: SliceResult, stages: tuple[str, ...]) -> list[Path]:
+    """What the job writes for a slice: its map and those of stages before."""
+    output = Path(result.output)
+    return [output, *(output.with_name(f"{output.stem}_{stage}.h5") for stage in stages)]
+
+
+def _prepare(results: Iterable[SliceResult], earlier: dict[str, Any], stages: tuple[str, ...]) -> None:
     """Keep what an earlier run finished; remove checkpoints that belong to other data or options."""
     for result in results:
         output = Path(result.output)
@@ -346,7 +379,8 @@ def _prepare(results: Iterable[SliceResult], earlier: dict[str, Any]) -> None:
             result.attempts, result.seconds = int(before["attempts"]), float(before["seconds"])
             result.error, result.figures = str(before["error"]), dict(before["figures"])
         elif not same:
-            output.with_suffix(".checkpoint").unlink(missing_ok=True)
+            for path in _maps(result, stages):
+                path.with_suffix(".checkpoint").unlink(missing_ok=True)
 
 
 def _earlier(folder: Path) -> dict[str, Any]:
