@@ -222,7 +222,7 @@ def test_ctrl_c_ends_the_processes(tmp_path):
     children = psutil.Process(process.pid).children(recursive=True)
     begin = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
-    _, text = process.communicate(timeout=40)
+    _, text = process.communicate(timeout=150)
     assert time.monotonic() - begin < 30
     assert process.returncode == -signal.SIGINT
     assert text.count("Traceback") == 1, text
