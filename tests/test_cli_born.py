@@ -77,12 +77,17 @@ def test_born_goes_on_from_a_map(chain, tmp_path, capsys):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["map.h5", "map.json"]
 
 
+def heed_interrupts():
+    """As in a terminal; children of a shell's background job ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupted_and_resumed(chain, tmp_path):
     """Ctrl-C ends with status 130 and says how to go on; the continuation gives the very same map."""
     command = [sys.executable, "-m", "sonoray.cli", "born", str(RING), "--initial", str(chain / "map_travel_time.h5")]
     command += ["-o", str(tmp_path / "map.h5"), "--no-picture", *QUICK]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     checkpoint = tmp_path / "map.checkpoint"
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and time.monotonic() < deadline and process.poll() is None:

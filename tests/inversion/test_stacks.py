@@ -189,6 +189,11 @@ def test_resume_notices_other_content(stack, tmp_path):
     assert status() == ["kept"]
 
 
+def heed_interrupts():
+    """As in a terminal; children of a shell's background job ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 SCRIPT = """
 import pathlib, time
 from sonoray.inversion.workers import run_tasks
@@ -213,6 +218,7 @@ def test_ctrl_c_ends_the_processes(tmp_path):
         [sys.executable, str(script)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         start_new_session=True,
+        preexec_fn=heed_interrupts,
         stderr=subprocess.PIPE,
         text=True,
     )
