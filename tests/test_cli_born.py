@@ -87,7 +87,13 @@ def test_interrupted_and_resumed(chain, tmp_path):
     command = [sys.executable, "-m", "sonoray.cli", "born", str(RING), "--initial", str(chain / "map_travel_time.h5")]
     command += ["-o", str(tmp_path / "map.h5"), "--no-picture", *QUICK]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - touches nothing that threads share
+    )
     checkpoint = tmp_path / "map.checkpoint"
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and time.monotonic() < deadline and process.poll() is None:

@@ -218,7 +218,7 @@ def test_ctrl_c_ends_the_processes(tmp_path):
         [sys.executable, str(script)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         start_new_session=True,
-        preexec_fn=heed_interrupts,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - touches nothing that threads share
         stderr=subprocess.PIPE,
         text=True,
     )
