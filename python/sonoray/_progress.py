@@ -26,8 +26,11 @@ def progress(items: Iterable[T], label: str, *, total: int | None = None, enable
 
 
 @contextmanager
-def fraction_bar(label: str) -> Iterator[Callable[[float], None]]:
-    """Give a function that takes the fraction done of one long step and shows it."""
+def fraction_bar(label: str, *, enabled: bool = True) -> Iterator[Callable[[float], None]]:
+    """Give a function that takes the fraction done of one long step and shows it, unless ``enabled`` is false."""
+    if not enabled:
+        yield lambda _: None
+        return
     try:
         from tqdm import tqdm
     except ImportError:

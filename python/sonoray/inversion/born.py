@@ -17,6 +17,7 @@ from ..media.grids import Grid
 from ..rays.amplitudes import dispersion_delay
 from .born_device import DeviceTiles
 from .born_waves import NO_LATTICE, Complex, Fields, Look, Side, Tone, Workspace, facing, lattice, speed_at
+from .pairs import checked_pairs
 
 WEIGHTINGS = ("uniform", "rwave", "beylkin")
 _TILE_BYTES = 2e6  # of the waves of a tile: they stay in a processor's cache between the kernel and the product
@@ -329,9 +330,7 @@ class BornOperator:
 def _checked_pairs(pairs: Any, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
     if pairs is None:
         return None
-    chosen = np.asarray(pairs)
-    if chosen.dtype != bool or chosen.shape != shape:
-        raise ArgumentError(f"pairs: expected bool of shape {shape}, got {chosen.dtype} {chosen.shape}")
+    chosen = checked_pairs(pairs, shape)
     return None if chosen.all() else chosen
 
 

@@ -10,6 +10,7 @@ from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from .born_settings import RayBornSettings
 from .outliers import largest_masked
+from .pairs import checked_pairs
 from .source_spectrum import calibrated_spectra, fit_source_spectrum
 from .spectra import Spectra, spectra, usable_band
 
@@ -38,9 +39,8 @@ def born_spectra(
     ArgumentError
         No energy at any frequency, frequencies beyond Nyquist's, several frames.
     """
-    shape = (data.n_tx, data.n_rx)
-    if pairs is not None and (np.asarray(pairs).dtype != bool or np.shape(pairs) != shape):
-        raise ArgumentError(f"pairs: expected bool of shape {shape}, got {np.asarray(pairs).dtype} {np.shape(pairs)}")
+    if pairs is not None:
+        pairs = checked_pairs(pairs, (data.n_tx, data.n_rx))
     if data.n_frames != 1:
         raise ArgumentError(f"data: expected one frame, got {data.n_frames}; choose one by data.select(frames=...)")
     probes, heard = _heard(data, sound_speed, pairs)
@@ -82,8 +82,7 @@ def within_band(found: Spectra, settings: RayBornSettings) -> Spectra:
 
 def _refuse_silence(found: Spectra, noise: NDArray[np.float64]) -> None:
     """Refuse frequencies at which there is only noise; warn if it is some of them."""
-    level = np.array([np.median(np.abs(v[found.pairs])) for v in found.values])
-    silent = level < _SILENT * noise
+    silent = found.level < _SILENT * noise
     if silent.all():
         raise ArgumentError(
             f"frequencies: expected some at which the recordings hold more than noise, got "
@@ -103,7 +102,7 @@ def noise_floor(heard: Spectra) -> float:
 
     Half the pairs are below the median magnitude, which is sqrt(ln 2) standard deviations of complex noise.
     """
-    level = np.array([np.median(np.abs(v[heard.pairs])) for v in heard.values])
+    level = heard.level
     quiet = np.sort(level)[: max(1, len(level) // 4)]
     return float(np.median(quiet) / np.sqrt(np.log(2)))
 
@@ -114,7 +113,7 @@ def _heard(data: ChannelData, sound_speed: float | None, pairs: Any) -> tuple[ND
     probes = np.linspace(nyquist / _PROBES, nyquist, _PROBES, endpoint=False)
     step = -(-data.n_tx // _SHOTS)
     few = data.select(transmits=list(range(0, data.n_tx, step)))
-    chosen = None if pairs is None else np.asarray(pairs)[::step]
+    chosen = None if pairs is None else pairs[::step]
     heard = spectra(few, probes, sound_speed=sound_speed, pairs=chosen)
     if not heard.pairs.any():
         raise ArgumentError("data: expected traces that are not constant, got only such")
@@ -136,7 +135,7 @@ def _frequencies(
         source = fit_source_spectrum(water, probes, sound_speed=then)
         usable, level = source.usable(_RANGE), source.level
     else:
-        level = np.array([np.median(np.abs(v[heard.pairs])) for v in heard.values])
+        level = heard.level
         usable = usable_band(heard, _STEEP)
     band = probes[_around(usable, int(np.argmax(level)))]
     if not band.size:

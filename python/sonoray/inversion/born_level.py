@@ -78,15 +78,12 @@ class Level:
         Sum of the weights.
     fraction : float
         Of the pairs that count.
-    fields : (GreensFields, GreensFields)
-        Of emitters and receivers at the fields' nodes.
     """
 
     data: list[Datum]
     misfit: float
     total: float
     fraction: float
-    fields: tuple[GreensFields, GreensFields]
 
 
 class LevelMaker:
@@ -148,7 +145,7 @@ class LevelMaker:
         total = float(sum(d.weights.sum(dtype=np.float64) for d in data))
         square = float(sum((d.weights * np.abs(d.residual) ** 2).sum(dtype=np.float64) for d in data))
         share = float(np.mean([(d.weights > 0).mean() for d in data]))
-        return Level(data, float(np.sqrt(square / max(total, 1e-30))), total, share, sides)
+        return Level(data, float(np.sqrt(square / max(total, 1e-30))), total, share)
 
     def _datum(
         self, k: int, operator: BornOperator, between: GreensFields, change: NDArray[np.complex128], absorbed: float
@@ -156,16 +153,17 @@ class LevelMaker:
         scene, s = self._scene, self._settings
         reference = None if between.absorption is None else self._reference
         waves = between.pressure(operator.frequency, reference_frequency=reference)
-        model = waves[scene.receive][:, scene.transmit].T
+        direct = waves[scene.receive][:, scene.transmit].T
+        model = direct
         if s.split:
-            model = model + operator(change / scene.sound_speed**2)
+            model = direct + operator(change / scene.sound_speed**2)
         water = scene.water(k)
-        weights = scene.spectra.weight(k) * (waves[scene.receive][:, scene.transmit].T != 0)
+        weights = scene.spectra.weight(k) * (direct != 0)
         if not s.split:  # as published, gains make absolute residuals small, not relative ones
             weights = np.asarray(weights * (np.abs(water) / np.abs(water).max()) ** 2, np.float32)
-        predicted = np.asarray(model / water, np.complex64)
-        gains = fit_gains(predicted, scene.spectra.values[k] / water, weights, kind=s.gain, robust=s.robust)
-        residual = gains.remove(scene.spectra.values[k] / water) - predicted
+        predicted, measured = np.asarray(model / water, np.complex64), scene.spectra.values[k] / water
+        gains = fit_gains(predicted, measured, weights, kind=s.gain, robust=s.robust)
+        residual = gains.remove(measured) - predicted
         noise = 0.0
         if scene.spectra.noise is not None:
             loudness = np.abs(gains.apply(water)).astype(np.float64)

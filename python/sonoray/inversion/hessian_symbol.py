@@ -46,7 +46,6 @@ class HessianSymbol:
         kx = 2 * np.pi * np.fft.fftfreq(nx, grid.spacing[0])
         kz = 2 * np.pi * np.fft.rfftfreq(nz, grid.spacing[1])
         self._kappa = np.hypot(kx[:, None], kz[None])
-        self.shape = self._kappa.shape
 
     def of(self, wave_number: float, fraction: float) -> NDArray[np.float64]:
         """Return H of one frequency on the grid's wave numbers (rfft2)."""

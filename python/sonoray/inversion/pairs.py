@@ -49,6 +49,20 @@ def pair_distances(tx: Any, rx: Any) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm(a[:, None] - b[None], axis=2))
 
 
+def checked_pairs(pairs: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which pairs are wanted, if it is bool of this shape.
+
+    Raises
+    ------
+    ArgumentError
+        Another type or shape.
+    """
+    chosen = np.asarray(pairs)
+    if chosen.dtype != bool or chosen.shape != shape:
+        raise ArgumentError(f"pairs: expected bool of shape {shape}, got {chosen.dtype} {chosen.shape}")
+    return chosen
+
+
 def pairs_by_distance(tx: Any, rx: Any, minimum: float) -> NDArray[np.bool_]:
     """Pairs that lie further apart than a minimum, such as pi / 2 times a ring's radius: the opposite ones.
 

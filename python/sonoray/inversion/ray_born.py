@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from .born_scene import Scene, make_scene, on_grid, resampled
 from .born_settings import RayBornSettings
 from .born_updates import State, make_update
 from .evaluation import sound_speed_errors
-from .pairs import emitter_positions, pair_distances
-from .settings import TravelTimeSettings
+from .pairs import checked_pairs, emitter_positions, pair_distances
+from .settings import TravelTimeSettings, changed
 from .spectra import Spectra
 from .travel_time import reconstruct_travel_time
 
@@ -152,22 +152,22 @@ def reconstruct_ray_born(
     .. [2] A. Javaherian, Hessian-inversion-free ray-Born inversion for high-resolution quantitative ultrasound
        tomography, arXiv 2211.00316 (2022).
     """
-    chosen = _chosen(settings, options)
+    chosen = changed(settings or RayBornSettings(), options)
     backend(device)  # refuses a device that is not there before any work is done
     c0 = _water_speed(data, sound_speed, chosen)
     ends = _ends(data, emitters, receivers)
     if initial is not None and (not isinstance(initial, Medium) or initial.grid.ndim != 2):
         raise ArgumentError(f"initial: expected a 2-D Medium, got {initial!r}")
+    step = _spacing(grid, spacing, ends)
     if isinstance(data, Spectra):
         values = without_largest(within_band(_wanted(data, pairs), chosen), chosen)
     else:
         if initial is None:
             initial = _from_travel_times(data, water, pairs, sound_speed, water_sound_speed, progress, device)
-        step = _spacing(grid, spacing, ends)
         values = born_spectra(data, water, chosen, sound_speed, water_sound_speed, pairs, step)
-    scene = make_scene(values, *ends, c0, chosen.minimum_distance, grid, _spacing(grid, spacing, ends))
+    scene = make_scene(values, *ends, c0, chosen.minimum_distance, grid, step)
     job = _Job(scene, chosen, initial, absorption, truth, device)
-    with fraction_bar("ray-Born") if progress else _Silent() as show:
+    with fraction_bar("ray-Born", enabled=progress) as show:
         return job.run(None if checkpoint is None else Path(checkpoint), resume, report, show)
 
 
@@ -313,13 +313,6 @@ class _Job:
         self.state = State(chi, arrays.get("absorption"), memory)
 
 
-def _chosen(settings: RayBornSettings | None, options: dict[str, Any]) -> RayBornSettings:
-    try:
-        return replace(settings or RayBornSettings(), **options)
-    except TypeError as error:
-        raise ArgumentError(f"options: expected settings of RayBornSettings; {error}") from None
-
-
 def _water_speed(data: Any, sound_speed: float | None, settings: RayBornSettings) -> float:
     if not isinstance(data, (ChannelData, Spectra)):
         raise ArgumentError(f"data: expected ChannelData or Spectra, got {type(data).__name__}")
@@ -359,10 +352,7 @@ def _from_travel_times(
     """Map to start from."""
     if pairs is not None:  # the travel times of near pairs say little
         distance = pair_distances(emitter_positions(data), data.probe.positions)
-        chosen = np.asarray(pairs)
-        if chosen.dtype != bool or chosen.shape != distance.shape:
-            raise ArgumentError(f"pairs: expected bool of shape {distance.shape}, got {chosen.dtype} {chosen.shape}")
-        pairs = chosen & TravelTimeSettings().far_enough(distance)
+        pairs = checked_pairs(pairs, distance.shape) & TravelTimeSettings().far_enough(distance)
     return reconstruct_travel_time(
         data,
         water,
@@ -377,10 +367,7 @@ def _from_travel_times(
 def _wanted(spectra: Spectra, pairs: Any) -> Spectra:
     if pairs is None:
         return spectra
-    chosen = np.asarray(pairs)
-    if chosen.dtype != bool or chosen.shape != spectra.pairs.shape:
-        raise ArgumentError(f"pairs: expected bool of shape {spectra.pairs.shape}, got {chosen.dtype} {chosen.shape}")
-    return spectra.with_(pairs=spectra.pairs & chosen)
+    return spectra.with_(pairs=spectra.pairs & checked_pairs(pairs, spectra.pairs.shape))
 
 
 def _spacing(grid: Grid | None, spacing: float | None, ends: tuple[NDArray[np.float64], NDArray[np.float64]]) -> float:
@@ -389,11 +376,3 @@ def _spacing(grid: Grid | None, spacing: float | None, ends: tuple[NDArray[np.fl
     if spacing is not None:
         return scalar("spacing", spacing, 1e-5, 0.05, "m")
     return float(np.ptp(np.concatenate(ends), axis=0).max()) / 220
-
-
-class _Silent:
-    def __enter__(self) -> Callable[[float], None]:
-        return lambda _: None
-
-    def __exit__(self, *_: object) -> None:
-        pass

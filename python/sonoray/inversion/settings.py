@@ -1,7 +1,7 @@
 """Settings of a travel-time reconstruction, and the published ones to compare with."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,22 @@ from .picking import METHODS
 KERNELS = ("finite_frequency", "ray")
 RAYS = ("bent", "straight")
 SOLVERS = ("total_variation", "sart", "cgls", "lsqr")
+
+Settings = TypeVar("Settings")
+
+
+def changed(settings: Settings, options: dict[str, Any]) -> Settings:
+    """Settings (a dataclass) with some of them replaced, checked again.
+
+    Raises
+    ------
+    ArgumentError
+        A name that is no setting, a value out of range.
+    """
+    try:
+        return replace(settings, **options)  # type: ignore[type-var]
+    except TypeError as error:
+        raise ArgumentError(f"options: expected settings of {type(settings).__name__}; {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from .._checks import array, freeze, scalar
 from ..acquisition.channel_data import ChannelData
 from ..acquisition.signals import band_pass
 from ..errors import ArgumentError
+from .pairs import checked_pairs
 from .picking import picking_input
 
 _GROUP = 4096  # traces of neighbouring transmits that are sorted by arrival, so that a block's windows are alike
@@ -125,7 +126,7 @@ class Spectra:
         set_(self, "frequencies", freeze(_frequencies(self.frequencies)))
         values = array("values", self.values, (len(self.frequencies), None, None), np.complex64)
         set_(self, "values", freeze(values))
-        set_(self, "pairs", freeze(_pairs(self.pairs, values.shape[1:])))
+        set_(self, "pairs", freeze(checked_pairs(self.pairs, values.shape[1:])))
         if self.weights is not None:
             weights = array("weights", self.weights, values.shape, np.float32)
             if weights.size and weights.min() < 0:
@@ -144,6 +145,11 @@ class Spectra:
     def n_frequencies(self) -> int:
         """Number of frequencies."""
         return len(self.frequencies)
+
+    @property
+    def level(self) -> NDArray[np.float64]:
+        """Median magnitude over the pairs, of which there must be one, at every frequency; (n_f,) float64."""
+        return np.array([np.median(np.abs(v[self.pairs])) for v in self.values], np.float64)
 
     def weight(self, index: int) -> NDArray[np.float32]:
         """What every datum of one frequency counts, 0 outside the pairs; (n_tx, n_rx) float32."""
@@ -317,7 +323,7 @@ def usable_band(found: Spectra, dynamic_range: float = 20.0) -> NDArray[np.bool_
     span = scalar("dynamic_range", dynamic_range, 1.0, 200.0, "dB")
     if not found.pairs.any():
         raise ArgumentError("found: expected at least one pair, got none")
-    level = np.array([np.median(np.abs(v[found.pairs])) for v in found.values])
+    level = found.level
     return np.asarray((level > 0) & (level >= level.max() * 10 ** (-span / 20)))
 
 
@@ -429,10 +435,3 @@ def _frequencies(values: Any) -> NDArray[np.float64]:
     if not f.size:
         raise ArgumentError("frequencies: expected at least one, got none")
     return f
-
-
-def _pairs(values: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    pairs = np.asarray(values)
-    if pairs.dtype != bool or pairs.shape != shape:
-        raise ArgumentError(f"pairs: expected bool of shape {shape}, got {pairs.dtype} {pairs.shape}")
-    return pairs

@@ -3,9 +3,8 @@
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,12 @@ from .evaluation import sound_speed_errors
 from .excitations import to_reference_water
 from .linearization import Linearization, Linearizer, pulse_spectrum
 from .outliers import reject_outliers
-from .pairs import emitter_positions, pair_distances
+from .pairs import checked_pairs, emitter_positions, pair_distances
 from .picking import DEFAULT_DURATION
 from .picks import Picks
 from .region import image_grid, image_mask
 from .regularization import Gradient
-from .settings import TravelTimeSettings
+from .settings import TravelTimeSettings, changed
 from .solvers import cgls, lsqr, sart
 from .total_variation import total_variation
 from .travel_times import pick_travel_times
@@ -144,7 +143,7 @@ def reconstruct_travel_time(
     """
     speeds = (sound_speed, water_sound_speed)
     job = _Job(channel_data, water, picks, pairs, speeds, grid, spacing, settings, truth, device, options)
-    with fraction_bar("tomography") if progress else _silent() as show:
+    with fraction_bar("tomography", enabled=progress) as show:
         return job.run(None if checkpoint is None else Path(checkpoint), resume, report, show)
 
 
@@ -179,7 +178,7 @@ class _Job:
             if np.ndim(sound_speed) and water.n_tx > 1:
                 raise ArgumentError("water_sound_speed: expected a value or one each, as sound_speed has one each")
             self.then = water.sound_speed
-        self.settings = self._chosen(settings, options)
+        self.settings = changed(settings or TravelTimeSettings(), options)
         low, high = self.settings.lowest, self.settings.highest
         if not low < self.speed < high:
             raise ArgumentError(
@@ -265,22 +264,11 @@ class _Job:
         each = array("sound_speed", given, (n,), low=300.0, high=12000.0, unit="m/s")
         return float(each.mean()), each
 
-    @staticmethod
-    def _chosen(settings: TravelTimeSettings | None, options: dict[str, Any]) -> TravelTimeSettings:
-        try:
-            return replace(settings or TravelTimeSettings(), **options)
-        except TypeError as error:
-            raise ArgumentError(f"options: expected settings of TravelTimeSettings; {error}") from None
-
     def _pairs(self, pairs: Any) -> NDArray[np.bool_]:
-        shape = self.distance.shape
         if pairs is None:
             chosen = self.settings.far_enough(self.distance)
         else:
-            chosen = np.asarray(pairs)
-            if chosen.dtype != bool or chosen.shape != shape:
-                raise ArgumentError(f"pairs: expected bool of shape {shape}, got {chosen.dtype} {chosen.shape}")
-            chosen = chosen & (self.distance > 0)
+            chosen = checked_pairs(pairs, self.distance.shape) & (self.distance > 0)
         if not chosen.any():
             raise ArgumentError("pairs: expected at least one pair of different elements, got none")
         return chosen
@@ -415,8 +403,3 @@ class _Share:
 
     def __call__(self, part: float) -> None:
         self.show(0.1 + 0.9 * (self.index + part) / self.total)
-
-
-@contextmanager
-def _silent() -> Iterator[Callable[[float], None]]:
-    yield lambda _: None
