@@ -1,0 +1,1 @@
+"""Networks: what they expect (`ModelSpec`) and how they run (`OnnxModel`)."""
