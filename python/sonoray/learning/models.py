@@ -261,13 +261,13 @@ class ModelSpec:
             Relative. 1e-4 moves the last of 1024 samples by a tenth of a sample.
         """
         found = []
-        for name, got in (
+        for name, n in (
             ("n_tx", channel_data.n_tx),
             ("n_elements", channel_data.probe.n_elements),
             ("n_samples", channel_data.n_samples),
         ):
-            if getattr(self, name) not in (None, got):
-                found.append(Difference(name, getattr(self, name), got, curable=name == "n_samples"))
+            if getattr(self, name) not in (None, n):
+                found.append(Difference(name, getattr(self, name), n, curable=name == "n_samples"))
         for name, got, tolerance, unit in (
             ("pitch", channel_data.probe.pitch, pitch_tolerance, "m"),
             ("sampling_frequency", channel_data.sampling_frequency, frequency_tolerance, "Hz"),

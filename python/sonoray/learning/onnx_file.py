@@ -99,7 +99,7 @@ class OnnxFile:
         for location in sorted(self._files):
             content = self._files[location]
             result.update(f"\n{location}\n{content.size}\n".encode())
-            result.update(memoryview(content))
+            result.update(content.data)
         result.update(f"\n{note}".encode())
         return result.hexdigest()
 
@@ -213,7 +213,7 @@ class _Reader:
 
     def pair(self, entry: _Field) -> tuple[str, str]:
         """A StringStringEntryProto."""
-        key = value = ""
+        key, value = "", ""
         for part in self.fields(entry.start, entry.end):
             if part.wire == _BYTES and part.number == 1:
                 key = self.text(part)
@@ -258,8 +258,8 @@ class _Reader:
             elif part.number == 1 and part.wire == _BYTES:
                 at = part.start
                 while at < part.end:
-                    value, at = self.varint(at, part.end)
-                    result.dims.append(value)
+                    dim, at = self.varint(at, part.end)
+                    result.dims.append(dim)
             elif part.number == 2 and part.wire == _VARINT:
                 result.data_type = part.value
             elif part.number == 8 and part.wire == _BYTES:
