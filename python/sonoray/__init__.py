@@ -40,6 +40,8 @@ from .inversion.travel_time import TravelTimeReconstruction, reconstruct_travel_
 from .inversion.travel_times import pick_travel_times
 from .inversion.water_speed import measure_water_speed
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
+from .learning.models import ModelSpec
+from .learning.runtime import OnnxModel
 from .media.grids import Grid, SectorGrid
 from .media.interpolation import Interpolator
 from .media.medium import Medium, water_sound_speed
@@ -79,6 +81,8 @@ __all__ = [
     "LinkedRays",
     "Medium",
     "MissingExtraError",
+    "ModelSpec",
+    "OnnxModel",
     "PairStatus",
     "Paths",
     "PickStatus",

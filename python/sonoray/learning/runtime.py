@@ -1,7 +1,6 @@
 """Networks at work: `OnnxModel`, the only import of ONNX Runtime (extras ``cpu`` and ``gpu``)."""
 
 import contextlib
-import importlib
 import io
 import os
 import threading
@@ -366,11 +365,12 @@ def _onnxruntime() -> Any:
             "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'sonoray[gpu]' or 'sonoray[cpu]'"
         )
     try:
-        return importlib.import_module("onnxruntime")
+        import onnxruntime
     except ImportError as error:
         raise MissingExtraError(
             f"networks need ONNX Runtime: pip install 'sonoray[cpu]', or 'sonoray[gpu]' for CUDA ({error})"
         ) from None
+    return onnxruntime
 
 
 def _resolved(ort: Any, device: str) -> str:
