@@ -285,12 +285,14 @@ class ModelSpec:
 
     def to_metadata(self) -> dict[str, str]:
         """Return the entries for an ONNX file: all of it as JSON, and what people look for as plain keys."""
-        result = {KEY: json.dumps({"format": _FORMAT, **asdict(self)}, sort_keys=True, allow_nan=False)}
+        result = {}
         for item in fields(self):
             value = getattr(self, item.name)
             unsaid = value is None or value == "" or (item.name == "opset" and not value)
             if item.name not in ("inputs", "outputs", "settings") and not unsaid:
                 result[f"{KEY}.{item.name}"] = str(value)
+        # Last, so that it is missing from a file whose end is.
+        result[KEY] = json.dumps({"format": _FORMAT, **asdict(self)}, sort_keys=True, allow_nan=False)
         return result
 
     @classmethod
@@ -303,6 +305,8 @@ class ModelSpec:
             Not what `to_metadata` writes; a plain key that contradicts the JSON.
         """
         if KEY not in metadata:
+            if any(key.startswith(f"{KEY}.") for key in metadata):
+                raise FormatError(f"{path}: metadata: expected {KEY!r} beside {KEY}.*, got none; is the file cut off?")
             return None
         try:
             if len(metadata[KEY]) > _JSON_BYTES:
