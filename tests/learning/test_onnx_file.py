@@ -1,5 +1,6 @@
 """The reader of ONNX files: what it finds, and what it refuses before ONNX Runtime sees it."""
 
+import contextlib
 import os
 import tracemalloc
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sonoray import FormatError, ModelSpec, OnnxModel
+from sonoray import ArgumentError, FormatError, ModelSpec, OnnxModel
 from sonoray.learning import attach_spec
 from sonoray.learning.onnx_file import parse_onnx, read_onnx
 
@@ -248,6 +249,27 @@ def test_mutated_files(flips, tmp_path_factory):
     except FormatError:
         return
     assert network.spec.digest == network.digest == parse_onnx(ORIGINAL).metadata["sonoray.digest"]
+
+
+@settings(PROPERTY, derandomize=True)
+@given(flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4))
+def test_mutated_files_without_a_digest(flips, tmp_path_factory):
+    """Nothing says that they were changed: ONNX Runtime may still take them, or refuse them, in our words."""
+    data = bytearray(product().SerializeToString())
+    for share, value in flips:
+        data[int(share * len(data))] = value
+    path = tmp_path_factory.mktemp("mutated") / "model.onnx"
+    path.write_bytes(data)
+    with contextlib.suppress(FormatError, ArgumentError):
+        OnnxModel(path, threads=1)(np.ones((2, 4), "f4"))
+
+
+def test_names_that_are_no_text(tmp_path, capfd):
+    data = product().SerializeToString().replace(b"\x01n", b"\x01\xff")
+    (tmp_path / "model.onnx").write_bytes(data)
+    with pytest.raises(FormatError, match="UTF-8"):
+        OnnxModel(tmp_path / "model.onnx")
+    assert capfd.readouterr() == ("", "")
 
 
 @PROPERTY

@@ -474,11 +474,9 @@ def test_calls_from_many_threads(network, rng):
     assert not wrong
 
 
-def test_long_calls_let_other_threads_run(tmp_path):
-    network = OnnxModel(saved(tmp_path, convolution(np.ones((31, 31)))), threads=1)
-    x = np.ones((1, 1, 700, 700), "f4")
-    network(x[:, :, :64, :64].copy())
-    running, gaps = True, []
+def longest_pause_of_another_thread(work):
+    """Seconds that ``work`` took, and for which another thread stood still meanwhile."""
+    running, gaps = True, [0.0]
 
     def tick():
         last = time.perf_counter()
@@ -491,11 +489,19 @@ def test_long_calls_let_other_threads_run(tmp_path):
     thread = threading.Thread(target=tick)
     thread.start()
     start = time.perf_counter()
-    network(x)
+    work()
     took = time.perf_counter() - start
     running = False
     thread.join()
-    assert max(gaps) < 0.8 * took, f"a call of {took:.3f} s stopped the other thread for {max(gaps):.3f} s"
+    return took, max(gaps)
+
+
+def test_long_calls_let_other_threads_run(tmp_path):
+    network = OnnxModel(saved(tmp_path, convolution(np.ones((31, 31)))), threads=1)
+    x = np.ones((1, 1, 700, 700), "f4")
+    # On a loaded machine a thread may have to wait for a core, but not each time for the whole call.
+    pauses = [longest_pause_of_another_thread(lambda: network(x)) for _ in range(3)]
+    assert min(pause / took for took, pause in pauses) < 0.5, pauses
 
 
 def test_pickling(tmp_path):

@@ -115,7 +115,11 @@ class OnnxModel:
         file = read_onnx(self.path)
         self.spec, self.digest = _verified(file, spec, digest)
         self._session = self._open(file)
-        self._signature = Signature(self._session.get_inputs(), self._session.get_outputs(), self.spec, self.path)
+        try:
+            ports = self._session.get_inputs(), self._session.get_outputs()
+            self._signature = Signature(*ports, self.spec, self.path)
+        except UnicodeDecodeError as error:
+            raise FormatError(f"{self.path}: expected names in UTF-8: {error}") from None
         self.inputs, self.outputs = self._signature.inputs, self._signature.outputs
 
     def __repr__(self) -> str:
@@ -235,7 +239,8 @@ class OnnxModel:
                 options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
             providers.insert(0, ("CUDAExecutionProvider", self._cuda_options()))
         try:
-            session = ort.InferenceSession(file.data, options, providers=providers)
+            # Its own fallback prints, and tries again on the host.
+            session = ort.InferenceSession(file.data, options, providers=providers, enable_fallback=False)
         except MemoryError:
             raise
         except Exception as error:  # ONNX Runtime's own classes share no base
