@@ -156,6 +156,8 @@ class OnnxModel:
         DeviceError
             Arrays that are not on the model's device; a CUDA call that failed.
         """
+        if self._options["cuda_graph"] and out is None:
+            raise ArgumentError("out: expected the same arrays in every call, since cuda_graph replays addresses")
         signature, stream = self._signature, self._stream or None
         values = signature.ordered(inputs, named)
         buffers = signature.borrowed(values, self.device, stream)
