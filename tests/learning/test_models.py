@@ -1,6 +1,8 @@
 """ModelSpec: what is kept in the file, what it says of channel data, and how data is made to fit."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from sonoray import ArgumentError, ChannelData, FormatError, ModelSpec, OnnxMode
 from sonoray.learning import TensorSpec, attach_spec, fit_channel_data, write_spec
 from sonoray.learning.onnx_file import read_onnx
 
-from .makers import SPEC, onnx, product, saved, saved_outside
+from .makers import SPEC, helper, model, onnx, product, saved, saved_outside
 
 TENSORS = {"inputs": (TensorSpec("x", ("batch", "tx", "rx", "sample", "part")),), "outputs": (TensorSpec("y", ()),)}
 texts = st.text(max_size=20)
@@ -287,3 +289,15 @@ def test_spec_of_demodulated_data():
 def test_json_is_plain():
     values = json.loads(SPEC.to_metadata()["sonoray"])
     assert values["format"] == 1 and values["inputs"][0]["axes"] == ["batch", "feature"]
+
+
+def test_the_pages_example(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    block = next(b for b in re.findall(r"```python\n(.*?)```", page, re.S) if "write_spec(" in b)
+    node = helper.make_node("ReduceMean", ["iq", "axes"], ["speed"], keepdims=0)
+    ports = [("iq", ["n", 64, 64, 1024, 2])], [("speed", ["n", 1024, 2])]
+    proto = model([node], *ports, [("axes", np.array([1, 2]))])
+    saved(tmp_path, proto, "speed.onnx")
+    monkeypatch.chdir(tmp_path)
+    exec(block, {})
+    assert OnnxModel("speed.onnx").spec.sound_speed == 1540

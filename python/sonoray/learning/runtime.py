@@ -44,7 +44,8 @@ class OnnxModel:
     path : str or Path
         Of the ONNX file.
     device : {"cpu", "cuda", "cuda:N", "auto"}
-        "cuda" never falls back; "auto" takes CUDA where both sonoray and ONNX Runtime have it. See ``device``.
+        "cuda" never falls back; "auto" takes CUDA where sonoray and ONNX Runtime have it and the model runs there,
+        else the host. See ``device``.
     spec : ModelSpec, optional
         Instead of the file's.
     digest : str, optional
@@ -110,11 +111,15 @@ class OnnxModel:
         self._lock = threading.Lock()
         self._graphs: dict[Any, tuple[int, Any]] = {}
         self.device = _resolved(self._ort, device)
-        if self.device == "cpu" and (self._stream or cuda_graph):
-            raise ArgumentError("stream, cuda_graph: expected a model on CUDA, got one on 'cpu'")
         file = read_onnx(self.path)
         self.spec, self.digest = _verified(file, spec, digest)
-        self._session = self._open(file)
+        try:
+            self._session = self._open(file)
+        except DeviceError:
+            if device != "auto":
+                raise
+            self.device = "cpu"
+            self._session = self._open(file)
         try:
             ports = self._session.get_inputs(), self._session.get_outputs()
             self._signature = Signature(*ports, self.spec, self.path)
@@ -218,6 +223,8 @@ class OnnxModel:
 
     def _open(self, file: OnnxFile) -> Any:
         """Create the session; ONNX Runtime gets bytes, so that it opens no file by itself."""
+        if self.device == "cpu" and (self._stream or self._options["cuda_graph"]):
+            raise ArgumentError("stream, cuda_graph: expected a model on CUDA, got one on 'cpu'")
         ort, options = self._ort, self._ort.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised, not printed
         options.inter_op_num_threads = 1
