@@ -23,6 +23,7 @@ from .tiling import run_tiled
 
 _WHEELS = ("onnxruntime", "onnxruntime-gpu")
 _MAX_GRAPHS = 16
+_NO_PROVIDER = "are CUDA and cuDNN of the versions that it needs there? pip install 'sonoray[gpu]' brings them"
 
 
 class OnnxModel:
@@ -255,15 +256,13 @@ class OnnxModel:
         except Exception as error:  # ONNX Runtime's own classes share no base
             text = _brief(error)
             if self.device != "cpu" and ("fallback" in text or "CUDA" in text):
-                hint = "; cpu_nodes=True lets some nodes run on the host" if "fallback" in text else ""
+                # With fallback off, this is also what a provider that does not start leads to.
+                hint = f"; {_NO_PROVIDER}; or it has nodes for the host: cpu_nodes=True" if "fallback" in text else ""
                 raise DeviceError(f"device {self.device!r}: {self.path} cannot run there: {text}{hint}") from None
             raise FormatError(f"{self.path}: ONNX Runtime cannot use this model: {text}") from None
         session.disable_fallback()
         if self.device != "cpu" and session.get_providers()[0] != "CUDAExecutionProvider":
-            raise DeviceError(
-                f"device {self.device!r}: ONNX Runtime could not start its CUDA provider; are CUDA and cuDNN of the "
-                "versions that it needs installed? pip install 'sonoray[gpu]' brings them"
-            )
+            raise DeviceError(f"device {self.device!r}: ONNX Runtime could not start its CUDA provider; {_NO_PROVIDER}")
         return session
 
     def _cuda_options(self) -> dict[str, str]:
