@@ -49,12 +49,12 @@ void focus_correlations(const Cpu& exec, const FocusProblem& p, std::int64_t sub
   focus_kernel::check_sub_aperture(p, sub_aperture);
   focus_kernel::check_pairs(p, sub_aperture, correlation, "correlation");
   focus_kernel::check_pairs(p, sub_aperture, energy, "energy");
-  const FocusSizes sizes(p, sub_aperture, false);
+  const FocusSizes sizes(p, p.n_kernel, sub_aperture, false);
   const std::int64_t n = correlation.shape[1] * correlation.shape[2];
   Rooms rooms(sizes);
   for_each(exec, correlation.shape[0], [&](std::int64_t i) {
     rooms.with([&](float* room) {
-      SONORAY_DISPATCH(focus_correlate, p, sizes, i, room, correlation.data + i * n, energy.data + i * n);
+      SONORAY_DISPATCH(focus_correlate, p, sizes, i * p.n_kernel, room, correlation.data + i * n, energy.data + i * n);
     });
   });
 }

@@ -133,4 +133,22 @@ SONORAY_HD SONORAY_INLINE Pair<F> pair(F real, F imaginary, F square_a, F square
   return {real * inverse, imaginary * inverse, energy};
 }
 
+/// One pair's part in the phase error: 1 + (scale angle)^2, 1 if it has no say, and the derivative of its logarithm
+/// with respect to the correlation before normalisation.
+template <class F>
+struct PhaseTerm {
+  F factor, kept, real, imaginary;
+};
+
+template <class F>
+SONORAY_HD SONORAY_INLINE PhaseTerm<F> phase_term(const Pair<F>& p, float threshold, float scale) {
+  const F one = F() + 1.0f, zero = F(), square = p.real * p.real + p.imaginary * p.imaginary;
+  const F kept = square > threshold * threshold ? one : zero, phase = angle(p.imaginary, p.real);
+  const F factor = 1.0f + (scale * scale) * phase * phase;
+  // d angle(z) = Re(conj(i z) dz) / abs(z)^2
+  F slope = kept * (2.0f * scale * scale) * phase / factor;
+  slope = slope / (square * p.energy > 0.0f ? square * p.energy : one);
+  return {kept > 0.0f ? factor : one, kept, -slope * p.imaginary, slope * p.real};
+}
+
 }  // namespace sonoray::focus_kernel

@@ -23,14 +23,17 @@ struct Patch {
   FocusRoom at;
   float* room;
   std::int64_t first, n_points;
+  std::int32_t n_samples;
+  std::int64_t window = 0;  ///< samples copied of each trace, 0: none, they are read in the record
 
-  SONORAY_INLINE Patch(const FocusProblem& problem, const FocusSizes& sizes, std::int64_t index, float* memory)
+  SONORAY_INLINE Patch(const FocusProblem& problem, const FocusSizes& sizes, std::int64_t point, float* memory)
       : p(problem),
         s(sizes),
         at(sizes),
         room(memory),
-        first(index * problem.n_kernel),
-        n_points(problem.tx_time.shape[1]) {}
+        first(point),
+        n_points(problem.tx_time.shape[1]),
+        n_samples(static_cast<std::int32_t>(problem.samples.shape[2] - 2 * focus_margin)) {}
 
   /// One of the four numbers of an arrival, for all elements of a side at a point.
   SONORAY_INLINE float* rx(std::int64_t part, std::int64_t k) const {
@@ -40,20 +43,30 @@ struct Patch {
     return room + at.tx + (part * s.n_kernel + k) * s.n_tx;
   }
   /// Receivers from range(k)[0] to before range(k)[1] have a weight.
-  SONORAY_INLINE float* range(std::int64_t k) const { return room + at.range + 2 * k; }
-  SONORAY_INLINE float* sums(std::int64_t k) const { return row(at.sums, k); }
-  SONORAY_INLINE float* u(std::int64_t i, std::int64_t k) const {
-    return row(at.u, (s.slopes ? i : i % 2) * s.n_kernel + k);
+  SONORAY_INLINE std::int32_t* range(std::int64_t k) const { return ints(at.range) + 2 * k; }
+  SONORAY_INLINE std::int32_t* ints(std::int64_t offset) const {
+    return reinterpret_cast<std::int32_t*>(room + offset);
   }
-  SONORAY_INLINE float* pairs(std::int64_t i) const { return row(at.pairs, i); }
-  SONORAY_INLINE float* squares(std::int64_t i) const { return room + at.squares + i * s.width + s.lead; }
+  SONORAY_INLINE const float* trace(std::int64_t a, std::int64_t b) const {
+    return reinterpret_cast<const float*>(p.samples.data + (a * s.n_rx + b) * p.samples.shape[2]);
+  }
+  SONORAY_INLINE float* input(std::int64_t i) const { return room + at.input + 2 * i * s.wide + s.lead; }
+  SONORAY_INLINE float* part() const { return room + at.part + s.lead; }
+  SONORAY_INLINE float* sums(std::int64_t k) const { return room + at.sums + 2 * k * s.wide + s.lead; }
+  SONORAY_INLINE float* u(std::int64_t i, std::int64_t k) const {
+    return narrow(at.u, (s.slopes ? i : i % 2) * s.n_kernel + k);
+  }
+  SONORAY_INLINE float* pairs(std::int64_t i) const { return narrow(at.pairs, i); }
+  SONORAY_INLINE float* squares(std::int64_t i) const { return room + at.squares + i * s.narrow + s.lead; }
+  SONORAY_INLINE float* narrow(std::int64_t offset, std::int64_t index) const {
+    return room + offset + 2 * index * s.narrow + s.lead;
+  }
   /// Derivatives of the values with respect to time: real parts, then imaginary ones `padded` later.
   SONORAY_INLINE float* derivative(std::int64_t a, std::int64_t k) const {
     return room + at.derivative + (a * s.n_kernel + k) * 2 * s.padded;
   }
-  SONORAY_INLINE float* row(std::int64_t offset, std::int64_t index) const {
-    return room + offset + index * s.row() + s.lead;
-  }
+  /// Derivatives of the result with respect to the receivers' times.
+  SONORAY_INLINE float* slope(std::int64_t k) const { return room + at.slope + k * s.padded; }
 };
 
 SONORAY_INLINE void place_receivers(const Patch& c, std::int64_t k) {
@@ -80,8 +93,8 @@ SONORAY_INLINE void place_receivers(const Patch& c, std::int64_t k) {
     begin = begin < b ? begin : static_cast<std::int32_t>(b);
     end = static_cast<std::int32_t>(b) + W;
   }
-  reinterpret_cast<std::int32_t*>(c.range(k))[0] = begin < end ? begin : 0;
-  reinterpret_cast<std::int32_t*>(c.range(k))[1] = end;
+  c.range(k)[0] = begin < end ? begin : 0;
+  c.range(k)[1] = end;
 }
 
 SONORAY_INLINE void place_transmits(const Patch& c, std::int64_t a) {
@@ -105,15 +118,80 @@ SONORAY_INLINE void place_transmits(const Patch& c, std::int64_t a) {
   }
 }
 
-/// Where every value of the patch lies in the record, and its phase.
-SONORAY_INLINE void place(const Patch& c) {
-  const std::int64_t length = c.p.samples.shape[2];
-  for (std::int64_t b = 0; b < c.s.padded; ++b) {
-    const std::int64_t trace = b < c.s.n_rx ? b : c.s.n_rx - 1;
-    reinterpret_cast<std::int32_t*>(c.room + c.at.base)[b] = static_cast<std::int32_t>(trace * length) + focus_margin;
+/// The earliest sample of each element of a side over the patch; returns the longest distance to the latest one.
+SONORAY_INLINE std::int64_t spans(const Patch& c, std::int64_t part, std::int64_t stride, std::int64_t n,
+                                  std::int32_t* lowest) {
+  std::int64_t longest = 0;
+  for (std::int64_t e = 0; e < n; ++e) {
+    const std::int32_t* whole = c.ints(part) + e;
+    std::int32_t low = *whole, high = low;
+    for (std::int64_t k = 1; k < c.s.n_kernel; ++k) {
+      const std::int32_t at = whole[k * stride];
+      low = at < low ? at : low;
+      high = at > high ? at : high;
+    }
+    lowest[e] = low;
+    longest = high - std::int64_t(low) > longest ? high - std::int64_t(low) : longest;
   }
+  return longest;
+}
+
+/// Where every value of the patch lies in the record, and its phase.
+SONORAY_INLINE void place(Patch& c) {
   for (std::int64_t k = 0; k < c.s.n_kernel; ++k) place_receivers(c, k);
   for (std::int64_t a = 0; a < c.s.n_tx; ++a) place_transmits(c, a);
+  std::int32_t* lowest = c.ints(c.at.lowest);
+  const std::int64_t tx = spans(c, c.at.tx, c.s.n_tx, c.s.n_tx, lowest);
+  const std::int64_t rx = spans(c, c.at.rx, c.s.padded, c.s.n_rx, lowest + c.s.n_tx);
+  const std::int64_t window = (tx + rx + 5 + 3) / 4 * 4;  // four taps, and one sample that two fractions may add up to
+  c.window = window <= FocusSizes::longest_window ? window : 0;
+  for (std::int64_t b = 0; b < c.s.padded; ++b) {
+    const std::int64_t trace = b < c.s.n_rx ? b : c.s.n_rx - 1;
+    c.ints(c.at.base)[b] = static_cast<std::int32_t>(trace * c.p.samples.shape[2]) + focus_margin;
+  }
+}
+
+SONORAY_INLINE std::int32_t clamped(std::int32_t at, std::int32_t n_samples) {
+  return at < -3 ? -3 : at > n_samples + 1 ? n_samples + 1 : at;
+}
+
+/// First sample of a trace that the patch needs, less one.
+SONORAY_INLINE std::int32_t window_start(const Patch& c, std::int64_t a, std::int64_t b) {
+  const std::int32_t* lowest = c.ints(c.at.lowest);
+  return clamped(lowest[a] + lowest[c.s.n_tx + b], c.n_samples) - 1;
+}
+
+/// Copies what the patch needs of transmit a's traces: next to each other they stay in the nearest cache, and their
+/// pages in its table, while all points read them.
+SONORAY_INLINE void copy_windows(const Patch& c, std::int64_t a) {
+  for (std::int64_t b = 0; b < c.s.padded; ++b) {
+    if (b >= c.s.n_rx) {
+      c.ints(c.at.base)[b] = c.ints(c.at.base)[b - 1];
+      continue;
+    }
+    const std::int32_t start = window_start(c, a, b);
+    const float* from = c.trace(a, b) + 2 * (focus_margin + start);
+    float* to = c.room + c.at.window + 2 * b * c.window;
+    // Four samples that would reach beyond the margin start beyond the record.
+    for (std::int64_t t = 0; t < c.window; t += 4)
+      store(to + 2 * t, start + t <= c.n_samples ? load<F>(from + 2 * t) : F());
+    c.ints(c.at.base)[b] = static_cast<std::int32_t>(b * c.window) - start;
+  }
+}
+
+/// Asks for windows of transmit a that will be copied later, a share of them at a time.
+SONORAY_INLINE void expect_windows(const Patch& c, std::int64_t a, std::int64_t part, std::int64_t parts) {
+  for (std::int64_t b = c.s.n_rx * part / parts; b < c.s.n_rx * (part + 1) / parts; ++b) {
+    const float* from = c.trace(a, b) + 2 * (focus_margin + window_start(c, a, b));
+    for (std::int64_t t = 0; t < c.window; t += 8) __builtin_prefetch(from + 2 * t);
+  }
+}
+
+/// Where the gathers of transmit a's samples read.
+SONORAY_INLINE const float* source(const Patch& c, std::int64_t a) {
+  if (!c.window) return c.trace(a, 0);
+  copy_windows(c, a);
+  return c.room + c.at.window;
 }
 
 /// Four complex samples from p[2 (at - 1)] on of each lane: real parts and imaginary parts of each.
@@ -148,13 +226,11 @@ struct Values {
 
 /// u of transmit a at point k, for the receivers from b on.
 template <bool Cubic, bool Slopes>
-SONORAY_INLINE Values values(const Patch& c, std::int64_t a, std::int64_t k, std::int64_t b) {
+SONORAY_INLINE Values values(const Patch& c, const float* samples, std::int64_t a, std::int64_t k, std::int64_t b) {
   const FocusProblem& p = c.p;
-  const float* samples = reinterpret_cast<const float*>(p.samples.data + a * p.samples.shape[1] * p.samples.shape[2]);
-  const auto n_samples = static_cast<std::int32_t>(p.samples.shape[2] - 2 * focus_margin);
   I at;
   const F f = focus_kernel::sum_of(load_int(c.rx(0, k) + b), load<F>(c.rx(1, k) + b), one_int(c.tx(0, k) + a),
-                                   c.tx(1, k)[a], n_samples, at);
+                                   c.tx(1, k)[a], c.n_samples, at);
   F re[4], im[4], w[4];
   fetch(samples, at + load_int(c.room + c.at.base + b), re, im);
   focus_kernel::weights_of<Cubic>(f, w);
@@ -179,33 +255,25 @@ SONORAY_INLINE Values values(const Patch& c, std::int64_t a, std::int64_t k, std
   return v;
 }
 
+SONORAY_INLINE bool silent(const Patch& c, std::int64_t a, std::int64_t k) {
+  return c.tx(2, k)[a] == 0.0f && c.tx(3, k)[a] == 0.0f;
+}
+
 /// The row of transmit a at point k; receivers without weight give zeros. The slopes go to their place in the patch.
 template <bool Cubic, bool Slopes>
-SONORAY_INLINE void focus_row(const Patch& c, std::int64_t a, std::int64_t k, float* row) {
-  const std::int32_t begin = one_int(c.range(k)), end = one_int(c.range(k) + 1);
+SONORAY_INLINE void focus_row(const Patch& c, const float* samples, std::int64_t a, std::int64_t k, float* row) {
+  const std::int64_t begin = c.range(k)[0], end = silent(c, a, k) ? begin : c.range(k)[1];
   float* slope = Slopes ? c.derivative(a, k) : nullptr;
-  const auto clear = [&](std::int64_t from, std::int64_t to) {
-    for (std::int64_t b = from; b < to; b += W) {
-      store(row + b, F());
-      store(row + c.s.width + b, F());
-      if constexpr (Slopes) {
-        store(slope + b, F());
-        store(slope + c.s.padded + b, F());
-      }
-    }
-  };
-  if (c.tx(2, k)[a] == 0.0f && c.tx(3, k)[a] == 0.0f) return clear(0, c.s.padded);
-  clear(0, begin);
-  for (std::int64_t b = begin; b < end; b += W) {
-    const Values v = values<Cubic, Slopes>(c, a, k, b);
+  for (std::int64_t b = 0; b < c.s.padded; b += W) {
+    const bool used = b >= begin && b < end;
+    const Values v = used ? values<Cubic, Slopes>(c, samples, a, k, b) : Values{};
     store(row + b, v.real);
-    store(row + c.s.width + b, v.imaginary);
+    store(row + c.s.wide + b, v.imaginary);
     if constexpr (Slopes) {
       store(slope + b, v.real_slope);
       store(slope + c.s.padded + b, v.imaginary_slope);
     }
   }
-  clear(end, c.s.padded);
 }
 
 /// Sums over `length` neighbours along rows, in two steps: of `step` numbers, then of `times` such sums and the rest.
@@ -248,49 +316,47 @@ SONORAY_INLINE void box_sums(const Box& box, const float* row, std::int64_t widt
 /// Sums over the last `length` rows: rows come in blocks of as many, and a window is the end of one block and the start
 /// of the next. Unlike a running sum this keeps zeros zero.
 struct Window {
-  float* block;   ///< rows of this block so far; those after it still hold sums up to the end of the block before
+  float* here;    ///< this row's place in the block; rows after it still hold sums up to the end of the block before
+  float* next;    ///< the row after it
   float* prefix;  ///< sum of this block's rows so far
-  std::int64_t length, width, row, position;
-  bool first;
+  std::int64_t width;
+  bool opens, reaches_back;
 
-  SONORAY_INLINE Window(const Patch& c, std::int64_t k, std::int64_t a)
-      : block(c.row(c.at.block, k * c.s.length)),
-        prefix(c.row(c.at.prefix, k)),
-        length(c.s.length),
-        width(c.s.width),
-        row(c.s.row()),
-        position(a % length),
-        first(a < length) {}
+  SONORAY_INLINE Window(const Patch& c, std::int64_t k, std::int64_t a) : width(c.s.narrow) {
+    const std::int64_t position = a % c.s.length;
+    opens = position == 0;
+    reaches_back = a >= c.s.length && position + 1 < c.s.length;
+    here = c.narrow(c.at.block, position * c.s.n_kernel + k);
+    next = c.narrow(c.at.block, (reaches_back ? position + 1 : position) * c.s.n_kernel + k);
+    prefix = c.narrow(c.at.prefix, k);
+  }
 
   /// Adds numbers j to j + W of a row and turns them into the window's sums.
   SONORAY_INLINE void add(std::int64_t j, F& re, F& im) const {
-    float *here = block + position * row + j, *sum = prefix + j;
-    store(here, re);
-    store(here + width, im);
-    if (position) {
-      re += load<F>(sum);
-      im += load<F>(sum + width);
+    store(here + j, re);
+    store(here + width + j, im);
+    if (!opens) {
+      re += load<F>(prefix + j);
+      im += load<F>(prefix + width + j);
     }
-    store(sum, re);
-    store(sum + width, im);
-    if (!first && position + 1 < length) {
-      re += load<F>(here + row);
-      im += load<F>(here + row + width);
-    }
-  }
-
-  /// After the last numbers of a row.
-  SONORAY_INLINE void close(std::int64_t n) const {
-    if (position + 1 < length) return;
-    for (std::int64_t r = length - 2; r >= 0; --r) {
-      float *here = block + r * row, *next = here + row;
-      for (std::int64_t j = 0; j < n; j += W) {
-        store(here + j, load<F>(here + j) + load<F>(next + j));
-        store(here + width + j, load<F>(here + width + j) + load<F>(next + width + j));
-      }
+    store(prefix + j, re);
+    store(prefix + width + j, im);
+    if (reaches_back) {
+      re += load<F>(next + j);
+      im += load<F>(next + width + j);
     }
   }
 };
+
+/// After row a of all points: at the end of a block, its rows become sums from themselves to the last one.
+SONORAY_INLINE void close_block(const Patch& c, std::int64_t a) {
+  if (a % c.s.length + 1 < c.s.length) return;
+  const std::int64_t n = 2 * c.s.n_kernel * c.s.narrow;
+  for (std::int64_t r = c.s.length - 2; r >= 0; --r) {
+    float *here = c.room + c.at.block + r * n, *next = here + n;
+    for (std::int64_t i = 0; i < n; i += W) store(here + i, load<F>(here + i) + load<F>(next + i));
+  }
+}
 
 /// Ones for the numbers below n, from j on.
 SONORAY_INLINE F below(std::int64_t j, std::int64_t n) {
