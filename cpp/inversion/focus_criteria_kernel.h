@@ -1,5 +1,6 @@
 #pragma once
 // One element, value or pair of sub-apertures at a time (or W: F is float or a vector of simd.h).
+#include <cmath>
 #include <cstdint>
 
 #include "core/exec.h"
@@ -149,6 +150,13 @@ SONORAY_HD SONORAY_INLINE PhaseTerm<F> phase_term(const Pair<F>& p, float thresh
   F slope = kept * (2.0f * scale * scale) * phase / factor;
   slope = slope / (square * p.energy > 0.0f ? square * p.energy : one);
   return {kept > 0.0f ? factor : one, kept, -slope * p.imaginary, slope * p.real};
+}
+
+/// The loss from what patches added up to. Without a pair that counts it is the largest possible.
+SONORAY_HD SONORAY_INLINE double mean_loss(const FocusCriterion& criterion, double sum, double count) {
+  constexpr double pi = 3.141592653589793;
+  if (criterion.measure != FocusMeasure::phase_error) return count > 0.0 ? 1.0 - sum / count : 1.0;
+  return count > 0.0 ? sum / count : log(1.0 + criterion.scale * pi * criterion.scale * pi);
 }
 
 }  // namespace sonoray::focus_kernel

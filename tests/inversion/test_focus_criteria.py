@@ -5,7 +5,7 @@ import pytest
 
 import sonoray
 from sonoray import ArgumentError, ChannelData, Probe
-from sonoray.inversion.focus_criteria import FocusCriterion, aperture_mask
+from sonoray.inversion.focus_criteria import CRITERIA, FocusCriterion, aperture_mask
 from tests.reference import focus_criteria as twin
 
 C0, FD, FS = 1540.0, 2.5e6, 5e6
@@ -74,3 +74,51 @@ def test_correlations_equal_the_twin(n, elements, sub_aperture, device, rng):
     np.testing.assert_allclose(got, correlation, atol=2e-5 * np.sqrt(energy.max() / energy[energy > 0].min()))
     if f_number:
         assert (energy == 0).any() and (got[energy == 0] == 0).all()
+
+
+def make_plan(data, patches, criterion, device="cpu", **options):
+    return FocusCriterion(data, patches, criterion=criterion, sub_aperture=5, device=device, **options)
+
+
+def twin_loss(data, patches, criterion, times, f_number, threshold=0.9, scale=100.0, kept=None):
+    w = weights(data, patches, f_number, 5)
+    u, n = twin.focused(data, *times, *w), patches.shape[1]
+    if criterion == "phase_error":
+        return twin.phase_error(u, n, 5, threshold, scale, kept)
+    if criterion == "coherence_factor":
+        return twin.coherence_factor(u)
+    return twin.lag_one_coherence(u, n) if criterion == "lag_one_coherence" else twin.speckle_brightness(u, *w)
+
+
+@pytest.mark.parametrize("f_number", [None, 3.0])
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_losses_equal_the_twin(criterion, f_number, device, rng):
+    data, patches = make_data(rng, 19), make_patches()
+    times = make_times(data, patches)
+    plan = make_plan(data, patches, criterion, device, f_number=f_number, threshold=0.7, scale=3.0)
+    loss = plan(*place_at(device, *times))
+    want = twin_loss(data, patches, criterion, times, f_number, 0.7, 3.0)
+    assert abs(loss - want) < 1e-5
+    assert abs(plan.gradient(*place_at(device, *times))[0] - loss) < 1e-6
+
+
+@pytest.mark.parametrize("f_number", [None, 3.0])
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_gradients_equal_differences_of_the_twin(criterion, f_number, device, rng):
+    data, patches = make_data(rng, 12), make_patches(2)
+    times = make_times(data, patches)
+    options = {"threshold": 0.5, "scale": 2.0}
+    plan = make_plan(data, patches, criterion, device, f_number=f_number, **options)
+    _, *slopes = plan.gradient(*place_at(device, *times))
+    slopes = [np.asarray(sonoray.to_host(s), float) for s in slopes]
+    u = twin.focused(data, *times, *weights(data, patches, f_number, 5))
+    kept = np.abs(twin.correlations(u, patches.shape[1], 5)[0]) > 0.5
+    step = 2e-11  # against a period of 400 ns
+    for _ in range(3):
+        directions = [rng.standard_normal(t.shape) for t in times]
+        moved = [[t + sign * step * d for t, d in zip(times, directions, strict=True)] for sign in (1, -1)]
+        up, down = (twin_loss(data, patches, criterion, m, f_number, 0.5, 2.0, kept) for m in moved)
+        want = (up - down) / (2 * step)
+        got = sum((s * d).sum() for s, d in zip(slopes, directions, strict=True))
+        size = np.sqrt(sum((s**2).sum() for s in slopes))
+        assert abs(got - want) < 1e-4 * size, (got, want)

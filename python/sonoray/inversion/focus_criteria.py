@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import host_array, is_device_array, stream_handle, to_device
+from .._arrays import host_array, is_device_array, stream_handle, to_device, to_host
 from .._backends import backend, place
 from .._checks import array, count, option, scalar
 from ..acquisition.channel_data import ChannelData
@@ -148,6 +148,74 @@ class FocusCriterion:
     def n_points(self) -> int:
         """Number of points, of all patches together."""
         return int(self.patches.shape[0] * self.patches.shape[1])
+
+    def __repr__(self) -> str:
+        size = f"{self._n_tx} tx x {self._n_rx} rx, {len(self.patches)} patches of {self.patches.shape[1]} points"
+        return f"FocusCriterion({self.criterion!r}, {size}, {self.device!r})"
+
+    def __call__(self, tx_time: Any, rx_time: Any, *, stream: Any = None) -> float:
+        """Loss with these travel times.
+
+        Parameters
+        ----------
+        tx_time : (n_tx, n_points) float32 [s]
+            From each transmit's time zero to the points, patch after patch. On the plan's device.
+        rx_time : (n_rx, n_points) float32 [s]
+            From the points to the receivers.
+        stream : int or stream object, optional
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ArgumentError
+            Times of the wrong shape or in the wrong unit.
+        """
+        return self._loss(tx_time, rx_time, None, None, stream)
+
+    def gradient(self, tx_time: Any, rx_time: Any, *, stream: Any = None) -> tuple[float, Any, Any]:
+        """Loss and its exact derivatives with respect to the travel times.
+
+        The choice of the pairs that count in the phase error is taken as fixed.
+
+        Parameters
+        ----------
+        tx_time, rx_time : (n, n_points) float32 [s]
+            As in a call.
+        stream : int or stream object, optional
+
+        Returns
+        -------
+        loss : float
+        tx_slope : (n_tx, n_points) float32 [1/s]
+        rx_slope : (n_rx, n_points) float32 [1/s]
+
+        Raises
+        ------
+        ArgumentError
+            Times of the wrong shape or in the wrong unit.
+        """
+        tx_slope = self._empty((self._n_tx, self.n_points), "float32")
+        rx_slope = self._empty((self._n_rx, self.n_points), "float32")
+        return self._loss(tx_time, rx_time, tx_slope, rx_slope, stream), tx_slope, rx_slope
+
+    def _loss(self, tx_time: Any, rx_time: Any, tx_slope: Any, rx_slope: Any, stream: Any) -> float:
+        loss = self._empty((1,), "float64")
+        self._module.focus_loss(
+            **self._plan,
+            **self._times(tx_time, rx_time),
+            measure=CRITERIA.index(self.criterion),
+            sub_aperture=self.sub_aperture,
+            threshold=self.threshold,
+            scale=self.scale,
+            loss=loss,
+            tx_slope=tx_slope,
+            rx_slope=rx_slope,
+            stream=stream_handle(stream),
+        )
+        return float((loss if self.device == "cpu" else to_host(loss, stream=stream))[0])
 
     def correlations(self, tx_time: Any, rx_time: Any, *, stream: Any = None) -> CommonMidpointCorrelations:
         """Correlate pairs of sub-apertures that share their midpoint.
