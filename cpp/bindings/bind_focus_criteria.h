@@ -17,11 +17,13 @@ void define_focus(typename Place::Module& m, const char* name, F call, Names... 
   using Table = typename Place::template Array<const float, 2>;
   m.def(
       name,
-      [call](Samples samples, Start start, Table tx_time, Table rx_time, std::optional<Table> tx_weight,
-             std::optional<Table> rx_weight, std::int64_t n_kernel, double sampling_frequency,
-             double demodulation_frequency, bool cubic, Extra... extra, int index, std::uintptr_t stream) {
+      [call](Samples samples, std::int64_t margin, Start start, Table tx_time, Table rx_time,
+             std::optional<Table> tx_weight, std::optional<Table> rx_weight, std::int64_t n_kernel,
+             double sampling_frequency, double demodulation_frequency, bool cubic, Extra... extra, int index,
+             std::uintptr_t stream) {
         FocusProblem p{};
         p.samples = Place::template view<const Complex, 3>(samples, "samples");
+        p.margin = margin;
         p.start = Place::template view<const double, 1>(start, "start");
         p.tx_time = Place::template view<const float, 2>(tx_time, "tx_time");
         p.rx_time = Place::template view<const float, 2>(rx_time, "rx_time");
@@ -33,7 +35,7 @@ void define_focus(typename Place::Module& m, const char* name, F call, Names... 
         p.cubic = cubic;
         call(Place::exec(index, stream), p, extra...);
       },
-      Place::arg("samples"), Place::arg("start"), Place::arg("tx_time"), Place::arg("rx_time"),
+      Place::arg("samples"), Place::arg("margin"), Place::arg("start"), Place::arg("tx_time"), Place::arg("rx_time"),
       Place::arg("tx_weight").none(), Place::arg("rx_weight").none(), Place::arg("n_kernel"),
       Place::arg("sampling_frequency"), Place::arg("demodulation_frequency"), Place::arg("cubic"), names...,
       Place::arg("index"), Place::arg("stream"));

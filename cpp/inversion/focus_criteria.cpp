@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "core/dispatch.h"
@@ -15,6 +16,11 @@ namespace sonoray {
 namespace {
 
 constexpr std::int64_t block = 16;  // points of an image at a time
+
+void check(const FocusProblem& p) {
+  focus_kernel::check_problem(p);
+  require(p.margin == focus_margin, "margin: expected 4, got " + std::to_string(p.margin));
+}
 
 /// Memory for the patches that threads work on at a time, each in one block.
 class Rooms {
@@ -48,7 +54,7 @@ class Rooms {
 template <>
 void focus_correlations(const Cpu& exec, const FocusProblem& p, std::int64_t sub_aperture,
                         View<std::complex<float>, 3> correlation, View<float, 3> energy) {
-  focus_kernel::check_problem(p);
+  check(p);
   focus_kernel::check_sub_aperture(p, sub_aperture);
   focus_kernel::check_pairs(p, sub_aperture, correlation, "correlation");
   focus_kernel::check_pairs(p, sub_aperture, energy, "energy");
@@ -66,7 +72,7 @@ template <>
 void focus_loss(const Cpu& exec, const FocusProblem& p, const FocusCriterion& criterion, View<double, 1> loss,
                 View<float, 2> tx_slope, View<float, 2> rx_slope) {
   const bool of_phases = criterion.measure == FocusMeasure::phase_error;
-  focus_kernel::check_problem(p);
+  check(p);
   focus_kernel::check_slopes(p, tx_slope, rx_slope, false);
   if (of_phases) focus_kernel::check_sub_aperture(p, criterion.sub_aperture);
   require(loss.shape[0] == 1, "loss: expected room for one number");
@@ -99,7 +105,7 @@ void focus_loss(const Cpu& exec, const FocusProblem& p, const FocusCriterion& cr
 template <>
 void focus_image_slopes(const Cpu& exec, const FocusProblem& p, View<const std::complex<float>, 1> cotangent,
                         View<float, 2> tx_slope, View<float, 2> rx_slope) {
-  focus_kernel::check_problem(p);
+  check(p);
   focus_kernel::check_slopes(p, tx_slope, rx_slope, true);
   const std::int64_t n = p.tx_time.shape[1];
   require(cotangent.shape[0] == n, "cotangent: expected one number per point");

@@ -81,8 +81,7 @@ SONORAY_INLINE void place_receivers(const Patch& c, std::int64_t k) {
       time[l] = p.rx_time.data[i];
       weight[l] = p.rx_weight.data ? p.rx_weight.data[i] : 1.0f;
     }
-    const auto a =
-        focus_kernel::arrival<F>(time, weight, p.sampling_frequency, 0.0, p.demodulation_frequency);
+    const auto a = focus_kernel::arrival<F>(time, weight, p.sampling_frequency, 0.0, p.demodulation_frequency);
     store_int(c.rx(0, k) + b, a.whole);
     store(c.rx(1, k) + b, a.rest);
     store(c.rx(2, k) + b, a.real);
@@ -200,7 +199,8 @@ SONORAY_INLINE void fetch(const float* p, I at, F* re, F* im) {
   for (int half = 0; half < 2; ++half) {
     __m256 r[4];
     for (int l = 0; l < 4; ++l) {
-      const float *low = p + 2 * std::int64_t(at[l]) - 2 + 4 * half, *high = p + 2 * std::int64_t(at[l + 4]) - 2 + 4 * half;
+      const float *low = p + 2 * std::int64_t(at[l]) - 2 + 4 * half,
+                  *high = p + 2 * std::int64_t(at[l + 4]) - 2 + 4 * half;
       r[l] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
     }
     const __m256 a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpacklo_ps(r[2], r[3]);
