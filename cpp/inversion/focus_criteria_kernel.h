@@ -100,6 +100,36 @@ SONORAY_HD SONORAY_INLINE void slopes_of(F f, F* w) {
   }
 }
 
+/// A focused value and its derivative with respect to time.
+template <class F>
+struct Value {
+  F real, imaginary;
+  F real_slope, imaginary_slope;  ///< [1/s], 0 unless asked for
+};
+
+/// From four samples, the fraction between the middle two, and the phases of both ways.
+template <bool Cubic, bool Slopes, class F>
+SONORAY_HD SONORAY_INLINE Value<F> value(const F* re, const F* im, F f, float tx_real, float tx_imaginary, F rx_real,
+                                         F rx_imaginary, float rate, float omega) {
+  F w[4];
+  weights_of<Cubic>(f, w);
+  const F x = w[0] * re[0] + w[1] * re[1] + w[2] * re[2] + w[3] * re[3];
+  const F y = w[0] * im[0] + w[1] * im[1] + w[2] * im[2] + w[3] * im[3];
+  const F phase_real = tx_real * rx_real - tx_imaginary * rx_imaginary;
+  const F phase_imaginary = tx_real * rx_imaginary + tx_imaginary * rx_real;
+  Value<F> v{};
+  v.real = phase_real * x - phase_imaginary * y;
+  v.imaginary = phase_real * y + phase_imaginary * x;
+  if constexpr (Slopes) {
+    slopes_of<Cubic>(f, w);
+    const F dx = rate * (w[0] * re[0] + w[1] * re[1] + w[2] * re[2] + w[3] * re[3]);
+    const F dy = rate * (w[0] * im[0] + w[1] * im[1] + w[2] * im[2] + w[3] * im[3]);
+    v.real_slope = phase_real * dx - phase_imaginary * dy - omega * v.imaginary;
+    v.imaginary_slope = phase_real * dy + phase_imaginary * dx + omega * v.real;
+  }
+  return v;
+}
+
 /// Angle of (x, y), within 3e-7 rad.
 template <class F>
 SONORAY_HD SONORAY_INLINE F angle(F y, F x) {
@@ -150,6 +180,21 @@ SONORAY_HD SONORAY_INLINE PhaseTerm<F> phase_term(const Pair<F>& p, float thresh
   F slope = kept * (2.0f * scale * scale) * phase / factor;
   slope = slope / (square * p.energy > 0.0f ? square * p.energy : one);
   return {kept > 0.0f ? factor : one, kept, -slope * p.imaginary, slope * p.real};
+}
+
+/// A point's part in the coherence factor or the brightness: the quotient of abs(total) and `below`. Its derivative
+/// with respect to a receiver's sum s is total * along + s / abs(s) * back, for the loss, which falls as it grows.
+struct PointTerm {
+  float value, counts, along, back;
+};
+
+SONORAY_HD SONORAY_INLINE PointTerm point_term(float real, float imaginary, float below, bool coherence) {
+  const float size = simd::root(real * real + imaginary * imaginary);
+  const bool counts = below > 0.0f;
+  PointTerm t{counts ? size / below : 0.0f, counts ? 1.0f : 0.0f, 0.0f, 0.0f};
+  if (counts && size > 0.0f) t.along = -1.0f / (size * below);
+  if (counts && coherence) t.back = t.value / below;
+  return t;
 }
 
 /// The loss from what patches added up to. Without a pair that counts it is the largest possible.

@@ -190,18 +190,15 @@ void score_points(const Patch& c, bool coherence, double* sums) {
   for (std::int64_t k = 0; k < c.s.n_kernel; ++k) {
     float re, im, sizes;
     row_total(c, k, re, im, sizes);
-    const float below = coherence ? sizes : active_pairs(c, k), size = __builtin_sqrtf(re * re + im * im);
+    const auto term = focus_kernel::point_term(re, im, coherence ? sizes : active_pairs(c, k), coherence);
+    sums[0] += term.value;
+    sums[1] += term.counts;
     float* row = c.sums(k);
-    const float value = below > 0.0f ? size / below : 0.0f;
-    sums[0] += value;
-    sums[1] += below > 0.0f;
-    const float inverse = below > 0.0f && size > 0.0f ? -1.0f / (size * below) : 0.0f;
-    const float share = coherence && below > 0.0f ? value / below : 0.0f;
     for (std::int64_t b = 0; b < c.s.padded; b += W) {
       const F x = load<F>(row + b), y = load<F>(row + c.s.wide + b), r = simd::root(x * x + y * y);
-      const F back = r > 0.0f ? share / (r > 0.0f ? r : F() + 1.0f) : F();
-      store(row + b, re * inverse + back * x);
-      store(row + c.s.wide + b, im * inverse + back * y);
+      const F back = r > 0.0f ? term.back / (r > 0.0f ? r : F() + 1.0f) : F();
+      store(row + b, re * term.along + back * x);
+      store(row + c.s.wide + b, im * term.along + back * y);
     }
   }
 }

@@ -219,10 +219,7 @@ SONORAY_INLINE void fetch(const float* p, I at, F* re, F* im) {
 #endif
 }
 
-struct Values {
-  F real, imaginary;
-  F real_slope, imaginary_slope;  ///< [1/s], if asked for
-};
+using Values = focus_kernel::Value<F>;
 
 /// u of transmit a at point k, for the receivers from b on.
 template <bool Cubic, bool Slopes>
@@ -231,28 +228,11 @@ SONORAY_INLINE Values values(const Patch& c, const float* samples, std::int64_t 
   I at;
   const F f = focus_kernel::sum_of(load_int(c.rx(0, k) + b), load<F>(c.rx(1, k) + b), one_int(c.tx(0, k) + a),
                                    c.tx(1, k)[a], c.n_samples, at);
-  F re[4], im[4], w[4];
+  F re[4], im[4];
   fetch(samples, at + load_int(c.room + c.at.base + b), re, im);
-  focus_kernel::weights_of<Cubic>(f, w);
-  const F x = w[0] * re[0] + w[1] * re[1] + w[2] * re[2] + w[3] * re[3];
-  const F y = w[0] * im[0] + w[1] * im[1] + w[2] * im[2] + w[3] * im[3];
-  const float tx_real = c.tx(2, k)[a], tx_imaginary = c.tx(3, k)[a];
-  const F rx_real = load<F>(c.rx(2, k) + b), rx_imaginary = load<F>(c.rx(3, k) + b);
-  const F phase_real = tx_real * rx_real - tx_imaginary * rx_imaginary;
-  const F phase_imaginary = tx_real * rx_imaginary + tx_imaginary * rx_real;
-  Values v{};
-  v.real = phase_real * x - phase_imaginary * y;
-  v.imaginary = phase_real * y + phase_imaginary * x;
-  if constexpr (Slopes) {
-    const auto rate = static_cast<float>(p.sampling_frequency);
-    const auto omega = static_cast<float>(6.283185307179586 * p.demodulation_frequency);
-    focus_kernel::slopes_of<Cubic>(f, w);
-    const F dx = rate * (w[0] * re[0] + w[1] * re[1] + w[2] * re[2] + w[3] * re[3]);
-    const F dy = rate * (w[0] * im[0] + w[1] * im[1] + w[2] * im[2] + w[3] * im[3]);
-    v.real_slope = phase_real * dx - phase_imaginary * dy - omega * v.imaginary;
-    v.imaginary_slope = phase_real * dy + phase_imaginary * dx + omega * v.real;
-  }
-  return v;
+  return focus_kernel::value<Cubic, Slopes>(re, im, f, c.tx(2, k)[a], c.tx(3, k)[a], load<F>(c.rx(2, k) + b),
+                                            load<F>(c.rx(3, k) + b), static_cast<float>(p.sampling_frequency),
+                                            static_cast<float>(6.283185307179586 * p.demodulation_frequency));
 }
 
 SONORAY_INLINE bool silent(const Patch& c, std::int64_t a, std::int64_t k) {

@@ -272,7 +272,7 @@ def test_refused_data_and_times(rng):
         FocusCriterion(data.with_(samples=0 * data.samples), patches, sub_aperture=5)
     with pytest.raises(ArgumentError, match="got 'plane'; acquisition.encoding decodes"):
         FocusCriterion(data.with_(transmits=sonoray.plane_waves(np.linspace(-0.1, 0.1, 13))), patches, sub_aperture=5)
-    with pytest.raises(ArgumentError, match="next to each other"):
+    with pytest.raises(ArgumentError, match="neighbouring elements"):
         FocusCriterion(make_data(rng, elements=range(0, 13, 2)), patches, sub_aperture=5)
     plan = make_plan(data, patches, "phase_error")
     tx, rx = make_times(data, patches)

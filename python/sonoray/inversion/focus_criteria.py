@@ -254,7 +254,7 @@ class FocusCriterion:
 
     def _midpoints(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Midpoints and offsets of all pairs, (n_i, n_j, 3)."""
-        fires = [t.element for t in self._transmits]
+        fires = [t.element for t in self._transmits if t.element is not None]
         half = self.sub_aperture // 2
         tx, rx = (np.array(p[half : len(p) - half]) for p in (self.probe.positions[fires], self.probe.positions))
         tx, rx = 0.5 * (tx[1:] + tx[:-1])[:, None], 0.5 * (rx[1:] + rx[:-1])[None]
