@@ -67,16 +67,17 @@ SONORAY_HD SONORAY_INLINE Arrival<F> arrival(F time, F weight, double sampling_f
   return r;
 }
 
-/// Sum of two arrivals' places; clamped to the zeros around the record.
+/// 1 where two fractions add up to a whole sample, else 0.
 template <class F>
-SONORAY_HD SONORAY_INLINE F sum_of(int_of<F> whole, F rest, std::int32_t other_whole, float other_rest,
-                                   std::int32_t n_samples, int_of<F>& at) {
-  using I = int_of<F>;
-  const F sum = rest + other_rest, more = sum >= 1.0f ? F() + 1.0f : F();
-  at = whole + other_whole + convert<I>(more);
+SONORAY_HD SONORAY_INLINE F carry(F sum) {
+  return sum >= 1.0f ? F() + 1.0f : F();
+}
+
+/// Sample number, or one whose neighbours are zeros if it lies outside the record.
+template <class I>
+SONORAY_HD SONORAY_INLINE I inside(I at, std::int32_t n_samples) {
   at = at > -3 ? at : I() - 3;
-  at = at < n_samples + 1 ? at : I() + (n_samples + 1);
-  return sum - more;
+  return at < n_samples + 1 ? at : I() + (n_samples + 1);
 }
 
 /// Weights of the four samples around an arrival.

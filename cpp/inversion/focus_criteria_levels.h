@@ -38,7 +38,8 @@ struct FocusSizes {
 
 /// Where the arrays of a patch lie, as offsets into one block of floats that holds zeros at first.
 struct FocusRoom {
-  std::int64_t rx, tx, lowest, base, range, window, input, part, sums, block, prefix, u, pairs, squares, derivative;
+  std::int64_t rx, tx, lowest, base, range, window, zeros, unused, input, part, sums, block, prefix, u, pairs, squares,
+      derivative;
   std::int64_t slope, total;
 
   SONORAY_INLINE explicit FocusRoom(const FocusSizes& s) : total(0) {
@@ -49,6 +50,8 @@ struct FocusRoom {
     base = take(s.padded);
     range = take(2 * s.n_kernel);
     window = take(2 * FocusSizes::longest_window * s.n_rx);
+    zeros = take(2 * s.narrow);
+    unused = take(2 * s.narrow);
     input = take(4 * s.wide);
     part = take(2 * s.wide);
     sums = take(2 * s.n_kernel * s.wide);

@@ -9,43 +9,40 @@ using namespace focus;
 
 /// Correlations of neighbouring sub-apertures (rows of `pairs`) and their energies (`squares`), summed over the patch.
 /// Transmits outside, points inside: all points then share a transmit's part of the record.
-template <bool Cubic, bool Slopes>
+template <bool Slopes>
 void correlate(const Patch& c) {
   const FocusSizes& s = c.s;
-  const Box box(s.length);
   const std::int64_t n = FocusSizes::round(s.n_j), width = s.narrow;
   const F tail = below(n - W, s.n_j);
-  float *input = c.input(0), *part = c.part();
   for (std::int64_t a = 0; a < s.n_tx; ++a) {
     const float* samples = source(c, a);
     const std::int64_t i = a - s.length + 1;
+    open_block(c, a);
+    float* squares = c.squares(i < 0 ? 0 : i);
+    float* pairs = i > 0 ? c.pairs(i - 1) : c.room + c.at.unused;
+    clear(squares, n);
+    clear(pairs, n);
+    clear(pairs + width, n);
     for (std::int64_t k = 0; k < s.n_kernel; ++k) {
       if (c.window && a + 1 < s.n_tx) expect_windows(c, a + 1, k, s.n_kernel);
-      focus_row<Cubic, Slopes>(c, samples, a, k, input);
+      focus_row<true, Slopes>(c, samples, a, k, c.input(0));
       const Window window(c, k, a);
-      const bool fresh = k == 0, follows = i > 0;
-      float *now = c.u(i < 0 ? 0 : i, k), *squares = c.squares(i < 0 ? 0 : i);
-      const float* before = c.u(follows ? i - 1 : 0, k);
-      float* pairs = c.pairs(follows ? i - 1 : 0);
-      box_sums(box, input, s.wide, n, part, [&](std::int64_t j, F re, F im) __attribute__((always_inline)) {
-        if (j + W == n) {
-          re *= tail;
-          im *= tail;
-        }
+      box_sums(c, c.input(0), n, window.here, width);
+      for (float* last = window.here + n - W; last <= window.here + width + n - W; last += width)
+        store(last, load<F>(last) * tail);
+      float* now = c.u(i < 0 ? 0 : i, k);
+      const float* before = i > 0 ? c.u(i - 1, k) : c.zeros();
+      for (std::int64_t j = 0; j < n; j += W) {
+        F re, im;
         window.add(j, re, im);
-        if (i < 0) return;
         store(now + j, re);
         store(now + width + j, im);
-        const F square = re * re + im * im;
-        store(squares + j, fresh ? square : square + load<F>(squares + j));
-        if (!follows) return;
+        store(squares + j, load<F>(squares + j) + re * re + im * im);
         const F x = load<F>(before + j + 1), y = load<F>(before + width + j + 1);
-        const F real = x * re + y * im, imaginary = y * re - x * im;
-        store(pairs + j, fresh ? real : real + load<F>(pairs + j));
-        store(pairs + width + j, fresh ? imaginary : imaginary + load<F>(pairs + width + j));
-      });
+        store(pairs + j, load<F>(pairs + j) + x * re + y * im);
+        store(pairs + width + j, load<F>(pairs + width + j) + y * re - x * im);
+      }
     }
-    close_block(c, a);
   }
 }
 
@@ -93,53 +90,46 @@ SONORAY_INLINE float sum_of_lanes(F x) {
   return r;
 }
 
-/// What the slopes of one row mean for the times of receivers (added up) and of the transmit (returned).
-SONORAY_INLINE F spread(const float* derivative, std::int64_t padded, std::int64_t b, F re, F im, float* slope,
-                        bool fresh) {
-  const F change = re * load<F>(derivative + b) + im * load<F>(derivative + padded + b);
-  store(slope + b, fresh ? change : change + load<F>(slope + b));
-  return change;
+/// What the slopes of one row of values mean for the times of receivers (added up) and of the transmit (returned).
+SONORAY_INLINE float spread(const Patch& c, std::int64_t a, std::int64_t k, const float* row) {
+  const float *re = c.derivative(a, k), *im = re + c.s.padded;
+  float* slope = c.slope(k);
+  F sum = F();
+  for (std::int64_t b = 0; b < c.s.padded; b += W) {
+    const F change = load<F>(row + b) * load<F>(re + b) + load<F>(row + c.s.wide + b) * load<F>(im + b);
+    store(slope + b, a ? change + load<F>(slope + b) : change);
+    sum += change;
+  }
+  return sum_of_lanes(sum);
 }
 
 /// From derivatives with respect to the correlations back to the times.
 void descend_pairs(const Patch& c, float* tx_slope) {
   const FocusSizes& s = c.s;
-  const Box box(s.length);
   const std::int64_t n = FocusSizes::round(s.n_j), width = s.narrow;
-  float *input = c.input(1), *part = c.part(), *shifted = input + s.length - 1;
+  float *input = c.input(1), *shifted = input + s.length - 1, *summed = c.input(0);
   for (std::int64_t a = 0; a < s.n_tx; ++a) {
     const bool is_a = a + 1 < s.n_i, is_b = a > 0 && a < s.n_i;  // as a sub-aperture of the pairs
-    const float *with_b = c.pairs(is_a ? a : 0), *with_a = c.pairs(is_b ? a - 1 : 0);
+    const float *with_b = is_a ? c.pairs(a) : c.zeros(), *with_a = is_b ? c.pairs(a - 1) : c.zeros();
+    open_block(c, a);
     for (std::int64_t k = 0; k < s.n_kernel; ++k) {
       const float *after = c.u(is_a ? a + 1 : 0, k), *before = c.u(is_b ? a - 1 : 0, k);
       const Window window(c, k, a);
       for (std::int64_t j = 0; j < n; j += W) {
-        F re = F(), im = F();
-        if (is_a) {
-          const F g = load<F>(with_b + j - 1), h = load<F>(with_b + width + j - 1);
-          const F x = load<F>(after + j - 1), y = load<F>(after + width + j - 1);
-          re = g * x - h * y;
-          im = g * y + h * x;
-        }
-        if (is_b) {
-          const F g = load<F>(with_a + j), h = load<F>(with_a + width + j);
-          const F x = load<F>(before + j + 1), y = load<F>(before + width + j + 1);
-          re += g * x + h * y;
-          im += g * y - h * x;
-        }
+        const F g = load<F>(with_b + j - 1), h = load<F>(with_b + width + j - 1);
+        const F x = load<F>(after + j - 1), y = load<F>(after + width + j - 1);
+        const F p = load<F>(with_a + j), q = load<F>(with_a + width + j);
+        const F v = load<F>(before + j + 1), w = load<F>(before + width + j + 1);
+        store(window.here + j, g * x - h * y + p * v + q * w);
+        store(window.here + width + j, g * y + h * x + p * w - q * v);
+        F re, im;
         window.add(j, re, im);
         store(shifted + j, re);
         store(shifted + s.wide + j, im);
       }
-      const float* derivative = c.derivative(a, k);
-      float* slope = c.slope(k);
-      F sum = F();
-      box_sums(box, input, s.wide, s.padded, part, [&](std::int64_t b, F re, F im) __attribute__((always_inline)) {
-        sum += spread(derivative, s.padded, b, re, im, slope, a == 0);
-      });
-      tx_slope[a * c.n_points + c.first + k] = sum_of_lanes(sum);
+      box_sums(c, input, s.padded, summed, s.wide);
+      tx_slope[a * c.n_points + c.first + k] = spread(c, a, k, summed);
     }
-    close_block(c, a);
   }
 }
 
@@ -244,13 +234,7 @@ void score_neighbours(const Patch& c, double* sums) {
 /// From derivatives with respect to sums over transmits back to the times.
 void descend_rows(const Patch& c, float* tx_slope) {
   for (std::int64_t a = 0; a < c.s.n_tx; ++a)
-    for (std::int64_t k = 0; k < c.s.n_kernel; ++k) {
-      const float *derivative = c.derivative(a, k), *row = c.sums(k);
-      F sum = F();
-      for (std::int64_t b = 0; b < c.s.padded; b += W)
-        sum += spread(derivative, c.s.padded, b, load<F>(row + b), load<F>(row + c.s.wide + b), c.slope(k), a == 0);
-      tx_slope[a * c.n_points + c.first + k] = sum_of_lanes(sum);
-    }
+    for (std::int64_t k = 0; k < c.s.n_kernel; ++k) tx_slope[a * c.n_points + c.first + k] = spread(c, a, k, c.sums(k));
 }
 
 void give_receivers(const Patch& c, float* rx_slope) {
@@ -262,7 +246,7 @@ template <bool Slopes>
 void score(const Patch& c, const FocusCriterion& criterion, double* sums, float* tx_slope) {
   sums[0] = sums[1] = 0.0;
   if (criterion.measure == FocusMeasure::phase_error) {
-    correlate<true, Slopes>(c);
+    correlate<Slopes>(c);
     score_pairs(c, criterion, sums);
     if (Slopes) descend_pairs(c, tx_slope);
     return;
@@ -276,6 +260,23 @@ void score(const Patch& c, const FocusCriterion& criterion, double* sums, float*
   if (Slopes) descend_rows(c, tx_slope);
 }
 
+/// Changes of one point's value with the times of one transmit (returned) and of the receivers (added up).
+template <bool Cubic, bool Windows>
+SONORAY_INLINE float add_changes(const Patch& c, const float* samples, std::int64_t a, std::int64_t k, float re,
+                                 float im) {
+  const Shot shot(c, samples, a, k);
+  if (shot.silent()) return 0.0f;
+  float* slope = c.slope(k);
+  F sum = F();
+  for (std::int64_t b = c.range(k)[0]; b < c.range(k)[1]; b += W) {
+    const Values v = shot.values<Cubic, true, Windows>(b);
+    const F change = re * v.real_slope + im * v.imaginary_slope;
+    store(slope + b, load<F>(slope + b) + change);
+    sum += change;
+  }
+  return sum_of_lanes(sum);
+}
+
 /// Changes of an image's sums with the times: nothing is kept but the sums over either side.
 template <bool Cubic>
 void image_slopes(const Patch& c, const std::complex<float>* cotangent, float* tx_slope) {
@@ -285,17 +286,11 @@ void image_slopes(const Patch& c, const std::complex<float>* cotangent, float* t
   for (std::int64_t a = 0; a < c.s.n_tx; ++a) {
     const float* samples = source(c, a);
     for (std::int64_t k = 0; k < c.s.n_kernel; ++k) {
-      F sum = F();
-      const bool none = silent(c, a, k) || (g[2 * k] == 0.0f && g[2 * k + 1] == 0.0f);
-      const std::int64_t begin = c.range(k)[0], end = none ? begin : c.range(k)[1];
-      float* slope = c.slope(k);
-      for (std::int64_t b = begin; b < end; b += W) {
-        const Values v = values<Cubic, true>(c, samples, a, k, b);
-        const F change = g[2 * k] * v.real_slope + g[2 * k + 1] * v.imaginary_slope;
-        store(slope + b, load<F>(slope + b) + change);
-        sum += change;
-      }
-      tx_slope[a * c.n_points + c.first + k] = sum_of_lanes(sum);
+      const bool none = g[2 * k] == 0.0f && g[2 * k + 1] == 0.0f;
+      tx_slope[a * c.n_points + c.first + k] =
+          none       ? 0.0f
+          : c.window ? add_changes<Cubic, true>(c, samples, a, k, g[2 * k], g[2 * k + 1])
+                     : add_changes<Cubic, false>(c, samples, a, k, g[2 * k], g[2 * k + 1]);
     }
   }
 }
@@ -306,7 +301,7 @@ void focus_correlate(const FocusProblem& p, const FocusSizes& s, std::int64_t fi
                      std::complex<float>* correlation, float* energy) {
   Patch c(p, s, first, room);
   place(c);
-  correlate<true, false>(c);
+  correlate<false>(c);
   const std::int64_t n = s.n_j - 1;
   for (std::int64_t i = 0; i + 1 < s.n_i; ++i)
     for (std::int64_t j = 0; j < n; j += W) {

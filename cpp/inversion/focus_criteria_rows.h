@@ -51,6 +51,7 @@ struct Patch {
     return reinterpret_cast<const float*>(p.samples.data + (a * s.n_rx + b) * p.samples.shape[2]);
   }
   SONORAY_INLINE float* input(std::int64_t i) const { return room + at.input + 2 * i * s.wide + s.lead; }
+  SONORAY_INLINE const float* zeros() const { return room + at.zeros + s.lead; }
   SONORAY_INLINE float* part() const { return room + at.part + s.lead; }
   SONORAY_INLINE float* sums(std::int64_t k) const { return room + at.sums + 2 * k * s.wide + s.lead; }
   SONORAY_INLINE float* u(std::int64_t i, std::int64_t k) const {
@@ -145,43 +146,46 @@ SONORAY_INLINE void place(Patch& c) {
   const std::int64_t window = (tx + rx + 5 + 3) / 4 * 4;  // four taps, and one sample that two fractions may add up to
   c.window = window <= FocusSizes::longest_window ? window : 0;
   for (std::int64_t b = 0; b < c.s.padded; ++b) {
-    const std::int64_t trace = b < c.s.n_rx ? b : c.s.n_rx - 1;
-    c.ints(c.at.base)[b] = static_cast<std::int32_t>(trace * c.p.samples.shape[2]) + focus_margin;
+    const std::int64_t e = b < c.s.n_rx ? b : c.s.n_rx - 1;
+    c.ints(c.at.base)[b] = static_cast<std::int32_t>(e * c.p.samples.shape[2] + focus_margin - 1);
+    if (!c.window) continue;
+    const std::int32_t offset = static_cast<std::int32_t>(e * c.window) - lowest[c.s.n_tx + e];
+    for (std::int64_t k = 0; k < c.s.n_kernel; ++k) {
+      std::int32_t* row = c.ints(c.at.rx) + k * c.s.padded;
+      row[b] = b < c.s.n_rx ? row[b] + offset : row[e];
+    }
   }
+  if (!c.window) return;
+  for (std::int64_t k = 0; k < c.s.n_kernel; ++k)
+    for (std::int64_t a = 0; a < c.s.n_tx; ++a) c.ints(c.at.tx)[k * c.s.n_tx + a] -= lowest[a];
 }
 
-SONORAY_INLINE std::int32_t clamped(std::int32_t at, std::int32_t n_samples) {
-  return at < -3 ? -3 : at > n_samples + 1 ? n_samples + 1 : at;
-}
-
-/// First sample of a trace that the patch needs, less one.
+/// First sample of a trace that the patch needs.
 SONORAY_INLINE std::int32_t window_start(const Patch& c, std::int64_t a, std::int64_t b) {
   const std::int32_t* lowest = c.ints(c.at.lowest);
-  return clamped(lowest[a] + lowest[c.s.n_tx + b], c.n_samples) - 1;
+  return lowest[a] + lowest[c.s.n_tx + b] - 1;
 }
 
 /// Copies what the patch needs of transmit a's traces: next to each other they stay in the nearest cache, and their
 /// pages in its table, while all points read them.
 SONORAY_INLINE void copy_windows(const Patch& c, std::int64_t a) {
-  for (std::int64_t b = 0; b < c.s.padded; ++b) {
-    if (b >= c.s.n_rx) {
-      c.ints(c.at.base)[b] = c.ints(c.at.base)[b - 1];
-      continue;
-    }
+  for (std::int64_t b = 0; b < c.s.n_rx; ++b) {
     const std::int32_t start = window_start(c, a, b);
-    const float* from = c.trace(a, b) + 2 * (focus_margin + start);
+    const float* record = c.trace(a, b) + 2 * focus_margin;
     float* to = c.room + c.at.window + 2 * b * c.window;
-    // Four samples that would reach beyond the margin start beyond the record.
-    for (std::int64_t t = 0; t < c.window; t += 4)
-      store(to + 2 * t, start + t <= c.n_samples ? load<F>(from + 2 * t) : F());
-    c.ints(c.at.base)[b] = static_cast<std::int32_t>(b * c.window) - start;
+    for (std::int64_t t = start; t < start + c.window; t += 4, to += 8) {
+      const bool inside = t >= -focus_margin && t <= c.n_samples;  // with the margins four samples further on
+      store(to, inside ? load<F>(record + 2 * t) : F());
+    }
   }
 }
 
 /// Asks for windows of transmit a that will be copied later, a share of them at a time.
 SONORAY_INLINE void expect_windows(const Patch& c, std::int64_t a, std::int64_t part, std::int64_t parts) {
   for (std::int64_t b = c.s.n_rx * part / parts; b < c.s.n_rx * (part + 1) / parts; ++b) {
-    const float* from = c.trace(a, b) + 2 * (focus_margin + window_start(c, a, b));
+    const std::int32_t start = window_start(c, a, b);
+    if (start < 0 || start >= c.n_samples) continue;
+    const float* from = c.trace(a, b) + 2 * (focus_margin + start);
     for (std::int64_t t = 0; t < c.window; t += 8) __builtin_prefetch(from + 2 * t);
   }
 }
@@ -193,14 +197,16 @@ SONORAY_INLINE const float* source(const Patch& c, std::int64_t a) {
   return c.room + c.at.window;
 }
 
-/// Four complex samples from p[2 (at - 1)] on of each lane: real parts and imaginary parts of each.
+/// Four complex samples from number at[l] on of each lane: real parts and imaginary parts of each.
 SONORAY_INLINE void fetch(const float* p, I at, F* re, F* im) {
 #if defined(__AVX2__)
+  alignas(32) std::int32_t lane[W];
+  store_int(reinterpret_cast<float*>(lane), at);
+  __asm__("" : "+m"(lane));  // addresses come through memory: taking a vector apart costs twice as much
   for (int half = 0; half < 2; ++half) {
     __m256 r[4];
     for (int l = 0; l < 4; ++l) {
-      const float *low = p + 2 * std::int64_t(at[l]) - 2 + 4 * half,
-                  *high = p + 2 * std::int64_t(at[l + 4]) - 2 + 4 * half;
+      const float *low = p + 2 * std::int64_t(lane[l]) + 4 * half, *high = p + 2 * std::int64_t(lane[l + 4]) + 4 * half;
       r[l] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
     }
     const __m256 a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpacklo_ps(r[2], r[3]);
@@ -213,124 +219,174 @@ SONORAY_INLINE void fetch(const float* p, I at, F* re, F* im) {
 #else
   for (int t = 0; t < 4; ++t)
     for (int l = 0; l < W; ++l) {
-      re[t][l] = p[2 * (std::int64_t(at[l]) + t - 1)];
-      im[t][l] = p[2 * (std::int64_t(at[l]) + t - 1) + 1];
+      re[t][l] = p[2 * (std::int64_t(at[l]) + t)];
+      im[t][l] = p[2 * (std::int64_t(at[l]) + t) + 1];
     }
 #endif
 }
 
 using Values = focus_kernel::Value<F>;
 
-/// u of transmit a at point k, for the receivers from b on.
-template <bool Cubic, bool Slopes>
-SONORAY_INLINE Values values(const Patch& c, const float* samples, std::int64_t a, std::int64_t k, std::int64_t b) {
-  const FocusProblem& p = c.p;
-  I at;
-  const F f = focus_kernel::sum_of(load_int(c.rx(0, k) + b), load<F>(c.rx(1, k) + b), one_int(c.tx(0, k) + a),
-                                   c.tx(1, k)[a], c.n_samples, at);
-  F re[4], im[4];
-  fetch(samples, at + load_int(c.room + c.at.base + b), re, im);
-  return focus_kernel::value<Cubic, Slopes>(re, im, f, c.tx(2, k)[a], c.tx(3, k)[a], load<F>(c.rx(2, k) + b),
-                                            load<F>(c.rx(3, k) + b), static_cast<float>(p.sampling_frequency),
-                                            static_cast<float>(6.283185307179586 * p.demodulation_frequency));
-}
+/// Transmit a and point k: what all receivers share.
+struct Shot {
+  const float *samples, *whole, *rest, *real, *imaginary, *base;
+  std::int32_t tx_whole, n_samples;
+  float tx_rest, tx_real, tx_imaginary, rate, omega;
 
-SONORAY_INLINE bool silent(const Patch& c, std::int64_t a, std::int64_t k) {
-  return c.tx(2, k)[a] == 0.0f && c.tx(3, k)[a] == 0.0f;
-}
+  SONORAY_INLINE Shot(const Patch& c, const float* from, std::int64_t a, std::int64_t k)
+      : samples(from),
+        whole(c.rx(0, k)),
+        rest(c.rx(1, k)),
+        real(c.rx(2, k)),
+        imaginary(c.rx(3, k)),
+        base(c.room + c.at.base),
+        tx_whole(one_int(c.tx(0, k) + a)),
+        n_samples(c.n_samples),
+        tx_rest(c.tx(1, k)[a]),
+        tx_real(c.tx(2, k)[a]),
+        tx_imaginary(c.tx(3, k)[a]),
+        rate(static_cast<float>(c.p.sampling_frequency)),
+        omega(static_cast<float>(6.283185307179586 * c.p.demodulation_frequency)) {}
 
-/// The row of transmit a at point k; receivers without weight give zeros. The slopes go to their place in the patch.
-template <bool Cubic, bool Slopes>
-SONORAY_INLINE void focus_row(const Patch& c, const float* samples, std::int64_t a, std::int64_t k, float* row) {
-  const std::int64_t begin = c.range(k)[0], end = silent(c, a, k) ? begin : c.range(k)[1];
-  float* slope = Slopes ? c.derivative(a, k) : nullptr;
-  for (std::int64_t b = 0; b < c.s.padded; b += W) {
-    const bool used = b >= begin && b < end;
-    const Values v = used ? values<Cubic, Slopes>(c, samples, a, k, b) : Values{};
-    store(row + b, v.real);
-    store(row + c.s.wide + b, v.imaginary);
-    if constexpr (Slopes) {
-      store(slope + b, v.real_slope);
-      store(slope + c.s.padded + b, v.imaginary_slope);
-    }
-  }
-}
+  SONORAY_INLINE bool silent() const { return tx_real == 0.0f && tx_imaginary == 0.0f; }
 
-/// Sums over `length` neighbours along rows, in two steps: of `step` numbers, then of `times` such sums and the rest.
-struct Box {
-  std::int64_t length, step, times;
-  SONORAY_INLINE explicit Box(std::int64_t n) : length(n), step(1) {
-    while ((step + 1) * (step + 1) <= n) ++step;
-    times = n / step;
+  /// u for the receivers from b on.
+  template <bool Cubic, bool Slopes, bool Windows>
+  SONORAY_INLINE Values values(std::int64_t b) const {
+    I at = load_int(whole + b) + tx_whole;
+    F f = load<F>(rest + b) + tx_rest;
+    const F more = focus_kernel::carry(f);
+    at += focus_kernel::convert<I>(more);
+    f -= more;
+    if constexpr (!Windows) at = focus_kernel::inside(at, n_samples) + load_int(base + b);
+    F re[4], im[4];
+    fetch(samples, at, re, im);
+    return focus_kernel::value<Cubic, Slopes>(re, im, f, tx_real, tx_imaginary, load<F>(real + b),
+                                              load<F>(imaginary + b), rate, omega);
   }
 };
 
-/// take(j, real, imaginary) for j = 0, W, 2 W, ... below n: sums of row[j] to row[j + length - 1].
-template <class Take>
-SONORAY_INLINE void box_sums(const Box& box, const float* row, std::int64_t width, std::int64_t n, float* part,
-                             const Take& take) {
-  const std::int64_t last = n + (box.times - 1) * box.step;
-  for (std::int64_t j = 0; j < last; j += W) {
-    F re = load<F>(row + j), im = load<F>(row + width + j);
-    for (std::int64_t t = 1; t < box.step; ++t) {
-      re += load<F>(row + j + t);
-      im += load<F>(row + width + j + t);
+/// The row of transmit a at point k; receivers without weight give zeros. The slopes go to their place in the patch.
+template <bool Cubic, bool Slopes, bool Windows>
+SONORAY_INLINE void focus_row(const Patch& c, const float* samples, std::int64_t a, std::int64_t k, float* row) {
+  const Shot shot(c, samples, a, k);
+  const std::int64_t begin = c.range(k)[0], end = shot.silent() ? begin : c.range(k)[1];
+  const std::int64_t padded = c.s.padded, wide = c.s.wide;
+  float* slope = Slopes ? c.derivative(a, k) : nullptr;
+  const auto put = [&](std::int64_t b, const Values& v) __attribute__((always_inline)) {
+    store(row + b, v.real);
+    store(row + wide + b, v.imaginary);
+    if constexpr (Slopes) {
+      store(slope + b, v.real_slope);
+      store(slope + padded + b, v.imaginary_slope);
     }
-    store(part + j, re);
-    store(part + width + j, im);
+  };
+  for (std::int64_t b = 0; b < begin; b += W) put(b, Values{});
+  for (std::int64_t b = begin; b < end; b += W) put(b, shot.values<Cubic, Slopes, Windows>(b));
+  for (std::int64_t b = end; b < padded; b += W) put(b, Values{});
+}
+
+template <bool Cubic, bool Slopes>
+SONORAY_INLINE void focus_row(const Patch& c, const float* samples, std::int64_t a, std::int64_t k, float* row) {
+  c.window ? focus_row<Cubic, Slopes, true>(c, samples, a, k, row)
+           : focus_row<Cubic, Slopes, false>(c, samples, a, k, row);
+}
+
+/// Sums over neighbours in two steps: `part` holds sums of STEP numbers, `out` those of TIMES such sums and REST
+/// numbers more, for n numbers. Rows are `wide` from real to imaginary parts, `out` is `narrow`.
+template <int STEP, int TIMES, int REST>
+void box_row(const float* row, std::int64_t wide, std::int64_t n, float* part, float* out, std::int64_t narrow) {
+  for (std::int64_t side = 0; side < 2; ++side, row += wide, out += narrow) {
+    for (std::int64_t j = 0; j < n + (TIMES - 1) * STEP; j += W) {
+      F sum = load<F>(row + j);
+      for (int t = 1; t < STEP; ++t) sum += load<F>(row + j + t);
+      store(part + j, sum);
+    }
+    for (std::int64_t j = 0; j < n; j += W) {
+      F sum = load<F>(part + j);
+      for (int t = 1; t < TIMES; ++t) sum += load<F>(part + j + t * STEP);
+      for (int t = 0; t < REST; ++t) sum += load<F>(row + j + TIMES * STEP + t);
+      store(out + j, sum);
+    }
   }
-  for (std::int64_t j = 0; j < n; j += W) {
-    F re = load<F>(part + j), im = load<F>(part + width + j);
-    for (std::int64_t t = 1; t < box.times; ++t) {
-      re += load<F>(part + j + t * box.step);
-      im += load<F>(part + width + j + t * box.step);
+}
+
+/// The same for any length.
+SONORAY_INLINE void any_box_row(const float* row, std::int64_t length, std::int64_t wide, std::int64_t n, float* out,
+                                std::int64_t narrow) {
+  for (std::int64_t side = 0; side < 2; ++side, row += wide, out += narrow)
+    for (std::int64_t j = 0; j < n; j += W) {
+      F sum = load<F>(row + j);
+      for (std::int64_t t = 1; t < length; ++t) sum += load<F>(row + j + t);
+      store(out + j, sum);
     }
-    for (std::int64_t t = box.times * box.step; t < box.length; ++t) {
-      re += load<F>(row + j + t);
-      im += load<F>(row + width + j + t);
-    }
-    take(j, re, im);
+}
+
+/// Sums over `length` neighbours of a row.
+SONORAY_INLINE void box_sums(const Patch& c, const float* row, std::int64_t n, float* out, std::int64_t narrow) {
+  const auto run = [&](auto* box) { box(row, c.s.wide, n, c.part(), out, narrow); };
+  switch (c.s.length) {
+    case 5:
+      return run(box_row<2, 2, 1>);
+    case 7:
+      return run(box_row<2, 3, 1>);
+    case 9:
+      return run(box_row<3, 3, 0>);
+    case 11:
+      return run(box_row<3, 3, 2>);
+    case 13:
+      return run(box_row<3, 4, 1>);
+    case 15:
+      return run(box_row<3, 5, 0>);
+    case 17:
+      return run(box_row<4, 4, 1>);
+    case 21:
+      return run(box_row<4, 5, 1>);
+    case 25:
+      return run(box_row<5, 5, 0>);
+    case 33:
+      return run(box_row<4, 8, 1>);
+    default:
+      return any_box_row(row, c.s.length, c.s.wide, n, out, narrow);
   }
 }
 
 /// Sums over the last `length` rows: rows come in blocks of as many, and a window is the end of one block and the start
 /// of the next. Unlike a running sum this keeps zeros zero.
 struct Window {
-  float* here;    ///< this row's place in the block; rows after it still hold sums up to the end of the block before
-  float* next;    ///< the row after it
-  float* prefix;  ///< sum of this block's rows so far
+  float* here;        ///< this row's place in the block; rows after it hold sums up to the end of the block before
+  const float* next;  ///< the row after it, or zeros
+  float* prefix;      ///< sum of this block's rows so far
   std::int64_t width;
-  bool opens, reaches_back;
 
   SONORAY_INLINE Window(const Patch& c, std::int64_t k, std::int64_t a) : width(c.s.narrow) {
     const std::int64_t position = a % c.s.length;
-    opens = position == 0;
-    reaches_back = a >= c.s.length && position + 1 < c.s.length;
     here = c.narrow(c.at.block, position * c.s.n_kernel + k);
-    next = c.narrow(c.at.block, (reaches_back ? position + 1 : position) * c.s.n_kernel + k);
+    next = a >= c.s.length && position + 1 < c.s.length ? here + 2 * c.s.n_kernel * c.s.narrow : c.zeros();
     prefix = c.narrow(c.at.prefix, k);
   }
 
-  /// Adds numbers j to j + W of a row and turns them into the window's sums.
+  /// Adds numbers j to j + W of the row, which lies `here`, and returns the window's sums.
   SONORAY_INLINE void add(std::int64_t j, F& re, F& im) const {
-    store(here + j, re);
-    store(here + width + j, im);
-    if (!opens) {
-      re += load<F>(prefix + j);
-      im += load<F>(prefix + width + j);
-    }
+    re = load<F>(here + j) + load<F>(prefix + j);
+    im = load<F>(here + width + j) + load<F>(prefix + width + j);
     store(prefix + j, re);
     store(prefix + width + j, im);
-    if (reaches_back) {
-      re += load<F>(next + j);
-      im += load<F>(next + width + j);
-    }
+    re += load<F>(next + j);
+    im += load<F>(next + width + j);
   }
 };
 
-/// After row a of all points: at the end of a block, its rows become sums from themselves to the last one.
-SONORAY_INLINE void close_block(const Patch& c, std::int64_t a) {
-  if (a % c.s.length + 1 < c.s.length) return;
+SONORAY_INLINE void clear(float* p, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; i += W) store(p + i, F());
+}
+
+/// Before row a of all points: a new block has no sum yet, and the rows of the one before become sums from themselves
+/// to the last one.
+SONORAY_INLINE void open_block(const Patch& c, std::int64_t a) {
+  if (a % c.s.length) return;
+  clear(c.narrow(c.at.prefix, 0), 2 * c.s.n_kernel * c.s.narrow - c.s.lead);
+  if (!a) return;
   const std::int64_t n = 2 * c.s.n_kernel * c.s.narrow;
   for (std::int64_t r = c.s.length - 2; r >= 0; --r) {
     float *here = c.room + c.at.block + r * n, *next = here + n;

@@ -60,15 +60,15 @@ struct FocusAt {
     const std::int64_t row = i / c.n_rx, b = i - row * c.n_rx, q = row / c.n_tx, a = row - q * c.n_tx;
     const Arrival<float> t = tx[a * c.n + q], r = rx[b * c.n + q];
     const auto n_samples = static_cast<std::int32_t>(c.p.samples.shape[2] - 2 * c.p.margin);
-    std::int32_t at;
-    const float f = sum_of<float>(r.whole, r.rest, t.whole, t.rest, n_samples, at);
+    const float sum = r.rest + t.rest, more = carry(sum), f = sum - more;
+    const std::int32_t at = inside(r.whole + t.whole + (more > 0.0f ? 1 : 0), n_samples);
     const float2* trace =
         reinterpret_cast<const float2*>(c.p.samples.data) + (a * c.n_rx + b) * c.p.samples.shape[2] + c.p.margin;
     float re[4], im[4];
     for (int k = 0; k < 4; ++k) {
       const std::int32_t s = at - 1 + k;
-      const bool inside = s >= 0 && s < n_samples;
-      const float2 z = inside ? trace[s] : float2{0.0f, 0.0f};
+      const bool recorded = s >= 0 && s < n_samples;
+      const float2 z = recorded ? trace[s] : float2{0.0f, 0.0f};
       re[k] = z.x;
       im[k] = z.y;
     }
