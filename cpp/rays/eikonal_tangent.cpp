@@ -53,23 +53,26 @@ struct Call {
   }
   double scale() const { return mean ? setup.unit : setup.unit * setup.length; }
 
-  /// f(node of the padded field, of the grid, distance from the lane's source) for all nodes.
+  /// f(lane, place in the padded field, node of the grid, distance from the lane's source) for all nodes: a row for all
+  /// lanes, then the next, since what lanes have at a node lies together.
   template <class F>
-  void for_each_node(const Lanes& lanes, int lane, const F& f) const {
+  void for_each_node(const Lanes& lanes, int n_lanes, const F& f) const {
     const EikonalGrid& g = setup.grid;
     const int last = g.ndim - 1;
     const std::int64_t nz = g.shape[last], rows = g.size() / nz;
     for (std::int64_t row = 0; row < rows; ++row) {
       const std::int64_t index[3] = {g.ndim == 3 ? row / g.shape[1] : row, g.ndim == 3 ? row % g.shape[1] : 0, 0};
-      const std::int64_t to = setup.node(index);
-      float across = 0;
-      for (int i = 0; i < last; ++i) {
-        const float d = index[i] * setup.sweep.h[i] - lanes.position[i][lane];
-        across += d * d;
-      }
-      for (std::int64_t z = 0; z < nz; ++z) {
-        const float d = z * setup.sweep.h[last] - lanes.position[last][lane];
-        f(to + z, row * nz + z, std::sqrt(across + d * d));
+      const std::int64_t to = setup.node(index) * lane_count;
+      for (int lane = 0; lane < n_lanes; ++lane) {
+        float across = 0;
+        for (int i = 0; i < last; ++i) {
+          const float d = index[i] * setup.sweep.h[i] - lanes.position[i][lane];
+          across += d * d;
+        }
+        for (std::int64_t z = 0; z < nz; ++z) {
+          const float d = z * setup.sweep.h[last] - lanes.position[last][lane];
+          f(lane, to + z * lane_count + lane, row * nz + z, std::sqrt(across + d * d));
+        }
       }
     }
   }
@@ -95,16 +98,16 @@ void Call::solve(std::int64_t group, Worker& worker) const {
   lanes.kind = Kind::point;
   lanes.max_rounds = params.max_rounds;
   std::fill_n(lanes.v, setup.nodes * lane_count, unreached);
-  for (int lane = 0; lane < lane_count; ++lane) {
-    const std::int64_t k = first(group) + std::min(lane, count(group) - 1);
-    const Start start(setup.grid, sources, k);
-    const double s0 = sample(setup.grid, setup.slowness.data, start.source);
-    const float* const from = solution.data + k * solution.shape[1];
-    for_each_node(lanes, lane, [&](std::int64_t node, std::int64_t i, float) {
-      lanes.v[node * lane_count + lane] = not_given(static_cast<float>((from[i] - s0) / setup.unit));
-    });
-    start_point(setup, start, lane, lane_count, lanes);
-  }
+  const auto source = [&](int lane) { return first(group) + std::min(lane, count(group) - 1); };
+  double s0[max_lanes];
+  for (int lane = 0; lane < lane_count; ++lane)
+    s0[lane] = sample(setup.grid, setup.slowness.data, Start(setup.grid, sources, source(lane)).source);
+  for_each_node(lanes, lane_count, [&](int lane, std::int64_t to, std::int64_t node, float) {
+    const double mean = solution(source(lane), node);
+    lanes.v[to] = not_given(static_cast<float>((mean - s0[lane]) / setup.unit));
+  });
+  for (int lane = 0; lane < lane_count; ++lane)
+    start_point(setup, Start(setup.grid, sources, source(lane)), lane, lane_count, lanes);
 }
 
 void Call::gradient(std::int64_t group, View<const float, 2> cotangent, double largest, TangentWorker& worker,
@@ -115,17 +118,12 @@ void Call::gradient(std::int64_t group, View<const float, 2> cotangent, double l
   std::fill_n(tangent.field, setup.nodes * lane_count, 0.0f);
   std::fill_n(tangent.source, lane_count, 0.0);
   tangent.gradient = image;
-  for (int lane = 0; lane < count(group); ++lane) {
-    const float* const from = cotangent.data + (first(group) + lane) * cotangent.shape[1];
-    const float part = static_cast<float>(1 / largest);
-    double sum = 0;
-    for_each_node(lanes, lane, [&](std::int64_t node, std::int64_t i, float distance) {
-      const float value = mean ? from[i] * part : from[i] * part * distance;
-      tangent.field[node * lane_count + lane] = value;
-      sum += value;
-    });
-    tangent.source[lane] = sum;
-  }
+  const float part = static_cast<float>(1 / largest);
+  for_each_node(lanes, count(group), [&](int lane, std::int64_t to, std::int64_t node, float distance) {
+    const float value = cotangent(first(group) + lane, node) * part * (mean ? 1.0f : distance);
+    tangent.field[to] = value;
+    tangent.source[lane] += value;
+  });
   SONORAY_DISPATCH(eikonal_push, setup.sweep, lanes, tangent, vectors);
   const float* const s = setup.slowness.data;
   for (int lane = 0; lane < count(group); ++lane) {

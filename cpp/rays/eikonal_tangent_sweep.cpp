@@ -7,10 +7,6 @@ namespace sonoray::eikonal {
 namespace SONORAY_LEVEL {
 namespace {
 
-/// Below this share of the largest number nothing is passed on: where fronts meet, neighbours may depend on each other
-/// a little, and what they pass back and forth fades but does not end.
-constexpr float negligible = 1e-10f;
-
 SONORAY_INLINE float sum_of(Vec x) {
   float part[width], sum = 0;
   __builtin_memcpy(part, &x, sizeof x);
@@ -130,7 +126,7 @@ bool push_tile(const SweepGrid& g, const Lanes& lanes, TangentLanes& tangent, in
     if (!any(pass != 0.0f)) return;
     const Tangent<D, Vec> change = linearise<D>(here.axis, here.k, here.along, here.in);
     store(field, here.member ? Vec{} : mine);
-    moved |= Math<Vec>::abs(pass) > negligible;
+    moved |= Math<Vec>::abs(pass) > negligible_rest;
     for (int i = 0; i < D; ++i) {
       float* const near = field - way.step[i] * lane_count;
       float* const far = near - way.step[i] * lane_count;
@@ -163,7 +159,7 @@ bool carry_tile(const SweepGrid& g, const Lanes& lanes, TangentLanes& tangent, i
     }
     const Vec old = load(field);
     value = here.member ? value : old;
-    moved |= Math<Vec>::abs(value - old) > negligible;
+    moved |= Math<Vec>::abs(value - old) > negligible_change;
     store(field, value);
   });
   return any(moved);
