@@ -1,5 +1,6 @@
 """Travel times from sources to points as a function of the slowness map, with its derivative and gradient."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -227,22 +228,49 @@ class _StraightTimes:
 
 
 class _EikonalTimes:
-    """The solver's mean slowness at the points, times the distance."""
+    """The solver's mean slowness at the points, times the distance. Sampling is done here, in host memory."""
 
     def __init__(self, grid: Grid, sources: Map, points: Map, device: str) -> None:
         axes = [0, 2] if grid.ndim == 2 else [0, 1, 2]
+        backend(device)
         self.grid, self.sources, self.device = grid, sources, device
         self.distance = np.linalg.norm(points[:, axes] - sources[:, None, axes], axis=-1)  # (n, m)
         self.weights = _sampling(grid, points[:, axes])
+        self.spread = scipy.sparse.csr_array(self.weights.T)
 
     def times(self, slowness: Map, stream: Any) -> Times:
-        solver = EikonalSolver(Medium(self.grid, 1.0 / slowness), device=self.device)
+        """(n, m) float32 on the device."""
+        solver = self._solver(slowness)
+        return self._sampled(lambda sources: solver.mean_slowness(sources, stream=stream), stream)
+
+    def derivative(self, slowness: Map, perturbation: Map, stream: Any) -> Times:
+        solver = self._solver(slowness)
+        return self._sampled(
+            lambda sources: solver.derivative(sources, perturbation, mean_slowness=True, stream=stream), stream
+        )
+
+    def gradient(self, slowness: Map, cotangent: Times, stream: Any) -> Map:
+        solver = self._solver(slowness)
+        weighted = to_host(cotangent, stream=stream).astype(np.float64) * self.distance
+        result = np.zeros(self.grid.shape)
+        for batch in self._batches():
+            fields = np.ascontiguousarray((self.spread @ weighted[batch].T).T, np.float32)
+            fields = fields.reshape(-1, *self.grid.shape)
+            given = fields if self.device == "cpu" else to_device(fields, self.device, stream=stream)
+            result += solver.gradient(self.sources[batch], given, mean_slowness=True, stream=stream)
+        return result
+
+    def _solver(self, slowness: Map) -> EikonalSolver:
+        return EikonalSolver(Medium(self.grid, 1.0 / slowness), device=self.device)
+
+    def _batches(self) -> list[slice]:
+        return [slice(first, first + _BATCH) for first in range(0, len(self.sources), _BATCH)]
+
+    def _sampled(self, solve: Callable[[Map], Times], stream: Any) -> Times:
         result = np.empty(self.distance.shape, np.float32)
-        for first in range(0, len(self.sources), _BATCH):
-            batch = slice(first, first + _BATCH)
-            mean = to_host(solver.mean_slowness(self.sources[batch], stream=stream), stream=stream)
-            at_points = self.weights @ mean.reshape(len(mean), -1).T.astype(np.float64)
-            result[batch] = at_points.T * self.distance[batch]
+        for batch in self._batches():
+            fields = to_host(solve(self.sources[batch]), stream=stream)
+            result[batch] = (self.weights @ fields.reshape(len(fields), -1).T).T * self.distance[batch]
         return result if self.device == "cpu" else to_device(result, self.device, stream=stream)
 
 
