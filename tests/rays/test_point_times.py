@@ -5,6 +5,7 @@ import pytest
 
 import sonoray
 from sonoray import ArgumentError, Grid
+from sonoray.inversion.operators import LinearOperator, adjoint_error
 from sonoray.media import phantoms
 from sonoray.rays.point_times import PointTimes
 
@@ -138,6 +139,24 @@ def test_eikonal_gradient_is_that_of_straight_rays_in_a_homogeneous_medium(rng):
     bent, straight = (PointTimes(FLAT, sources, points, path=p).derivative(slowness, change) for p in PATHS)
     # 6e-4 seen: the wave's direction is that of second-order differences
     assert np.linalg.norm(bent - straight) < 2e-3 * np.linalg.norm(straight)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_linearized_is_an_operator(path, rng, device):
+    """The same numbers as one call each; the known solution is rounded once more. 40 sources: two batches."""
+    slowness = smooth_slowness(FLAT)
+    times = PointTimes(FLAT, inside(FLAT, 40, rng), inside(FLAT, 9, rng), path=path, device=device)
+    operator = times.linearized(slowness)
+    assert isinstance(operator, LinearOperator)
+    assert operator.shape == (360, FLAT.size)
+    assert adjoint_error(operator) < 1e-7
+    assert np.array_equal(operator.times, sonoray.to_host(times(slowness)))
+    change, cotangent = rng.standard_normal(FLAT.size), rng.standard_normal((40, 9))
+    once = sonoray.to_host(times.derivative(slowness, change.reshape(FLAT.shape))).ravel()
+    assert np.linalg.norm(operator(change) - once) < 1e-4 * np.linalg.norm(once)
+    back = times.gradient(slowness, on_place(cotangent, device)).ravel()
+    assert np.linalg.norm(operator.adjoint(cotangent) - back) < 1e-4 * np.linalg.norm(back)
+    assert np.allclose(operator(slowness), operator.times.ravel(), rtol=1e-5, atol=0)  # homogeneous of degree one
 
 
 def test_refusals(rng):
