@@ -50,6 +50,7 @@ from .rays.greens import GreensFields, GreensFunction
 from .rays.linked import LaterArrivals, LinkedRays, PairStatus
 from .rays.linking import RayLinker
 from .rays.paths import Paths
+from .rays.point_times import PointTimes
 from .rays.surfaces import ConvexPolygon, GridBox, HalfSpaces, Plane, Ring, Sphere
 from .rays.tracing import Rays, RayStatus, RayTracer
 
@@ -88,6 +89,7 @@ __all__ = [
     "PickStatus",
     "Picks",
     "Plane",
+    "PointTimes",
     "Probe",
     "RayBornReconstruction",
     "RayBornSettings",
