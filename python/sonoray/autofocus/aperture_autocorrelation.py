@@ -1,9 +1,9 @@
 """Sound speed from one plane wave on speckle, by how echoes correlate along the aperture.
 
-Scatterers everywhere, lit by one plane wave, give Gaussian signals of which receive focusing shows nothing: no criterion
-of sharpness or coherence has its maximum at the true speed. But at time t echoes from direction theta come from the
-distance t / (1/c + p sin theta + q cos theta), and the strip that the wave lights is as wide as the aperture: the range
-of directions at a time, and with it the autocorrelation along the aperture, depends on c^2 t.
+Scatterers everywhere, lit by one plane wave, give Gaussian signals of which receive focusing shows nothing: no
+criterion of sharpness or coherence has its maximum at the true speed. But at time t echoes from direction theta come
+from the distance t / (1/c + p sin theta + q cos theta), and the strip that the wave lights is as wide as the aperture:
+the range of directions at a time, and with it the autocorrelation along the aperture, depends on c^2 t.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ _MOST_WINDOWS = 16
 _MOST_FREQUENCIES = 12
 _BAND_LEVEL = 0.1  # of the largest power
 _ANGLES = np.deg2rad(np.linspace(-88.0, 88.0, 141))
-_EXPONENTS = np.array([-0.5, 0.5, 1.5, 2.5])  # of the cosine by which sensitivity and scattering fall
-_NOISE = np.array([1e-3, 1e-2, 1e-1])  # white part of the power along the aperture
+_EXPONENTS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 2.5])  # of the cosine by which sensitivity and scattering fall
+_NOISE = np.array([3e-3, 3e-2, 3e-1])  # white part of the power along the aperture
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,11 @@ class Autocorrelation:
 def profile(misfit: NDArray[np.float64]) -> NDArray[np.float64]:
     """Smallest misfit over exponent and noise, (n_speeds,), from (n_speeds, n_exponents, n_noise)."""
     over_noise = misfit.min(axis=2)
-    fits = np.polyfit(_EXPONENTS, over_noise.T, 2)
-    lowest = np.clip(-fits[1] / np.where(fits[0] > 0, 2 * fits[0], np.inf), _EXPONENTS[0], _EXPONENTS[-1])
-    return np.asarray((fits[0] * lowest + fits[1]) * lowest + fits[2])
+    at = np.clip(over_noise.argmin(axis=1), 1, len(_EXPONENTS) - 2)
+    a, b, c = (over_noise[np.arange(len(at)), at + k] for k in (-1, 0, 1))
+    bend = a - 2 * b + c
+    step = np.clip(0.5 * (a - c) / np.where(bend > 0, bend, np.inf), -1.0, 1.0)
+    return np.asarray(b - 0.5 * (a - c) * step + 0.5 * bend * step**2)
 
 
 def _uniform_positions(iq: ChannelData) -> NDArray[np.float64]:

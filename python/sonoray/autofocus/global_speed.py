@@ -1,6 +1,5 @@
 """One sound speed for a whole field of view, from one or a few transmits."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +16,10 @@ from .trial_images import TrialImages
 METHODS = ("auto", "transmit_coherence", "sharpness", "aperture_autocorrelation")
 _STEP = 0.006  # relative, between trial speeds
 _FINEST = 5e-4  # relative: what the criteria themselves were seen to err by
-_MOST_STRUCTURE = 1.5  # of what speckle gives; above, speckle statistics do not hold
-_Curves = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # speeds -> (n_regions, n_speeds)
+_COARSE = 4  # steps between trial speeds of the autocorrelation, whose maximum is wide
+_SPECKLE = 2.0  # fourth moment over squared second moment of a Gaussian signal
+_MOST_STRUCTURE = 1.5  # power variance over that of a Gaussian signal; above, it is no speckle
+_LEAST_STRUCTURE = 1.2  # fourth moment over that of speckle; below, there is nothing to focus on
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,6 @@ def estimate_sound_speed(
         raise ArgumentError(f"channel_data: expected at least 8 elements, got {channel_data.n_rx}")
     if not channel_data.samples.any():
         raise ArgumentError("channel_data: expected echoes, got silence (all samples are zero)")
-    speeds = np.exp(np.arange(np.log(low), np.log(high) + _STEP, _STEP))
     several = _distinct_transmits(channel_data)
     if method == "transmit_coherence" and not several:
         raise ArgumentError("method: 'transmit_coherence' expects transmits from at least two directions, got one")
@@ -126,7 +126,7 @@ def estimate_sound_speed(
     found, reasons = [], []
     for name in names:
         try:
-            found.append(_maximum(_curves(name, iq, depth, f_number, speeds), speeds, name))
+            found.append(_FINDERS[name](iq, (low, high), depth, f_number))
         except ArgumentError as error:
             reasons.append(str(error))
     if not found:
@@ -148,28 +148,60 @@ def _part(data: ChannelData) -> ChannelData:
     return part if part.is_iq else demodulate(part)
 
 
-def _curves(name: str, iq: ChannelData, depth: Any, f_number: float, speeds: NDArray[np.float64]) -> _Curves:
-    if name == "aperture_autocorrelation":
-        return _speckle_curves(iq)
-    images = TrialImages(iq, float(np.sqrt(speeds[0] * speeds[-1])), depth, f_number)
-    return images.coherence if name == "transmit_coherence" else images.sharpness
+def _trials(limits: tuple[float, float], step: float = _STEP) -> NDArray[np.float64]:
+    return np.asarray(np.exp(np.arange(np.log(limits[0]), np.log(limits[1]) + step, step)))
 
 
-def _speckle_curves(iq: ChannelData) -> _Curves:
+def _images(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> TrialImages:
+    return TrialImages(iq, float(np.sqrt(limits[0] * limits[1])), depth, f_number)
+
+
+def _by_coherence(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> GlobalSpeed:
+    speeds = _trials(limits)
+    values = _images(iq, limits, depth, f_number).coherence(speeds)
+    best = int(values.mean(axis=0).argmax())
+    weight = np.maximum(values[:, best], 0) ** 2  # regions without echoes have only noise to add
+    return _maximum(values * (weight / weight.mean())[:, None], speeds, "transmit_coherence")
+
+
+def _by_sharpness(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> GlobalSpeed:
+    speeds = _trials(limits)
+    values = _images(iq, limits, depth, f_number).sharpness(speeds)
+    moment = float(values.mean(axis=0).max())
+    if moment < _LEAST_STRUCTURE * _SPECKLE:
+        raise ArgumentError(
+            f"method: 'sharpness' expects structure, a fourth moment above {_LEAST_STRUCTURE * _SPECKLE:g}, got "
+            f"{moment:.2g}, as of pure speckle"
+        )
+    return _maximum(values, speeds, "sharpness")
+
+
+def _by_autocorrelation(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> GlobalSpeed:
+    del depth, f_number  # it takes raw signals
     parts = [Autocorrelation.of(iq, tx) for tx in range(min(3, iq.n_tx))]
+    speeds = _trials(limits, _COARSE * _STEP)
+    structure = max(p.structure(float(speeds[len(speeds) // 2])) for p in parts)
+    if structure > _MOST_STRUCTURE:
+        raise ArgumentError(
+            f"method: 'aperture_autocorrelation' expects speckle, power that varies at most {_MOST_STRUCTURE:g} times "
+            f"as much as that of Gaussian signals, got {structure:.2g} times"
+        )
+    misfit = np.concatenate([p.misfits(speeds) for p in parts])
+    total = misfit.sum(axis=0)
+    whole = profile(total)
+    # Exponent and noise are common to all windows: a window's curve is what leaving it out takes away.
+    return _maximum(np.stack([profile(total - m) - whole for m in misfit]), speeds, "aperture_autocorrelation")
 
-    def curves(speeds: NDArray[np.float64]) -> NDArray[np.float64]:
-        # The nuisance parameters are common to all windows: each one's curve is what leaving it out takes away.
-        misfit = np.concatenate([p.misfits(speeds) for p in parts])
-        whole = profile(misfit.sum(axis=0))
-        return np.stack([profile(misfit.sum(axis=0) - m) - whole for m in misfit])
 
-    return curves
+_FINDERS = {
+    "transmit_coherence": _by_coherence,
+    "sharpness": _by_sharpness,
+    "aperture_autocorrelation": _by_autocorrelation,
+}
 
 
-def _maximum(curves: _Curves, speeds: NDArray[np.float64], name: str) -> GlobalSpeed:
-    """The speed at the mean curve's maximum, with its jackknife over regions."""
-    values = curves(speeds)
+def _maximum(values: NDArray[np.float64], speeds: NDArray[np.float64], name: str) -> GlobalSpeed:
+    """The speed at the maximum of the mean of curves (n_regions, n_speeds), with its jackknife over regions."""
     mean = values.mean(axis=0)
     at = int(mean.argmax())
     if not 0 < at < len(speeds) - 1:
@@ -191,7 +223,7 @@ def _vertex(speeds: NDArray[np.float64], values: NDArray[np.float64], at: int) -
     a, b, c = values[at - 1 : at + 2]
     bend = a - 2 * b + c
     step = 0.5 * (a - c) / bend if bend < 0 else 0.0
-    return float(speeds[at] * np.exp(_STEP * np.clip(step, -1, 1)))
+    return float(speeds[at] * (speeds[1] / speeds[0]) ** np.clip(step, -1, 1))
 
 
 def _combined(found: list[GlobalSpeed]) -> GlobalSpeed:

@@ -67,16 +67,13 @@ class TrialImages:
 
     def coherence(self, speeds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Correlation between the images of different transmits, relative to their amplitudes, of every region."""
-        curves = []
-        for c in speeds:
+        curves = np.empty((_REGIONS[0] * _REGIONS[1], len(speeds)))
+        for i, c in enumerate(speeds):
             images = self(float(c))
             own = np.sum(np.abs(images) ** 2, axis=1)
-            agree = np.abs(images.sum(axis=1)) ** 2 - own
-            most = np.abs(images).sum(axis=1) ** 2 - own
-            curves.append(
-                [np.sum(a) / max(float(np.sum(m)), 1e-30) for a, m in zip(_blocks(agree), _blocks(most), strict=True)]
-            )
-        return np.asarray(curves).T
+            agree = _sums(np.abs(images.sum(axis=1)) ** 2 - own)
+            curves[:, i] = agree / np.maximum(_sums(np.abs(images).sum(axis=1) ** 2 - own), 1e-30)
+        return curves
 
     def sharpness(self, speeds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean square over squared mean of the intensity along each row, of every range of depths."""
@@ -89,10 +86,10 @@ class TrialImages:
         return np.asarray(curves).T
 
 
-def _blocks(values: NDArray[Any]) -> list[NDArray[Any]]:
-    """Regions of (n_frames, n_lines, n_times)."""
+def _sums(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Sum of (n_frames, n_lines, n_times) over each region."""
     rows = np.array_split(values, _REGIONS[0], axis=2)
-    return [block for row in rows for block in np.array_split(row, _REGIONS[1], axis=1)]
+    return np.array([block.sum(dtype=float) for row in rows for block in np.array_split(row, _REGIONS[1], axis=1)])
 
 
 def _depth_range(iq: ChannelData, c: float, depth: Any, f_number: float) -> tuple[float, float]:
