@@ -1,0 +1,1 @@
+"""Sound speed from pulse-echo channel data, and images corrected by it."""
