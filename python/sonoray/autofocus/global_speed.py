@@ -22,6 +22,10 @@ _MOST_STRUCTURE = 1.5  # power variance over that of a Gaussian signal; above, i
 _LEAST_STRUCTURE = 1.2  # fourth moment over that of speckle; below, there is nothing to focus on
 
 
+class NoStructureError(ArgumentError):
+    """An image of pure speckle, which has nothing to focus on."""
+
+
 @dataclass(frozen=True, eq=False)
 class GlobalSpeed:
     """What `estimate_sound_speed` found.
@@ -30,20 +34,18 @@ class GlobalSpeed:
     ----------
     sound_speed : float [m/s]
     uncertainty : float [m/s]
-        One standard deviation, from what leaving out parts of the image changes (jackknife) and, where methods were
-        combined, from how far they differ. It does not know of errors that all parts share, such as a wrong pitch.
+        One standard deviation, by what leaving out regions or times changes (jackknife). It does not know of errors
+        that all of them share, such as a wrong pitch.
     method : str
+        The one that gave it.
     curve : (2, n) float64
         Trial speeds [m/s] and the criterion at them (its maximum is the estimate).
-    parts : tuple of GlobalSpeed
-        What was combined; empty for one method.
     """
 
     sound_speed: float
     uncertainty: float
     method: str
     curve: NDArray[np.float64]
-    parts: tuple["GlobalSpeed", ...] = ()
 
     def __repr__(self) -> str:
         return f"GlobalSpeed({self.sound_speed:.1f} +- {self.uncertainty:.1f} m/s, {self.method})"
@@ -69,7 +71,7 @@ def estimate_sound_speed(
         normalised in each depth; needs structure such as points, borders and fibres, works with one transmit.
         ``aperture_autocorrelation``: how echoes correlate along the aperture, against its expectation for speckle;
         works on pure speckle with one plane wave of a linear array. ``auto``: the first where there are several
-        transmits; else the other two, weighed by their uncertainties.
+        transmits; else the second where there is structure; else the third.
     limits : (low, high) [m/s]
         Of the search.
     depth : (first, last) [m], optional
@@ -119,19 +121,17 @@ def estimate_sound_speed(
     if method == "transmit_coherence" and not several:
         raise ArgumentError("method: 'transmit_coherence' expects transmits from at least two directions, got one")
     iq = _part(channel_data)
-    if method == "auto":
-        names = ["transmit_coherence"] if several else ["sharpness", "aperture_autocorrelation"]
-    else:
-        names = [method]
-    found, reasons = [], []
-    for name in names:
+    if method != "auto":
+        return _FINDERS[method](iq, (low, high), depth, f_number)
+    if several:
+        return _by_coherence(iq, (low, high), depth, f_number)
+    try:
+        return _by_sharpness(iq, (low, high), depth, f_number)
+    except NoStructureError as error:
         try:
-            found.append(_FINDERS[name](iq, (low, high), depth, f_number))
-        except ArgumentError as error:
-            reasons.append(str(error))
-    if not found:
-        raise ArgumentError("; ".join(reasons))
-    return found[0] if len(found) == 1 else _combined(found)
+            return _by_autocorrelation(iq, (low, high), depth, f_number)
+        except ArgumentError as other:
+            raise ArgumentError(f"{error}; {other}") from None
 
 
 def _distinct_transmits(data: ChannelData) -> bool:
@@ -153,7 +153,7 @@ def _trials(limits: tuple[float, float], step: float = _STEP) -> NDArray[np.floa
 
 
 def _images(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> TrialImages:
-    return TrialImages(iq, float(np.sqrt(limits[0] * limits[1])), depth, f_number)
+    return TrialImages(iq, limits, depth, f_number)
 
 
 def _by_coherence(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> GlobalSpeed:
@@ -169,7 +169,7 @@ def _by_sharpness(iq: ChannelData, limits: tuple[float, float], depth: Any, f_nu
     values = _images(iq, limits, depth, f_number).sharpness(speeds)
     moment = float(values.mean(axis=0).max())
     if moment < _LEAST_STRUCTURE * _SPECKLE:
-        raise ArgumentError(
+        raise NoStructureError(
             f"method: 'sharpness' expects structure, a fourth moment above {_LEAST_STRUCTURE * _SPECKLE:g}, got "
             f"{moment:.2g}, as of pure speckle"
         )
@@ -224,14 +224,3 @@ def _vertex(speeds: NDArray[np.float64], values: NDArray[np.float64], at: int) -
     bend = a - 2 * b + c
     step = 0.5 * (a - c) / bend if bend < 0 else 0.0
     return float(speeds[at] * (speeds[1] / speeds[0]) ** np.clip(step, -1, 1))
-
-
-def _combined(found: list[GlobalSpeed]) -> GlobalSpeed:
-    """Mean weighted by uncertainty, whose own uncertainty grows where the parts disagree."""
-    speed = np.array([f.sound_speed for f in found])
-    weight = 1 / np.array([f.uncertainty for f in found]) ** 2
-    mean = float(np.sum(weight * speed) / weight.sum())
-    disagreement = float(np.sum(weight * (speed - mean) ** 2) / (len(found) - 1))
-    best = found[int(weight.argmax())]
-    name = " + ".join(f.method for f in found)
-    return GlobalSpeed(mean, float(np.sqrt(max(1.0, disagreement) / weight.sum())), name, best.curve, tuple(found))
