@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from .._checks import option, scalar
 from ..acquisition.channel_data import ChannelData
+from ..acquisition.encoding import decode
 from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
 from .aperture_autocorrelation import Autocorrelation, profile
@@ -16,6 +17,7 @@ from .trial_images import TrialImages
 METHODS = ("auto", "transmit_coherence", "sharpness", "aperture_autocorrelation")
 _STEP = 0.006  # relative, between trial speeds
 _FINEST = 5e-4  # relative: what the criteria themselves were seen to err by
+_MOST_TRANSMITS = 12
 _COARSE = 4  # steps between trial speeds of the autocorrelation, whose maximum is wide
 _SPECKLE = 2.0  # fourth moment over squared second moment of a Gaussian signal
 _MOST_STRUCTURE = 1.5  # power variance over that of a Gaussian signal; above, it is no speckle
@@ -64,7 +66,8 @@ def estimate_sound_speed(
     Parameters
     ----------
     channel_data : ChannelData
-        RF or I/Q of any probe and transmits; at most eight frames and a dozen transmits, spread evenly, are used.
+        RF or I/Q of any probe and transmits; at most eight frames and a dozen transmits, spread evenly, are used. More
+        than a dozen focused beams are decoded to single elements first.
     method : {"auto", "transmit_coherence", "sharpness", "aperture_autocorrelation"}
         ``transmit_coherence``: images of single transmits agree in phase [1]_; needs two transmits from different
         directions, works on anything that scatters, is the most exact. ``sharpness``: fourth moment of the image,
@@ -141,11 +144,16 @@ def _distinct_transmits(data: ChannelData) -> bool:
 
 
 def _part(data: ChannelData) -> ChannelData:
-    """At most eight frames and twelve transmits as I/Q."""
-    frames = np.unique(np.linspace(0, data.n_frames - 1, min(8, data.n_frames)).round().astype(int))
-    transmits = np.unique(np.linspace(0, data.n_tx - 1, min(12, data.n_tx)).round().astype(int))
-    part = data.select(frames=frames, transmits=transmits)
+    """At most eight frames and twelve transmits as I/Q; beams that hardly overlap become single elements."""
+    part = data.select(frames=_spread(data.n_frames, 8))
+    if data.n_tx > _MOST_TRANSMITS and any(t.kind == "focused" for t in data.transmits):
+        part = decode(part if part.is_iq else demodulate(part))
+    part = part.select(transmits=_spread(part.n_tx, _MOST_TRANSMITS))
     return part if part.is_iq else demodulate(part)
+
+
+def _spread(n: int, most: int) -> NDArray[np.intp]:
+    return np.unique(np.linspace(0, n - 1, min(most, n)).round().astype(np.intp))
 
 
 def _trials(limits: tuple[float, float], step: float = _STEP) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ _WORK = 4e6  # interpolations for one trial speed
 _REGIONS = (8, 3)  # of the image in depth and width, for how much the estimate depends on each
 
 
+_NEAR_FOCUS = 0.3  # of the focal depth, which moves by twice the relative range of speeds
 _NODES = 0.5 - 0.5 * np.cos(np.pi * (np.arange(5) + 0.5) / 5)  # Chebyshev's, in the range of trial speeds
 
 
@@ -57,7 +58,7 @@ class TrialImages:
         self._trials = limits[0] + (limits[1] - limits[0]) * _NODES
         paths = [self._arrivals(float(c)) for c in self._trials]
         self._tx_times = np.array([p.tx_time for p in paths])
-        self._tx_weight = paths[len(paths) // 2].tx_weight
+        self._tx_weight = self._weight(paths[len(paths) // 2])
 
     def _points(self, sound_speed: float) -> "_Points":
         depth = 0.5 * sound_speed * self._time
@@ -67,6 +68,21 @@ class TrialImages:
         iq = self._iq
         points = self._points(sound_speed)
         return arrivals(iq.transmits, iq.probe, points, sound_speed, sequence_sound_speed=iq.sound_speed)
+
+    def _weight(self, paths: Arrivals) -> NDArray[np.float32] | None:
+        """Zero outside the beams, and around focal points, where times change their sign with the trial speed."""
+        weight = paths.tx_weight
+        if weight is None:
+            return None
+        weight = weight.copy()
+        positions = self._iq.probe.positions
+        for w, transmit in zip(weight, self._iq.transmits, strict=True):
+            if transmit.kind == "focused":
+                assert transmit.focus is not None
+                fires = transmit.weights(self._iq.probe) != 0
+                range_ = np.linalg.norm(transmit.focus - positions[fires].mean(axis=0))
+                w[:, np.abs(0.5 * paths.sound_speed * self._time / range_ - 1) < _NEAR_FOCUS] = 0
+        return weight
 
     def __call__(self, sound_speed: float) -> NDArray[np.complex64]:
         """Images of every transmit, (n_frames, n_tx, n_lines, n_times)."""
