@@ -35,10 +35,8 @@ def row(name, data, truth, **options):
     error = found.sound_speed - truth if isinstance(truth, float) else np.nan
     shown = "" if np.isnan(error) else f"{error:+.1f}"
     known = f"{truth:.0f}" if isinstance(truth, float) else truth
-    print(
-        f"| {name} | {known} | {found.sound_speed:.1f} | {found.uncertainty:.1f} | {shown} | {found.method} | {spent:.2f} |",
-        flush=True,
-    )
+    cells = (name, known, f"{found.sound_speed:.1f}", f"{found.uncertainty:.1f}", shown, found.method, f"{spent:.2f}")
+    print("| " + " | ".join(cells) + " |", flush=True)
     return error
 
 
