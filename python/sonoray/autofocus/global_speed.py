@@ -169,7 +169,7 @@ def _by_coherence(iq: ChannelData, limits: tuple[float, float], depth: Any, f_nu
     values = _images(iq, limits, depth, f_number).coherence(speeds)
     best = int(values.mean(axis=0).argmax())
     weight = np.maximum(values[:, best], 0) ** 2  # regions without echoes have only noise to add
-    return _maximum(values * (weight / weight.mean())[:, None], speeds, "transmit_coherence")
+    return _of_regions(values * (weight / weight.mean())[:, None], speeds, "transmit_coherence")
 
 
 def _by_sharpness(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> GlobalSpeed:
@@ -181,7 +181,7 @@ def _by_sharpness(iq: ChannelData, limits: tuple[float, float], depth: Any, f_nu
             f"method: 'sharpness' expects structure, a fourth moment above {_LEAST_STRUCTURE * _SPECKLE:g}, got "
             f"{moment:.2g}, as of pure speckle"
         )
-    return _maximum(values, speeds, "sharpness")
+    return _of_regions(values, speeds, "sharpness")
 
 
 def _by_autocorrelation(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> GlobalSpeed:
@@ -196,9 +196,8 @@ def _by_autocorrelation(iq: ChannelData, limits: tuple[float, float], depth: Any
         )
     misfit = np.concatenate([p.misfits(speeds) for p in parts])
     total = misfit.sum(axis=0)
-    whole = profile(total)
-    # Exponent and noise are common to all windows: a window's curve is what leaving it out takes away.
-    return _maximum(np.stack([profile(total - m) - whole for m in misfit]), speeds, "aperture_autocorrelation")
+    without = np.stack([-profile(total - m) for m in misfit])
+    return _maximum(-profile(total), without, speeds, "aperture_autocorrelation")
 
 
 _FINDERS = {
@@ -208,21 +207,27 @@ _FINDERS = {
 }
 
 
-def _maximum(values: NDArray[np.float64], speeds: NDArray[np.float64], name: str) -> GlobalSpeed:
-    """The speed at the maximum of the mean of curves (n_regions, n_speeds), with its jackknife over regions."""
-    mean = values.mean(axis=0)
-    at = int(mean.argmax())
+def _of_regions(values: NDArray[np.float64], speeds: NDArray[np.float64], name: str) -> GlobalSpeed:
+    """From curves of regions, (n_regions, n_speeds)."""
+    without = (values.sum(axis=0) - values) / max(len(values) - 1, 1)
+    return _maximum(values.mean(axis=0), without, speeds, name)
+
+
+def _maximum(
+    whole: NDArray[np.float64], without: NDArray[np.float64], speeds: NDArray[np.float64], name: str
+) -> GlobalSpeed:
+    """The speed at the maximum of a curve, with its jackknife from the curves (n, n_speeds) without each part."""
+    at = int(whole.argmax())
     if not 0 < at < len(speeds) - 1:
         raise ArgumentError(
             f"limits: expected a maximum of the {name} between {speeds[0]:.0f} and {speeds[-1]:.0f} m/s, but it rises "
             f"to the limit at {speeds[at]:.0f} m/s; widen the limits, or the data do not tell the speed this way"
         )
-    n = len(values)
-    without = (values.sum(axis=0) - values) / max(n - 1, 1)
     left_out = np.array([_vertex(speeds, w, int(w.argmax())) for w in without])
+    n = len(left_out)
     spread = np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2))
-    best = _vertex(speeds, mean, at)
-    return GlobalSpeed(best, float(np.hypot(spread, _FINEST * best)), name, np.stack([speeds, mean]))
+    best = _vertex(speeds, whole, at)
+    return GlobalSpeed(best, float(np.hypot(spread, _FINEST * best)), name, np.stack([speeds, whole]))
 
 
 def _vertex(speeds: NDArray[np.float64], values: NDArray[np.float64], at: int) -> float:
