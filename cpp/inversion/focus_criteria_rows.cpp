@@ -52,36 +52,39 @@ SONORAY_INLINE focus_kernel::Pair<F> pair_at(const Patch& c, std::int64_t i, std
                             load<F>(c.squares(i + 1) + j));
 }
 
-/// Adds up logarithms: of products, as long as these fit.
+/// Adds up logarithms of at least 1, of products as long as these are sure to fit: factors are below 1e14.
 struct LogSum {
-  double product = 1.0, sum = 0.0;
-  SONORAY_INLINE void add(float factor) {
-    product *= factor;
-    if (product < 1e250) return;
-    sum += __builtin_log(product);
-    product = 1.0;
+  focus_kernel::wide_of<F> product = {};
+  double sum = 0.0;
+  int n = 0;
+  SONORAY_INLINE void add(F factor) {
+    const auto wide = focus_kernel::convert<focus_kernel::wide_of<F>>(factor);
+    product = n ? product * wide : wide;
+    if (++n == 20) flush();
   }
-  SONORAY_INLINE double total() const { return sum + __builtin_log(product); }
+  SONORAY_INLINE void flush() {
+    for (int l = 0; l < W && n; ++l) sum += __builtin_log(product[l]);
+    n = 0;
+  }
 };
 
 /// Phase errors of the patch; correlations become the derivatives with respect to them.
 void score_pairs(const Patch& c, const FocusCriterion& criterion, double* sums) {
   LogSum sum;
-  std::int64_t count = 0;
   for (std::int64_t i = 0; i + 1 < c.s.n_i; ++i) {
     float* pairs = c.pairs(i);
+    F kept = F();
     for (std::int64_t j = 0; j < c.s.n_j - 1; j += W) {
       const auto term = focus_kernel::phase_term(pair_at(c, i, j), criterion.threshold, criterion.scale);
-      for (int l = 0; l < W; ++l) {
-        sum.add(term.factor[l]);
-        count += term.kept[l] != 0.0f;
-      }
+      sum.add(term.factor);
+      kept += term.kept;
       store(pairs + j, term.real);
       store(pairs + c.s.narrow + j, term.imaginary);
     }
+    for (int l = 0; l < W; ++l) sums[1] += kept[l];
   }
-  sums[0] = sum.total();
-  sums[1] = static_cast<double>(count);
+  sum.flush();
+  sums[0] = sum.sum;
 }
 
 SONORAY_INLINE float sum_of_lanes(F x) {
