@@ -131,7 +131,7 @@ void descend_pairs(const Patch& c, float* tx_slope) {
         store(shifted + s.wide + j, im);
       }
       box_sums(c, input, s.padded, summed, s.wide);
-      tx_slope[a * c.n_points + c.first + k] = spread(c, a, k, summed);
+      c.tx_out(tx_slope, a)[k] = spread(c, a, k, summed);
     }
   }
 }
@@ -175,7 +175,7 @@ SONORAY_INLINE float active_pairs(const Patch& c, std::int64_t k) {
     for (std::int64_t e = 0; e < n; ++e) sum += w.data[e * c.n_points + c.first + k];
     return sum;
   };
-  return total(c.p.tx_weight, c.s.n_tx) * total(c.p.rx_weight, c.s.n_rx);
+  return total(c.p.tx_weight, c.p.samples.shape[0]) * total(c.p.rx_weight, c.s.n_rx);
 }
 
 /// Coherence factor or brightness of every point; sums over transmits become the derivatives with respect to them.
@@ -237,12 +237,16 @@ void score_neighbours(const Patch& c, double* sums) {
 /// From derivatives with respect to sums over transmits back to the times.
 void descend_rows(const Patch& c, float* tx_slope) {
   for (std::int64_t a = 0; a < c.s.n_tx; ++a)
-    for (std::int64_t k = 0; k < c.s.n_kernel; ++k) tx_slope[a * c.n_points + c.first + k] = spread(c, a, k, c.sums(k));
+    for (std::int64_t k = 0; k < c.s.n_kernel; ++k) c.tx_out(tx_slope, a)[k] = spread(c, a, k, c.sums(k));
 }
 
-void give_receivers(const Patch& c, float* rx_slope) {
+/// Writes the receivers' derivatives, and zeros for transmits that were left out.
+void give(const Patch& c, float* tx_slope, float* rx_slope) {
   for (std::int64_t b = 0; b < c.s.n_rx; ++b)
     for (std::int64_t k = 0; k < c.s.n_kernel; ++k) rx_slope[b * c.n_points + c.first + k] = c.slope(k)[b];
+  for (std::int64_t a = 0; a < c.p.samples.shape[0]; ++a)
+    for (std::int64_t k = 0; k < c.s.n_kernel && (a < c.tx0 || a >= c.tx0 + c.s.n_tx); ++k)
+      tx_slope[a * c.n_points + c.first + k] = 0.0f;
 }
 
 template <bool Slopes>
@@ -290,10 +294,9 @@ void image_slopes(const Patch& c, const std::complex<float>* cotangent, float* t
     const float* samples = source(c, a);
     for (std::int64_t k = 0; k < c.s.n_kernel; ++k) {
       const bool none = g[2 * k] == 0.0f && g[2 * k + 1] == 0.0f;
-      tx_slope[a * c.n_points + c.first + k] =
-          none       ? 0.0f
-          : c.window ? add_changes<Cubic, true>(c, samples, a, k, g[2 * k], g[2 * k + 1])
-                     : add_changes<Cubic, false>(c, samples, a, k, g[2 * k], g[2 * k + 1]);
+      c.tx_out(tx_slope, a)[k] = none       ? 0.0f
+                                 : c.window ? add_changes<Cubic, true>(c, samples, a, k, g[2 * k], g[2 * k + 1])
+                                            : add_changes<Cubic, false>(c, samples, a, k, g[2 * k], g[2 * k + 1]);
     }
   }
 }
@@ -306,16 +309,19 @@ void focus_correlate(const FocusProblem& p, const FocusSizes& s, std::int64_t fi
   place(c);
   correlate<false>(c);
   const std::int64_t n = s.n_j - 1;
-  for (std::int64_t i = 0; i + 1 < s.n_i; ++i)
+  for (std::int64_t row = 0; row + 1 < s.n_i; ++row, correlation += n, energy += n) {
+    const std::int64_t i = row - c.tx0;
+    const bool heard = i >= 0 && i + 1 < c.s.n_i;
     for (std::int64_t j = 0; j < n; j += W) {
-      const auto found = pair_at(c, i, j);
+      const auto found = heard ? pair_at(c, i, j) : focus_kernel::Pair<F>{};
       for (int l = 0; l < W && j + l < n; ++l) {
-        float* to = reinterpret_cast<float*>(correlation + i * n + j + l);
+        float* to = reinterpret_cast<float*>(correlation + j + l);
         to[0] = found.real[l];
         to[1] = found.imaginary[l];
-        energy[i * n + j + l] = found.energy[l];
+        energy[j + l] = found.energy[l];
       }
     }
+  }
 }
 
 void focus_score(const FocusProblem& p, const FocusCriterion& criterion, const FocusSizes& s, std::int64_t first,
@@ -324,7 +330,7 @@ void focus_score(const FocusProblem& p, const FocusCriterion& criterion, const F
   place(c);
   if (!tx_slope) return score<false>(c, criterion, sums, nullptr);
   score<true>(c, criterion, sums, tx_slope);
-  give_receivers(c, rx_slope);
+  give(c, tx_slope, rx_slope);
 }
 
 void focus_slopes(const FocusProblem& p, const FocusSizes& s, std::int64_t first, float* room,
@@ -332,7 +338,7 @@ void focus_slopes(const FocusProblem& p, const FocusSizes& s, std::int64_t first
   Patch c(p, s, first, room);
   place(c);
   p.cubic ? image_slopes<true>(c, cotangent, tx_slope) : image_slopes<false>(c, cotangent, tx_slope);
-  give_receivers(c, rx_slope);
+  give(c, tx_slope, rx_slope);
 }
 
 }  // namespace sonoray::SONORAY_LEVEL

@@ -24,6 +24,7 @@ struct Patch {
   float* room;
   std::int64_t first, n_points;
   std::int32_t n_samples;
+  std::int64_t tx0 = 0;     ///< the first transmit that matters; `s` counts those that do
   std::int64_t window = 0;  ///< samples copied of each trace, 0: none, they are read in the record
 
   SONORAY_INLINE Patch(const FocusProblem& problem, const FocusSizes& sizes, std::int64_t point, float* memory)
@@ -48,7 +49,7 @@ struct Patch {
     return reinterpret_cast<std::int32_t*>(room + offset);
   }
   SONORAY_INLINE const float* trace(std::int64_t a, std::int64_t b) const {
-    return reinterpret_cast<const float*>(p.samples.data + (a * s.n_rx + b) * p.samples.shape[2]);
+    return reinterpret_cast<const float*>(p.samples.data + ((tx0 + a) * s.n_rx + b) * p.samples.shape[2]);
   }
   SONORAY_INLINE float* input(std::int64_t i) const { return room + at.input + 2 * i * s.wide + s.lead; }
   SONORAY_INLINE const float* zeros() const { return room + at.zeros + s.lead; }
@@ -66,6 +67,8 @@ struct Patch {
   SONORAY_INLINE float* derivative(std::int64_t a, std::int64_t k) const {
     return room + at.derivative + (a * s.n_kernel + k) * 2 * s.padded;
   }
+  /// Where the derivatives with respect to a transmit's times go.
+  SONORAY_INLINE float* tx_out(float* all, std::int64_t a) const { return all + (tx0 + a) * n_points + first; }
   /// Derivatives of the result with respect to the receivers' times.
   SONORAY_INLINE float* slope(std::int64_t k) const { return room + at.slope + k * s.padded; }
 };
@@ -99,7 +102,7 @@ SONORAY_INLINE void place_receivers(const Patch& c, std::int64_t k) {
 
 SONORAY_INLINE void place_transmits(const Patch& c, std::int64_t a) {
   const FocusProblem& p = c.p;
-  const std::int64_t row = a * c.n_points + c.first;
+  const std::int64_t row = (c.tx0 + a) * c.n_points + c.first;
   for (std::int64_t k = 0; k < c.s.n_kernel; k += W) {
     F time = F(), weight = F();
     for (int l = 0; l < W; ++l) {
@@ -108,7 +111,7 @@ SONORAY_INLINE void place_transmits(const Patch& c, std::int64_t a) {
       weight[l] = p.tx_weight.data ? p.tx_weight.data[row + k + l] : 1.0f;
     }
     const auto t =
-        focus_kernel::arrival<F>(time, weight, p.sampling_frequency, p.start.data[a], p.demodulation_frequency);
+        focus_kernel::arrival<F>(time, weight, p.sampling_frequency, p.start.data[c.tx0 + a], p.demodulation_frequency);
     for (int l = 0; l < W && k + l < c.s.n_kernel; ++l) {
       reinterpret_cast<std::int32_t*>(c.tx(0, k + l))[a] = t.whole[l];
       c.tx(1, k + l)[a] = t.rest[l];
@@ -116,6 +119,24 @@ SONORAY_INLINE void place_transmits(const Patch& c, std::int64_t a) {
       c.tx(3, k + l)[a] = t.imaginary[l];
     }
   }
+}
+
+/// Leaves out the transmits at either end that have no weight, unless a sub-aperture holds them with one that has.
+SONORAY_INLINE void drop_silent(Patch& c) {
+  const View<const float, 2>& w = c.p.tx_weight;
+  if (!w.data) return;
+  const auto active = [&](std::int64_t a) {
+    for (std::int64_t k = 0; k < c.s.n_kernel; ++k)
+      if (w.data[a * c.n_points + c.first + k] != 0.0f) return true;
+    return false;
+  };
+  std::int64_t begin = 0, end = c.s.n_tx, more = c.s.length > 1 ? c.s.length - 1 : 0;
+  while (begin + 1 < end && !active(begin)) ++begin;
+  while (end - 1 > begin && !active(end - 1)) --end;
+  c.tx0 = begin > more ? begin - more : 0;
+  end = end + more < c.s.n_tx ? end + more : c.s.n_tx;
+  c.s.n_tx = end - c.tx0;
+  c.s.n_i = c.s.n_tx - c.s.length + 1;
 }
 
 /// The earliest sample of each element of a side over the patch; returns the longest distance to the latest one.
@@ -138,6 +159,7 @@ SONORAY_INLINE std::int64_t spans(const Patch& c, std::int64_t part, std::int64_
 
 /// Where every value of the patch lies in the record, and its phase.
 SONORAY_INLINE void place(Patch& c) {
+  drop_silent(c);
   for (std::int64_t k = 0; k < c.s.n_kernel; ++k) place_receivers(c, k);
   for (std::int64_t a = 0; a < c.s.n_tx; ++a) place_transmits(c, a);
   std::int32_t* lowest = c.ints(c.at.lowest);
