@@ -7,6 +7,7 @@ import pytest
 
 import sonoray
 from sonoray import ArgumentError, ChannelData, Probe
+from sonoray._backends import host_module
 from sonoray.inversion.focus_criteria import CRITERIA, FocusCriterion, aperture_mask, das_time_gradient
 from tests.reference import focus_criteria as twin
 
@@ -284,3 +285,22 @@ def test_refused_data_and_times(rng):
     ]:
         with pytest.raises(ArgumentError, match=message):
             plan(*times)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_processor_levels_agree(criterion, rng):
+    data, patches = make_data(rng, 21), make_patches(2)
+    times = make_times(data, patches)
+    plan, module = make_plan(data, patches, criterion, f_number=4.0, threshold=0.3, scale=2.0), host_module()
+    top, results = module.cpu_level(), []
+    try:
+        for level in range(top + 1):
+            module.set_cpu_level(level)
+            results.append((plan.gradient(*times), plan.correlations(*times)))
+    finally:
+        module.set_cpu_level(top)
+    for (loss, *slopes), found in results[1:]:
+        assert loss == pytest.approx(results[0][0][0], abs=1e-5)
+        np.testing.assert_allclose(found.correlation, results[0][1].correlation, atol=1e-5)
+        for a, b in zip(slopes, results[0][0][1:], strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-4 * np.abs(b).max())
