@@ -164,6 +164,17 @@ def test_phase_error_is_least_with_the_right_times(device, rng):
     assert losses[1540.0] < 0.5 * min(losses[1510.0], losses[1570.0])
 
 
+def test_angles_are_errors_of_a_less_those_of_b(device, rng):
+    """Times of transmit that are late by 10 ns per element: A's transmits come one element before B's."""
+    data, patches = make_data(rng, 24, kind="scatterers"), make_patches(4, 5)
+    tx, rx = make_times(data, patches)
+    late = tx + 1e-8 * np.arange(24, dtype=np.float32)[:, None]
+    plan = make_plan(data, patches, "phase_error", device)
+    change = plan.correlations(*place_at(device, late, rx)).correlation
+    change = sonoray.to_host(change) * sonoray.to_host(plan.correlations(*place_at(device, tx, rx)).correlation).conj()
+    assert np.median(np.angle(change[np.abs(change) > 0.8])) == pytest.approx(-2 * np.pi * FD * 1e-8, rel=0.05)
+
+
 @pytest.mark.parametrize("criterion", CRITERIA[1:])
 def test_any_transmits_will_do_for_criteria_of_receivers(criterion, device, rng):
     data, patches = make_data(rng, 19, elements=[3, 11, 7]), make_patches()
