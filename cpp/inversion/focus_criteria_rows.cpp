@@ -100,7 +100,7 @@ SONORAY_INLINE float spread(const Patch& c, std::int64_t a, std::int64_t k, cons
   F sum = F();
   for (std::int64_t b = 0; b < c.s.padded; b += W) {
     const F change = load<F>(row + b) * load<F>(re + b) + load<F>(row + c.s.wide + b) * load<F>(im + b);
-    store(slope + b, a ? change + load<F>(slope + b) : change);
+    store(slope + b, load<F>(slope + b) + change);
     sum += change;
   }
   return sum_of_lanes(sum);
@@ -250,12 +250,14 @@ void give(const Patch& c, float* tx_slope, float* rx_slope) {
 }
 
 template <bool Slopes>
-void score(const Patch& c, const FocusCriterion& criterion, double* sums, float* tx_slope) {
+void score(Patch& c, const FocusCriterion& criterion, double* sums, float* tx_slope) {
   sums[0] = sums[1] = 0.0;
+  if (Slopes) clear(c.slope(0), c.s.n_kernel * c.s.padded);
   if (criterion.measure == FocusMeasure::phase_error) {
     correlate<Slopes>(c);
     score_pairs(c, criterion, sums);
-    if (Slopes) descend_pairs(c, tx_slope);
+    if (Slopes && sums[1] > 0.0) descend_pairs(c, tx_slope);
+    if (Slopes && !(sums[1] > 0.0)) c.s.n_tx = 0;  // none has a say
     return;
   }
   sum_transmits<true, Slopes>(c);
@@ -288,8 +290,7 @@ SONORAY_INLINE float add_changes(const Patch& c, const float* samples, std::int6
 template <bool Cubic>
 void image_slopes(const Patch& c, const std::complex<float>* cotangent, float* tx_slope) {
   const float* g = reinterpret_cast<const float*>(cotangent + c.first);
-  for (std::int64_t k = 0; k < c.s.n_kernel; ++k)
-    for (std::int64_t b = 0; b < c.s.padded; b += W) store(c.slope(k) + b, F());
+  clear(c.slope(0), c.s.n_kernel * c.s.padded);
   for (std::int64_t a = 0; a < c.s.n_tx; ++a) {
     const float* samples = source(c, a);
     for (std::int64_t k = 0; k < c.s.n_kernel; ++k) {

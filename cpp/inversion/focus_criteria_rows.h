@@ -24,8 +24,9 @@ struct Patch {
   float* room;
   std::int64_t first, n_points;
   std::int32_t n_samples;
-  std::int64_t tx0 = 0;     ///< the first transmit that matters; `s` counts those that do
-  std::int64_t window = 0;  ///< samples copied of each trace, 0: none, they are read in the record
+  std::int64_t tx0 = 0;                   ///< the first transmit that matters; `s` counts those that do
+  std::int64_t rx_begin = 0, rx_end = 0;  ///< receivers with a weight at any point lie between
+  std::int64_t window = 0;                ///< samples copied of each trace, 0: none, they are read in the record
 
   SONORAY_INLINE Patch(const FocusProblem& problem, const FocusSizes& sizes, std::int64_t point, float* memory)
       : p(problem),
@@ -160,7 +161,13 @@ SONORAY_INLINE std::int64_t spans(const Patch& c, std::int64_t part, std::int64_
 /// Where every value of the patch lies in the record, and its phase.
 SONORAY_INLINE void place(Patch& c) {
   drop_silent(c);
-  for (std::int64_t k = 0; k < c.s.n_kernel; ++k) place_receivers(c, k);
+  c.rx_begin = c.s.n_rx;
+  for (std::int64_t k = 0; k < c.s.n_kernel; ++k) {
+    place_receivers(c, k);
+    const std::int64_t begin = c.range(k)[0], end = c.range(k)[1] < c.s.n_rx ? c.range(k)[1] : c.s.n_rx;
+    if (begin < end && begin < c.rx_begin) c.rx_begin = begin;
+    if (end > c.rx_end) c.rx_end = end;
+  }
   for (std::int64_t a = 0; a < c.s.n_tx; ++a) place_transmits(c, a);
   std::int32_t* lowest = c.ints(c.at.lowest);
   const std::int64_t tx = spans(c, c.at.tx, c.s.n_tx, c.s.n_tx, lowest);
@@ -191,7 +198,7 @@ SONORAY_INLINE std::int32_t window_start(const Patch& c, std::int64_t a, std::in
 /// Copies what the patch needs of transmit a's traces: next to each other they stay in the nearest cache, and their
 /// pages in its table, while all points read them.
 SONORAY_INLINE void copy_windows(const Patch& c, std::int64_t a) {
-  for (std::int64_t b = 0; b < c.s.n_rx; ++b) {
+  for (std::int64_t b = c.rx_begin; b < c.rx_end; ++b) {
     const std::int32_t start = window_start(c, a, b);
     const float* record = c.trace(a, b) + 2 * focus_margin;
     float* to = c.room + c.at.window + 2 * b * c.window;
@@ -204,7 +211,8 @@ SONORAY_INLINE void copy_windows(const Patch& c, std::int64_t a) {
 
 /// Asks for windows of transmit a that will be copied later, a share of them at a time.
 SONORAY_INLINE void expect_windows(const Patch& c, std::int64_t a, std::int64_t part, std::int64_t parts) {
-  for (std::int64_t b = c.s.n_rx * part / parts; b < c.s.n_rx * (part + 1) / parts; ++b) {
+  const std::int64_t n = c.rx_end - c.rx_begin;
+  for (std::int64_t b = c.rx_begin + n * part / parts; b < c.rx_begin + n * (part + 1) / parts; ++b) {
     const std::int32_t start = window_start(c, a, b);
     if (start < 0 || start >= c.n_samples) continue;
     const float* from = c.trace(a, b) + 2 * (focus_margin + start);
