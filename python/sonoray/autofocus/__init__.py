@@ -1,0 +1,1 @@
+"""Sound speed from the echoes themselves, and images focused with it."""
