@@ -3,6 +3,7 @@
 // on CUDA, is made of these.
 #include "beamforming/das.h"
 #include "core/simd.h"
+#include "core/taps.h"
 
 namespace sonoray::das_kernel {
 
@@ -13,6 +14,7 @@ using simd::root;
 using simd::sincos_turns;
 using simd::to_float;
 using simd::to_int;
+using taps::tap_weights;
 
 /// exp(2 pi i frequency time); the whole turns are removed before rounding can touch the rest.
 template <class F>
@@ -165,21 +167,6 @@ SONORAY_HD SONORAY_INLINE F receive_samples(const DasProblem& p, F rx_time) {
 template <class F>
 SONORAY_HD SONORAY_INLINE F transmit_samples(const DasProblem& p, std::int64_t t, F tx_time) {
   return countable((tx_time * p.sampling_frequency - p.start.data[2 * t]) - p.start.data[2 * t + 1]);
-}
-
-/// Weights of the samples at floor(index) + {0, 1} (linear) or {-1, 0, 1, 2} (Keys 1981, a = -1/2), f the fraction.
-template <int TAPS, class F>
-SONORAY_HD SONORAY_INLINE void tap_weights(F f, F* w) {
-  if constexpr (TAPS == 2) {
-    w[0] = 1.0f - f;
-    w[1] = f;
-  } else {
-    const F g = 1.0f - f;
-    w[0] = -0.5f * f * g * g;
-    w[1] = g * (1.0f + f * (1.0f - 1.5f * f));
-    w[2] = f * (1.0f + g * (1.0f - 1.5f * g));
-    w[3] = -0.5f * g * f * f;
-  }
 }
 
 /// The first tap's distance from floor(index).

@@ -2,6 +2,7 @@
 #include "bindings/bind_born.h"
 #include "bindings/bind_core.h"
 #include "bindings/bind_finite_frequency.h"
+#include "bindings/bind_focus_criteria.h"
 #include "bindings/bind_greens.h"
 #include "bindings/bind_linking.h"
 #include "bindings/bind_picking.h"
@@ -23,6 +24,7 @@ PYBIND11_MODULE(_cpu, m) {
   bindings::bind_rays<Host>(m);
   bindings::bind_born<Host>(m);
   bindings::bind_finite_frequency<Host>(m);
+  bindings::bind_focus_criteria<Host>(m);
   bindings::bind_picking<Host>(m);
   bindings::bind_tomography<Host>(m);
   bindings::bind_tomography_host<Host>(m);

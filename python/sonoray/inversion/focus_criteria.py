@@ -1,0 +1,286 @@
+"""How well multistatic I/Q data focus with given travel times: criteria to find sound speed from, and gradients."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._arrays import host_array, is_device_array, stream_handle, to_device
+from .._backends import backend, place
+from .._checks import array, count, option, scalar
+from ..acquisition.channel_data import ChannelData
+from ..errors import ArgumentError, DeviceError
+
+CRITERIA = ("phase_error", "coherence_factor", "lag_one_coherence", "speckle_brightness")
+_MARGIN = 4  # zeros at both ends of a trace, as the compiled core wants them
+
+
+@dataclass(frozen=True, eq=False)
+class CommonMidpointCorrelations:
+    """Correlations of neighbouring pairs of sub-apertures that share their midpoint.
+
+    A is the pair of transmit sub-aperture i and receive sub-aperture j + 1, B that of i + 1 and j.
+
+    Parameters
+    ----------
+    correlation : (n_patches, n_i, n_j) complex64
+        <A conj(B)> / sqrt(<A conj(A)> <B conj(B)>), each summed over the points of a patch; 0 where a sub-aperture
+        has no element or no signal. Its angle is 2 pi f times the difference of the errors of the travel times of
+        A and B: 0 with the right ones.
+    energy : (n_patches, n_i, n_j) float32
+        sqrt(<A conj(A)> <B conj(B)>), in units of the mean square of the samples.
+    midpoint : (n_i, n_j, 3) float64 [m]
+        Of transmit and receive sub-apertures.
+    offset : (n_i, n_j, 3) float64 [m]
+        From transmit to receive sub-aperture, mean of A and B.
+    """
+
+    correlation: Any
+    energy: Any
+    midpoint: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+
+class FocusCriterion:
+    """Focusing quality of multistatic I/Q data as a function of travel times, to be minimised.
+
+    The value of transmit a and receiver b at point p is u = iq_ab(T) exp(2 pi i f_d T) with T = T_a(p) + T_b(p) and
+    the data interpolated by Keys' cubic in time. The criteria are those of [1]_:
+
+    - ``"phase_error"``: mean of log(1 + (scale phi)^2) over pairs of sub-apertures with a common midpoint [2]_,
+      phi being the angle of their correlation (see `correlations`); only pairs with a correlation above
+      ``threshold`` count. With no such pair the loss is log(1 + (scale pi)^2), the largest possible.
+    - ``"coherence_factor"``: 1 - mean over points of abs(sum s_b) / sum abs(s_b), s_b being the sum of u over
+      transmits.
+    - ``"lag_one_coherence"``: 1 - mean over patches and neighbouring receivers of their correlation,
+      Re <s_b conj(s_b+1)> / sqrt(<abs(s_b)^2> <abs(s_b+1)^2>), summed over the points of a patch.
+    - ``"speckle_brightness"``: 1 - mean over points of abs(sum s_b), per pair of active elements and in units of
+      the root mean square of the samples.
+
+    None depends on the data's scale or phase.
+
+    Parameters
+    ----------
+    channel_data : ChannelData
+        One frame of I/Q data. For the phase error the transmits are single elements, next to each other and in the
+        order of the array; for the others anything whose arrival times are known. A copy is kept.
+    patches : (n_patches, n_kernel, 3) float64 [m]
+        Points; correlations are summed over those of a patch, so let it span a few resolution cells.
+    criterion : {"phase_error", "coherence_factor", "lag_one_coherence", "speckle_brightness"}
+    sub_aperture : int
+        Elements of a sub-aperture, odd.
+    f_number : float or None
+        Elements whose offset from a point, across their normal, exceeds depth / (2 f_number) and half a sub-aperture
+        do not count. None or 0: all count.
+    threshold : float
+        Least correlation of a pair that counts in the phase error.
+    scale : float
+        Of phases in the phase error: those above 1 / scale count less and less.
+    device : {"cpu", "cuda", "cuda:N"}
+
+    Raises
+    ------
+    ArgumentError
+        RF data, several frames, transmits that do not suit the criterion, a sub-aperture that does not fit, silent
+        data, arrays of the wrong shape or in the wrong units.
+    DeviceError
+        No such device.
+
+    Notes
+    -----
+    Work: n_patches n_kernel n_tx n_rx interpolations, twice or three times as much for a gradient. Memory: the data,
+    and for a gradient 16 n_kernel n_tx n_rx bytes per thread. Results do not depend on the number of threads.
+
+    References
+    ----------
+    .. [1] W. Simson, L. Zhuang, S. Sanabria, N. Antil, J. Dahl, D. Hyun, Differentiable beamforming for ultrasound
+       autofocusing, MICCAI 2023, 428.
+    .. [2] D. Rachlin, Direct estimation of aberrating delays in pulse-echo imaging systems, J. Acoust. Soc. Am. 88,
+       191 (1990).
+    """
+
+    def __init__(
+        self,
+        channel_data: ChannelData,
+        patches: Any,
+        *,
+        criterion: str = "phase_error",
+        sub_aperture: int = 17,
+        f_number: float | None = 0.5,
+        threshold: float = 0.9,
+        scale: float = 100.0,
+        device: str = "cpu",
+    ) -> None:
+        self.criterion = option("criterion", criterion, CRITERIA)
+        self.device, self._module = str(device), backend(device)
+        _require_iq(channel_data)
+        self.probe = channel_data.probe
+        self._transmits = channel_data.transmits
+        self._n_tx, self._n_rx = channel_data.n_tx, channel_data.n_rx
+        self.patches = array("patches", patches, (None, None, 3), low=-4, high=4, unit="m")
+        if not self.patches.size:
+            raise ArgumentError(f"patches: expected at least one point, got shape {self.patches.shape}")
+        self.sub_aperture = count("sub_aperture", sub_aperture, 1, 65535)
+        if not self.sub_aperture % 2:
+            raise ArgumentError(f"sub_aperture: expected an odd number of elements, got {self.sub_aperture}")
+        self.f_number = 0.0 if not f_number else scalar("f_number", f_number, 1e-3, 1e3, "(ratio)")
+        self.threshold = scalar("threshold", threshold, 0.0, 1.0, "(correlation)")
+        self.scale = scalar("scale", scale, 1e-3, 1e6, "(1/rad)")
+        if self.criterion == "phase_error":
+            self._require_common_midpoints()
+        arrays = {
+            **_padded(channel_data),
+            **{f"{side}_weight": weight for side, weight in zip(("tx", "rx"), self._weights(), strict=True)},
+        }
+        if self.device != "cpu":
+            arrays = {k: v if v is None else to_device(v, self.device) for k, v in arrays.items()}
+        self._plan: dict[str, Any] = {
+            **arrays,
+            "n_kernel": self.patches.shape[1],
+            "sampling_frequency": channel_data.sampling_frequency,
+            "demodulation_frequency": channel_data.demodulation_frequency,
+            "cubic": True,
+            "index": place(self.device),
+        }
+
+    @property
+    def n_points(self) -> int:
+        """Number of points, of all patches together."""
+        return int(self.patches.shape[0] * self.patches.shape[1])
+
+    def correlations(self, tx_time: Any, rx_time: Any, *, stream: Any = None) -> CommonMidpointCorrelations:
+        """Correlate pairs of sub-apertures that share their midpoint.
+
+        Parameters
+        ----------
+        tx_time : (n_tx, n_points) float32 [s]
+            From each transmit's time zero to the points, patch after patch. On the plan's device.
+        rx_time : (n_rx, n_points) float32 [s]
+            From the points to the receivers.
+        stream : int or stream object, optional
+
+        Returns
+        -------
+        CommonMidpointCorrelations
+
+        Raises
+        ------
+        ArgumentError
+            Transmits that share no midpoints with receivers, times of the wrong shape or in the wrong unit.
+        """
+        self._require_common_midpoints()
+        times = self._times(tx_time, rx_time)
+        shape = (len(self.patches), self._n_tx - self.sub_aperture, self._n_rx - self.sub_aperture)
+        correlation, energy = self._empty(shape, "complex64"), self._empty(shape, "float32")
+        self._module.focus_correlations(
+            **self._plan,
+            **times,
+            sub_aperture=self.sub_aperture,
+            correlation=correlation,
+            energy=energy,
+            stream=stream_handle(stream),
+        )
+        return CommonMidpointCorrelations(correlation, energy, *self._midpoints())
+
+    def _midpoints(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Midpoints and offsets of all pairs, (n_i, n_j, 3)."""
+        fires = [t.element for t in self._transmits]
+        half = self.sub_aperture // 2
+        tx, rx = (np.array(p[half : len(p) - half]) for p in (self.probe.positions[fires], self.probe.positions))
+        tx, rx = 0.5 * (tx[1:] + tx[:-1])[:, None], 0.5 * (rx[1:] + rx[:-1])[None]
+        return 0.5 * (tx + rx), rx - tx
+
+    def _require_common_midpoints(self) -> None:
+        """Refuse transmits that are not single elements next to each other, in the order of the array."""
+        elements = [-1 if t.element is None else t.element for t in self._transmits]
+        if -1 in elements:
+            kind = self._transmits[elements.index(-1)].kind
+            raise ArgumentError(
+                f"channel_data: expected single-element transmits, got {kind!r}; acquisition.encoding decodes plane, "
+                "diverging and focused sequences"
+            )
+        if any(np.diff(elements) != 1):
+            raise ArgumentError(
+                f"channel_data: expected transmits by elements next to each other, in their order, got {elements[:8]}..."
+            )
+        least = min(self._n_tx, self._n_rx)
+        if self.sub_aperture >= least:
+            raise ArgumentError(f"sub_aperture: expected less than {least} elements, got {self.sub_aperture}")
+
+    def _weights(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """Which transmits and receivers count at which points, (n, n_points) each."""
+        if not self.f_number:
+            return None, None
+        rx = aperture_mask(self.probe, self.patches.reshape(-1, 3), self.f_number, self.sub_aperture)
+        one = np.ones(self.n_points, np.float32)
+        tx = np.stack([one if t.element is None else rx[t.element] for t in self._transmits])
+        return tx, rx
+
+    def _times(self, tx_time: Any, rx_time: Any) -> dict[str, Any]:
+        """Checked travel times."""
+        times = {"tx_time": (tx_time, self._n_tx), "rx_time": (rx_time, self._n_rx)}
+        return {name: _located(name, value, (n, self.n_points), self.device) for name, (value, n) in times.items()}
+
+    def _empty(self, shape: tuple[int, ...], dtype: str) -> Any:
+        if self.device == "cpu":
+            return np.empty(shape, dtype)
+        return self._module.empty(list(shape), dtype, place(self.device))
+
+
+def aperture_mask(probe: Any, points: Any, f_number: float, least: int) -> NDArray[np.float32]:
+    """Which elements count at which points.
+
+    Parameters
+    ----------
+    probe : Probe
+    points : (n, 3) float64 [m]
+    f_number : float
+    least : int
+        Elements that the aperture spans near the array.
+
+    Returns
+    -------
+    (n_elements, n) float32
+        1 where the point lies in front of the element, off its axis by at most depth / (2 f_number) or by half of
+        ``least`` elements; else 0.
+    """
+    mask = np.empty((probe.n_elements, len(points)), np.float32)
+    for e in range(probe.n_elements):
+        ray = points - probe.positions[e]
+        depth = ray @ probe.normals[e]
+        across = np.linalg.norm(ray - depth[:, None] * probe.normals[e], axis=1)
+        mask[e] = (across <= np.maximum(depth / (2 * f_number), 0.5 * least * probe.pitch)) & (depth >= 0)
+    return mask
+
+
+def _require_iq(data: Any) -> None:
+    if not isinstance(data, ChannelData):
+        raise ArgumentError(f"channel_data: expected ChannelData, got {type(data).__name__}")
+    if not data.is_iq:
+        raise ArgumentError("channel_data: expected I/Q data, got RF; demodulate() it")
+    if data.n_frames != 1:
+        raise ArgumentError(f"channel_data: expected one frame, got {data.n_frames}; select(frames=0) takes the first")
+
+
+def _padded(data: ChannelData) -> dict[str, Any]:
+    """Samples of unit mean square between zeros, and the start times in samples."""
+    samples = data.samples[0]
+    power = np.mean([np.vdot(trace, trace).real / data.n_samples for tx in samples for trace in tx], dtype=float)
+    if not power > 0:
+        raise ArgumentError("channel_data: expected samples other than zero, got only zeros")
+    padded = np.zeros((data.n_tx, data.n_rx, data.n_samples + 2 * _MARGIN), np.complex64)
+    np.multiply(samples, np.float32(power**-0.5), out=padded[:, :, _MARGIN:-_MARGIN])
+    return {"samples": padded, "start": np.asarray(data.start_time * data.sampling_frequency, np.float64)}
+
+
+def _located(name: str, value: Any, shape: tuple[int, ...], device: str) -> Any:
+    """Times that must be where the plan is."""
+    if device == "cpu":
+        return array(name, host_array(name, value), shape, np.float32, low=-1e-1, high=1e-1, unit="s")
+    if not is_device_array(value):
+        raise DeviceError(f"{name}: expected an array on {device!r}, got a host array; use sonoray.to_device")
+    got = tuple(int(n) for n in value.shape)
+    if got != shape:
+        raise ArgumentError(f"{name}: expected shape {shape}, got {got}")
+    return value
