@@ -18,6 +18,9 @@ from ..errors import ArgumentError
 from ..inversion.focus_criteria import FocusCriterion
 from ..media.grids import Grid
 
+_MOST_TRUST = 60.0
+_DOUBT, _SCALE, _TRUST = 3.0, 60.0, 4.0  # bring features to the order of one
+
 
 @dataclass(frozen=True)
 class MoveoutSettings:
@@ -142,11 +145,11 @@ class Moveouts:
         if n < 2:
             raise ArgumentError(f"probe: expected at least {s.sub_aperture + 2} elements, got {len(x)}")
         self._pitch = float(x[1] - x[0])
-        self._centers = self._patch_centers()
+        self.patch_centers = self._patch_centers()  # (n_patches, 2) [m]
         wavelength = s.sound_speed / scalar("center_frequency", center_frequency, 2e4, 1e8, "Hz")
         steps = [(np.arange(k) - (k - 1) / 2) * h * wavelength for k, h in zip(s.kernel, s.kernel_spacing, strict=True)]
         around = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 2)
-        points = self._centers[:, None] + around
+        points = self.patch_centers[:, None] + around
         self._patches = np.insert(points, 1, 0.0, axis=-1)
         flat = points.reshape(-1, 2)
         distance = np.hypot(flat[None, :, 0] - x[:, None], flat[None, :, 1])
@@ -160,7 +163,9 @@ class Moveouts:
         self._columns = np.flatnonzero(np.abs(between) <= s.reach)
         self._rows = np.flatnonzero((grid.z > s.first_depth) & (grid.z <= s.last_depth))
         if not len(self._columns) or not len(self._rows):
-            raise ArgumentError("settings: expected features somewhere in the map, got a reach or depths that hold none")
+            raise ArgumentError(
+                "settings: expected features somewhere in the map, got a reach or depths that hold none"
+            )
         mesh = np.meshgrid(between[self._columns], grid.z[self._rows], indexing="ij")
         return np.stack(mesh, axis=-1).reshape(-1, 2)
 
@@ -170,16 +175,18 @@ class Moveouts:
         first, second = (k.ravel() for k in np.meshgrid(np.arange(n), np.arange(1, n + 1), indexing="ij"))
         middle = 0.5 * (centers[first] + centers[second])
         half = 0.5 * (centers[second] - centers[first] - self._pitch)  # of the mean of both pairs
-        depth = self._centers[:, 1:]
+        depth = self.patch_centers[:, 1:]
         offset = half / depth
         row = np.digitize(np.abs(offset), s.offsets) - 1
-        column = np.digitize((middle - self._centers[:, :1]) / depth, s.midpoints) - 1
+        column = np.digitize((middle - self.patch_centers[:, :1]) / depth, s.midpoints) - 1
         n_offsets, n_midpoints = len(s.offsets) - 1, len(s.midpoints) - 1
         used = (row >= 0) & (row < n_offsets) & (column >= 0) & (column < n_midpoints) & (offset != 0)
         self._used = np.flatnonzero(used)
         patch = np.repeat(np.arange(len(depth)), used.sum(axis=1))
         self._bins = patch * s.n_bins + (row * n_midpoints + column)[used]
         self._sign = np.sign(np.broadcast_to(half, used.shape)[used]).astype(np.float32)
+        pair = self._used % len(first)
+        self._pairs = (first[pair], second[pair])
         self._count = np.maximum(np.bincount(self._bins, minlength=len(depth) * s.n_bins), 1)
 
     @property
@@ -211,6 +218,13 @@ class Moveouts:
         ArgumentError
             RF, another probe or sequence.
         """
+        return self.features_of(*self.measure(channel_data))
+
+    def measure(self, channel_data: ChannelData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Slopes and how far to trust them, (n_bins, n_columns, n_rows) each; arguments and errors as for a call.
+
+        A correlation r counts with weight r^2 / (1 - r^2), the inverse of its phase's variance; trust is its mean.
+        """
         data = _multistatic(channel_data, self.probe)
         s = self.settings
         criterion = FocusCriterion(
@@ -225,15 +239,25 @@ class Moveouts:
         phase = np.bincount(self._bins, weight * np.arctan2(values.imag, values.real) * self._sign, size)
         turns = 2 * np.pi * mean_frequency(data)
         slope = phase / (total + 1e-9) / (turns * self._pitch) * s.sound_speed
-        mean = np.minimum(total / self._count, 60.0)
-        return self._placed(slope * mean / (mean + 3.0) * 60.0, np.log1p(mean) / 4.0)
+        mean = np.minimum(total / self._count, _MOST_TRUST)
+        return self.arranged(slope), self.arranged(mean)
 
-    def _placed(self, slope: NDArray[np.float64], trust: NDArray[np.float64]) -> NDArray[np.float32]:
-        result = np.zeros(self.shape, np.float32)
-        n = self.settings.n_bins
-        at = np.ix_(np.arange(n), self._columns, self._rows)
-        for part, values in zip((result[:n], result[n:]), (slope, trust), strict=True):
-            part[at] = np.moveaxis(values.reshape(len(self._columns), len(self._rows), n), 2, 0)
+    @property
+    def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        """Of every correlation that counts: its bin (patch after patch), the two sub-apertures, the offset's sign."""
+        return (self._bins, *self._pairs, self._sign)
+
+    def arranged(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of all bins, patch after patch, as (n_bins, n_columns, n_rows)."""
+        return np.moveaxis(values.reshape(len(self._columns), len(self._rows), self.settings.n_bins), 2, 0)
+
+    def features_of(self, slope: NDArray[Any], trust: NDArray[Any]) -> NDArray[np.float32]:
+        """Features from slopes and how far to trust them, (..., n_bins, n_columns, n_rows) each."""
+        lead, n = slope.shape[:-3], self.settings.n_bins
+        result = np.zeros((*lead, *self.shape), np.float32)
+        columns, rows = slice(self._columns[0], self._columns[-1] + 1), slice(self._rows[0], self._rows[-1] + 1)
+        result[..., :n, columns, rows] = slope * (trust / (trust + _DOUBT)) * _SCALE
+        result[..., n:, columns, rows] = np.log1p(trust) / _TRUST
         return result
 
 
@@ -245,9 +269,12 @@ def mirrored(features: NDArray[Any], n_midpoints: int) -> NDArray[Any]:
 
 
 def mean_frequency(channel_data: ChannelData) -> float:
-    """Power-weighted mean frequency of I/Q echoes [Hz], from the correlation of each sample with the next one."""
-    samples = channel_data.samples
-    turned = np.vdot(samples[..., :-1], samples[..., 1:])
+    """Power-weighted mean frequency of I/Q echoes [Hz], from the correlation of each sample with the next one.
+
+    A few transmits tell it.
+    """
+    some = channel_data.samples[0, :: max(1, channel_data.n_tx // 8)]
+    turned = complex(np.vdot(some[..., :-1], some[..., 1:]))
     return channel_data.demodulation_frequency + float(np.angle(turned)) / (2 * np.pi) * channel_data.sampling_frequency
 
 

@@ -111,9 +111,7 @@ class SoundSpeedNetwork:
     def _plan(self, channel_data: ChannelData) -> Moveouts:
         plan = self._moveouts
         if plan is None or not _same_elements(plan.probe, channel_data.probe):
-            plan = Moveouts(
-                channel_data.probe, channel_data.demodulation_frequency, self._settings, device=self.device
-            )
+            plan = Moveouts(channel_data.probe, channel_data.demodulation_frequency, self._settings, device=self.device)
             self._moveouts = plan
         return plan
 

@@ -109,7 +109,11 @@ def simulate_echoes(
     points = array("scatterers", scatterers, (None, 3), low=-2, high=2, unit="m")
     values = array("amplitudes", amplitudes, (len(points),), np.complex64)
     fc = scalar("center_frequency", center_frequency or probe.center_frequency, 2e4, 1e8, "Hz")
-    fd = fc if demodulation_frequency is None else scalar("demodulation_frequency", demodulation_frequency, 2e4, 1e8, "Hz")
+    fd = (
+        fc
+        if demodulation_frequency is None
+        else scalar("demodulation_frequency", demodulation_frequency, 2e4, 1e8, "Hz")
+    )
     fs = scalar("sampling_frequency", sampling_frequency, 1e4, 1e9, "Hz")
     start = scalar("start_time", start_time, -1e-2, 1e-1, "s")
     n_samples = int((scalar("duration", duration, start, 1e-1, "s") - start) * fs + 1e-6) + 1
@@ -127,9 +131,7 @@ def simulate_echoes(
     placed = np.zeros((len(sequence), probe.n_elements, n_fft), np.complex64)
     placed[..., np.rint((frequencies - fd) * n_fft / fs).astype(int)] = np.moveaxis(cube, 0, -1)
     samples = scipy.fft.ifft(placed, axis=-1, norm="forward", overwrite_x=True)[None, ..., :n_samples]
-    return ChannelData(
-        samples, probe, sequence, fs, fd, center_frequency=fc, start_time=start, sound_speed=sound_speed
-    )
+    return ChannelData(samples, probe, sequence, fs, fd, center_frequency=fc, start_time=start, sound_speed=sound_speed)
 
 
 def _paths(

@@ -125,7 +125,10 @@ def _below(rng: np.random.Generator, z: Field, depth: Any, upper: Any, lower: An
 
 def _ellipse(rng: np.random.Generator, x: Field, z: Field, at: Any, radii: Any, outer: Any, inner: Any) -> Field:
     angle = rng.uniform(-0.4, 0.4)
-    u, v = (x - at[0]) * np.cos(angle) + (z - at[1]) * np.sin(angle), (z - at[1]) * np.cos(angle) - (x - at[0]) * np.sin(angle)
+    u, v = (
+        (x - at[0]) * np.cos(angle) + (z - at[1]) * np.sin(angle),
+        (z - at[1]) * np.cos(angle) - (x - at[0]) * np.sin(angle),
+    )
     distance = (np.hypot(u / radii[0], v / radii[1]) - 1) * min(radii)
     return np.asarray(inner + (outer - inner) * 0.5 * (1 + np.tanh(distance / rng.uniform(1e-4, 6e-4))))
 

@@ -1,15 +1,11 @@
-"""Checkpoints: the authors' weights by their names, and our own state so that an interrupted run goes on."""
+"""The authors' checkpoints, by the names of their parameters."""
 
-import os
-import pickle
-import zipfile
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ...errors import FormatError
+from ..states import load_tensors
 from .networks import UPSTREAM_WIDTHS, SoundSpeedHead, TraceAutoencoder
 
 _PREFIX = "_orig_mod."  # of models that were compiled before they were saved
@@ -54,37 +50,8 @@ def load_upstream(phase1: Any, phase2: Any) -> tuple[TraceAutoencoder, SoundSpee
     return autoencoder.eval(), head.eval()
 
 
-def save_state(path: Any, state: dict[str, Any]) -> None:
-    """Write a training state in one step: an interrupted write leaves the earlier file."""
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.partial")
-    torch.save(state, partial)
-    os.replace(partial, target)
-
-
-def load_state(path: Any) -> dict[str, Any]:
-    """Read a training state; only tensors and plain values are loaded.
-
-    Raises
-    ------
-    FormatError
-        Not a training state.
-    """
-    state = _loaded(path)
-    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
-        raise FormatError(f"{path}: expected a training state (dict with names), got {type(state).__name__}")
-    return state
-
-
-def _loaded(path: Any) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise FormatError(f"{path}: expected a PyTorch checkpoint with tensors only: {str(error)[:200]}") from None
-
-
 def _weights(path: Any) -> dict[str, Tensor]:
-    state = _loaded(path)
+    state = load_tensors(path)
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         found = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
         raise FormatError(f"{path}: expected a dict with the weights under 'model', found {found}")

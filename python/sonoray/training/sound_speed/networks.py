@@ -168,7 +168,7 @@ class MoveoutNetwork(nn.Module):
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.downs = nn.ModuleList(_double(a, b) for a, b in pairs)
         self.ups = nn.ModuleList(_double(a + b, a) for a, b in reversed(pairs))
-        self.exit = nn.Conv2d(widths[0], 1, 3, 1, 1)
+        self.exit = nn.Conv2d(widths[0], 2, 3, 1, 1)
         x = torch.linspace(-1, 1, shape[0])[:, None].expand(*shape)
         z = torch.linspace(0, 1, shape[1])[None].expand(*shape)
         self.register_buffer("place", torch.stack([x.abs(), z, z * z]), persistent=False)
@@ -177,14 +177,14 @@ class MoveoutNetwork(nn.Module):
         """(n, 2 n_bins, lateral, depth) -> (n, 2 lateral, depth), deviation from ``center`` in units of ``spread``."""
         place: Any = self.place
         x = self.entry(torch.cat([features, place.expand(len(features), -1, -1, -1)], 1))
-        x = functional.interpolate(x, scale_factor=(2.0, 1.0), mode="nearest")
         skips = []
         for down in self.downs:
             skips.append(x)
             x = down(functional.max_pool2d(x, 2))
         for up in self.ups:
             x = up(torch.cat([functional.interpolate(x, scale_factor=2.0, mode="nearest"), skips.pop()], 1))
-        return self.exit(x)[:, 0]
+        left_right = self.exit(x)  # the two columns of the map beside each column of features
+        return left_right.transpose(1, 2).flatten(1, 2)
 
 
 def n_parameters(module: nn.Module) -> int:
