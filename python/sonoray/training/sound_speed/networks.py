@@ -176,7 +176,7 @@ class MoveoutNetwork(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(n, 2 n_bins, lateral, depth) -> (n, 2 lateral, depth), deviation from ``center`` in units of ``spread``."""
         place: Any = self.place
-        x = self.entry(torch.cat([features, place.expand(len(features), -1, -1, -1)], 1))
+        x = self.entry(torch.cat([features, place.expand(features.shape[0], -1, -1, -1)], 1))
         skips = []
         for down in self.downs:
             skips.append(x)
