@@ -42,7 +42,8 @@ def run(folder, module, *, stop_at=None, resume=False, **options):
 def test_learns_and_logs(tmp_path):
     module = model()
     assert run(tmp_path, module) < 0.3  # from 2 before
-    rows = list(csv.DictReader((tmp_path / "line.csv").open()))
+    with (tmp_path / "line.csv").open() as file:
+        rows = list(csv.DictReader(file))
     assert [int(r["step"]) for r in rows] == [20, 40, 60]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert not list(tmp_path.glob(".*"))

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
-from sonoray import ArgumentError, Grid, Medium  # noqa: E402
-from sonoray.training.sound_speed.data import Acquisition, Dataset, draw_medium, map_of  # noqa: E402
+from sonoray import ArgumentError, Grid, Medium
+from sonoray.training.sound_speed.data import Acquisition, Dataset, draw_medium, map_of
 
 
 @pytest.fixture(scope="module")

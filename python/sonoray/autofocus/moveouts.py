@@ -113,7 +113,8 @@ class MoveoutSettings:
         names = set(cls.__dataclass_fields__)
         if not isinstance(values, dict) or set(values) != names:
             raise ArgumentError(f"settings: expected {sorted(names)}, got {values!r:.200}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**given)
 
 
 class Moveouts:

@@ -100,12 +100,12 @@ def _published(args: argparse.Namespace, amounts: Any) -> dict[str, Any]:
 
     dataset = Dataset(args.dataset or args.out / "data")
     autoencoder, head, rms, error = train_upstream(dataset, args.out, amounts, seed=args.seed, **_common(args))
-    names = [args.out / "sound_speed_encoder.onnx", args.out / "sound_speed_head.onnx"]
+    names = args.out / "sound_speed_encoder.onnx", args.out / "sound_speed_head.onnx"
     s = dataset.acquisition.settings
-    spec = {"name": "sonoray sound speed, published pair", "training_data": dataset.digest}
+    spec: dict[str, Any] = {"name": "sonoray sound speed, published pair", "training_data": dataset.digest}
     spec |= probe_spec(dataset.acquisition)
     extent = (-s.half_width, s.half_width, 0.0, s.depth)
-    export_upstream(autoencoder, head, *names, spec, rms=rms, extent=extent)
+    export_upstream(autoencoder, head, names[0], names[1], spec, rms=rms, extent=extent)
     return {
         "models": ", ".join(map(str, names)),
         "parameters": n_parameters(autoencoder.encoder) + n_parameters(head),

@@ -231,7 +231,7 @@ class Dataset:
         return {"a_slopes": slopes.astype(np.float16), "b_trust": trust.astype(np.float16), "maps": maps}
 
 
-def _save(path: Path, block: dict[str, NDArray[Any]]) -> None:
+def _save(path: Path, block: dict[str, Any]) -> None:
     with path.open("wb") as file:
         np.savez(file, **block)
 

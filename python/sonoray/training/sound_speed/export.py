@@ -165,7 +165,7 @@ def _export(module: nn.Module, example: Tensor, name: str, result: str, path: An
         torch.onnx.export(
             module.eval(),
             (example,),
-            buffer,
+            buffer,  # type: ignore[arg-type]
             input_names=[name],
             output_names=[result],
             dynamic_axes={name: {0: "batch"}, result: {0: "batch"}},

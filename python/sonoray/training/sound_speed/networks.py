@@ -5,6 +5,7 @@ References
 .. [1] NVIDIA, NV-Raw2Insights-US (2026), model card and inference code (Apache-2.0): "upstream" here.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -165,7 +166,7 @@ class MoveoutNetwork(nn.Module):
         self.entry = nn.Sequential(
             nn.Conv2d(2 * n_bins + 3, 48, 1), nn.ReLU(), nn.Conv2d(48, widths[0], 3, 1, 1), nn.ReLU()
         )
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.downs = nn.ModuleList(_double(a, b) for a, b in pairs)
         self.ups = nn.ModuleList(_double(a + b, a) for a, b in reversed(pairs))
         self.exit = nn.Conv2d(widths[0], 2, 3, 1, 1)

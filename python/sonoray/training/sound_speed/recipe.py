@@ -245,8 +245,16 @@ def train_upstream(
     if phase in ("1", "all"):
         steps = given.samples[0] * given.epochs[0]
         schedule = Schedule(steps, 1e-3, min(500, steps), evaluate_every=max(1, given.samples[0]))
-        error = train(autoencoder, lambda rng: data.reconstruct(autoencoder, rng, given.samples[0]), schedule, target,
-                      "upstream-1", seed=seeds[0], evaluate=lambda: data.reconstruction(autoencoder), **common)  # fmt: skip
+        error = train(
+            autoencoder,
+            lambda rng: data.reconstruct(autoencoder, rng, given.samples[0]),
+            schedule,
+            target,
+            "upstream-1",
+            seed=seeds[0],
+            evaluate=lambda: data.reconstruction(autoencoder),
+            **common,
+        )
     if phase in ("2", "all"):
         if phase == "2":
             _start_from(autoencoder, target / "upstream-1.pt")
@@ -254,8 +262,16 @@ def train_upstream(
         per_epoch = max(1, given.samples[1] // 4)
         steps = per_epoch * given.epochs[1]
         schedule = Schedule(steps, 1e-4, min(100, steps), evaluate_every=per_epoch, keep_best=True)
-        error = train(head, lambda rng: data.map_loss(autoencoder, head, rng, given.samples[1]), schedule, target,
-                      "upstream-2", seed=seeds[1], evaluate=lambda: data.map_error(autoencoder, head), **common)  # fmt: skip
+        error = train(
+            head,
+            lambda rng: data.map_loss(autoencoder, head, rng, given.samples[1]),
+            schedule,
+            target,
+            "upstream-2",
+            seed=seeds[1],
+            evaluate=lambda: data.map_error(autoencoder, head),
+            **common,
+        )
     return autoencoder, head, rms, error
 
 
@@ -275,7 +291,7 @@ class _Traces:
         """All traces of one example, part by part; gradients add up."""
         traces = self.batch(self.n_valid + int(rng.integers(0, n)))
         total = torch.zeros(())
-        for part in traces.split(_CHUNK):
+        for part in torch.split(traces, _CHUNK):
             loss = reconstruction_loss(autoencoder(part), part) * (len(part) / len(traces))
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
@@ -283,13 +299,13 @@ class _Traces:
 
     def reconstruction(self, autoencoder: TraceAutoencoder) -> float:
         with torch.no_grad():
-            parts = self.batch(0).split(_CHUNK)
+            parts = torch.split(self.batch(0), _CHUNK)
             return float(np.mean([float(reconstruction_loss(autoencoder(p), p)) for p in parts]))
 
     def _latent(self, autoencoder: TraceAutoencoder, index: Any) -> Tensor:
         n, n_tx, n_rx = self.traces[index].shape[:3]
         with torch.no_grad():
-            latent = torch.cat([autoencoder.encoder(p) for p in self.batch(index).split(_CHUNK)])
+            latent = torch.cat([autoencoder.encoder(p) for p in torch.split(self.batch(index), _CHUNK)])
         return latent.view(n, n_tx, n_rx, *latent.shape[1:])
 
     def map_loss(self, autoencoder: TraceAutoencoder, head: SoundSpeedHead, rng: Any, n: int) -> Tensor:
