@@ -13,7 +13,7 @@ RANK = {"core": 0, "media": 1, "rays": 2, "beamforming": 3, "inversion": 3, "bin
 HOMES = {  # an optional package -> the only places that may import it
     "matplotlib": ("plotting.py",),
     "onnxruntime": ("learning/runtime.py",),
-    "torch": ("learning/training",),
+    "torch": ("training/", "autograd.py"),
     "h5py": ("io/", "assets/"),
     "pydicom": ("io/",),
     "pooch": ("io/", "datasets.py"),

@@ -9,13 +9,14 @@
 
 namespace sonoray {
 
-/// Zeros at either end of every trace: interpolation outside the record reads them.
+/// Zeros at either end of every trace, which the host reads outside the record.
 inline constexpr int focus_margin = 4;
 
 /// The value of transmit a and receiver b at point p is
 ///   u(a, b, p) = w_a(p) w_b(p) iq_ab(T_a(p) + T_b(p)) exp(2 pi i f_d (T_a(p) + T_b(p))).
 struct FocusProblem {
   View<const std::complex<float>, 3> samples;  ///< (n_tx, n_rx, margin + n_samples + margin)
+  std::int64_t margin;                         ///< zeros at either end of a trace, on the host `focus_margin`
   View<const double, 1> start;                 ///< (n_tx) time of the first sample [samples]
   View<const float, 2> tx_time;                ///< (n_tx, n_points) [s]
   View<const float, 2> rx_time;                ///< (n_rx, n_points) [s]

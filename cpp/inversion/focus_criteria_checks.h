@@ -11,7 +11,7 @@ namespace sonoray::focus_kernel {
 
 inline void check_problem(const FocusProblem& p) {
   const std::int64_t n_tx = p.samples.shape[0], n_rx = p.samples.shape[1], n = p.tx_time.shape[1];
-  require(n_tx > 0 && n_rx > 0 && p.samples.shape[2] > 2 * focus_margin,
+  require(n_tx > 0 && n_rx > 0 && p.margin >= 0 && p.samples.shape[2] > 2 * p.margin,
           "samples: expected (n_tx, n_rx, n_samples) with a margin of zeros at both ends of each trace");
   require(p.samples.shape[1] * p.samples.shape[2] < (std::int64_t(1) << 30),
           "samples: expected less than 2^30 samples per transmit");
@@ -28,9 +28,9 @@ inline void check_problem(const FocusProblem& p) {
 }
 
 inline void check_sub_aperture(const FocusProblem& p, std::int64_t length) {
-  require(length > 0 && length < p.samples.shape[0] && length < p.samples.shape[1],
-          "sub_aperture: expected fewer elements than there are transmits and receivers, got " +
-              std::to_string(length));
+  require(
+      length > 0 && length < p.samples.shape[0] && length < p.samples.shape[1],
+      "sub_aperture: expected fewer elements than there are transmits and receivers, got " + std::to_string(length));
 }
 
 inline void check_slopes(const FocusProblem& p, const View<float, 2>& tx, const View<float, 2>& rx, bool needed) {

@@ -1,5 +1,6 @@
 #pragma once
 // One element, value or pair of sub-apertures at a time (or W: F is float or a vector of simd.h).
+#include <cmath>
 #include <cstdint>
 
 #include "core/exec.h"
@@ -66,16 +67,17 @@ SONORAY_HD SONORAY_INLINE Arrival<F> arrival(F time, F weight, double sampling_f
   return r;
 }
 
-/// Sum of two arrivals' places; clamped to the zeros around the record.
+/// 1 where two fractions add up to a whole sample, else 0.
 template <class F>
-SONORAY_HD SONORAY_INLINE F sum_of(int_of<F> whole, F rest, std::int32_t other_whole, float other_rest,
-                                   std::int32_t n_samples, int_of<F>& at) {
-  using I = int_of<F>;
-  const F sum = rest + other_rest, more = sum >= 1.0f ? F() + 1.0f : F();
-  at = whole + other_whole + convert<I>(more);
+SONORAY_HD SONORAY_INLINE F carry(F sum) {
+  return sum >= 1.0f ? F() + 1.0f : F();
+}
+
+/// Sample number, or one whose neighbours are zeros if it lies outside the record.
+template <class I>
+SONORAY_HD SONORAY_INLINE I inside(I at, std::int32_t n_samples) {
   at = at > -3 ? at : I() - 3;
-  at = at < n_samples + 1 ? at : I() + (n_samples + 1);
-  return sum - more;
+  return at < n_samples + 1 ? at : I() + (n_samples + 1);
 }
 
 /// Weights of the four samples around an arrival.
@@ -97,6 +99,36 @@ SONORAY_HD SONORAY_INLINE void slopes_of(F f, F* w) {
     taps::tap_slopes<2>(f, w + 1);
     w[0] = w[3] = F();
   }
+}
+
+/// A focused value and its derivative with respect to time.
+template <class F>
+struct Value {
+  F real, imaginary;
+  F real_slope, imaginary_slope;  ///< [1/s], 0 unless asked for
+};
+
+/// From four samples, the fraction between the middle two, and the phases of both ways.
+template <bool Cubic, bool Slopes, class F>
+SONORAY_HD SONORAY_INLINE Value<F> value(const F* re, const F* im, F f, float tx_real, float tx_imaginary, F rx_real,
+                                         F rx_imaginary, float rate, float omega) {
+  F w[4];
+  weights_of<Cubic>(f, w);
+  const F x = w[0] * re[0] + w[1] * re[1] + w[2] * re[2] + w[3] * re[3];
+  const F y = w[0] * im[0] + w[1] * im[1] + w[2] * im[2] + w[3] * im[3];
+  const F phase_real = tx_real * rx_real - tx_imaginary * rx_imaginary;
+  const F phase_imaginary = tx_real * rx_imaginary + tx_imaginary * rx_real;
+  Value<F> v{};
+  v.real = phase_real * x - phase_imaginary * y;
+  v.imaginary = phase_real * y + phase_imaginary * x;
+  if constexpr (Slopes) {
+    slopes_of<Cubic>(f, w);
+    const F dx = rate * (w[0] * re[0] + w[1] * re[1] + w[2] * re[2] + w[3] * re[3]);
+    const F dy = rate * (w[0] * im[0] + w[1] * im[1] + w[2] * im[2] + w[3] * im[3]);
+    v.real_slope = phase_real * dx - phase_imaginary * dy - omega * v.imaginary;
+    v.imaginary_slope = phase_real * dy + phase_imaginary * dx + omega * v.real;
+  }
+  return v;
 }
 
 /// Angle of (x, y), within 3e-7 rad.
@@ -131,6 +163,46 @@ SONORAY_HD SONORAY_INLINE Pair<F> pair(F real, F imaginary, F square_a, F square
   const F energy = simd::root(square_a) * simd::root(square_b);
   const F inverse = energy > 0.0f ? 1.0f / (energy > 0.0f ? energy : F() + 1.0f) : F();
   return {real * inverse, imaginary * inverse, energy};
+}
+
+/// One pair's part in the phase error: 1 + (scale angle)^2, 1 if it has no say, and the derivative of its logarithm
+/// with respect to the correlation before normalisation.
+template <class F>
+struct PhaseTerm {
+  F factor, kept, real, imaginary;
+};
+
+template <class F>
+SONORAY_HD SONORAY_INLINE PhaseTerm<F> phase_term(const Pair<F>& p, float threshold, float scale) {
+  const F one = F() + 1.0f, zero = F(), square = p.real * p.real + p.imaginary * p.imaginary;
+  const F kept = square > threshold * threshold ? one : zero, phase = angle(p.imaginary, p.real);
+  const F factor = 1.0f + (scale * scale) * phase * phase;
+  // d angle(z) = Re(conj(i z) dz) / abs(z)^2
+  F slope = kept * (2.0f * scale * scale) * phase / factor;
+  slope = slope / (square * p.energy > 0.0f ? square * p.energy : one);
+  return {kept > 0.0f ? factor : one, kept, -slope * p.imaginary, slope * p.real};
+}
+
+/// A point's part in the coherence factor or the brightness: the quotient of abs(total) and `below`. Its derivative
+/// with respect to a receiver's sum s is total * along + s / abs(s) * back, for the loss, which falls as it grows.
+struct PointTerm {
+  float value, counts, along, back;
+};
+
+SONORAY_HD SONORAY_INLINE PointTerm point_term(float real, float imaginary, float below, bool coherence) {
+  const float size = simd::root(real * real + imaginary * imaginary);
+  const bool counts = below > 0.0f;
+  PointTerm t{counts ? size / below : 0.0f, counts ? 1.0f : 0.0f, 0.0f, 0.0f};
+  if (counts && size > 0.0f) t.along = -1.0f / (size * below);
+  if (counts && coherence) t.back = t.value / below;
+  return t;
+}
+
+/// The loss from what patches added up to. Without a pair that counts it is the largest possible.
+SONORAY_HD SONORAY_INLINE double mean_loss(const FocusCriterion& criterion, double sum, double count) {
+  constexpr double pi = 3.141592653589793;
+  if (criterion.measure != FocusMeasure::phase_error) return count > 0.0 ? 1.0 - sum / count : 1.0;
+  return count > 0.0 ? sum / count : log(1.0 + criterion.scale * pi * criterion.scale * pi);
 }
 
 }  // namespace sonoray::focus_kernel

@@ -39,4 +39,22 @@ void eikonal_fronts(
     View<const double, 2> reference,  ///< (n, 3) [s/m] grad T of the plane wave nearest to each front; 0: none
     View<float, 2> times);            ///< (n, size) [s] in: given times, NaN elsewhere; out: all
 
+/// The transpose of the derivative of eikonal_points with respect to the slowness: out = sum over sources and nodes of
+/// cotangent times dT / ds. The scheme is differentiated where it has converged: at the solution, each node depends on
+/// the neighbours from which its wave comes, and these dependencies are resolved by sweeps against the waves.
+/// The result does not depend on the number of threads.
+template <class Exec>
+void eikonal_gradient(const Exec&, const EikonalGrid&, const EikonalParams&, View<const float, 1> slowness,
+                      View<const double, 2> sources, bool mean_slowness,
+                      View<const float, 2> solution,   ///< (n, size) [s/m] mean slowness, or none: it is computed
+                      View<const float, 2> cotangent,  ///< (n, size) of what eikonal_points returns
+                      View<double, 1> out);            ///< (size)
+
+/// The derivative itself: change of what eikonal_points returns, to first order, with `change` of the slowness.
+template <class Exec>
+void eikonal_derivative(const Exec&, const EikonalGrid&, const EikonalParams&, View<const float, 1> slowness,
+                        View<const double, 2> sources, bool mean_slowness, View<const float, 2> solution,
+                        View<const float, 1> change,  ///< (size) [s/m]
+                        View<float, 2> out);          ///< (n, size)
+
 }  // namespace sonoray

@@ -45,8 +45,10 @@ inline void check_reference(View<const double, 2> reference, const EikonalParams
     require(std::fabs(reference.data[k]) <= 1e3 * params.max_slowness, "reference: expected slowness in s/m");
 }
 
-/// Multilinear interpolation of `values` at `at`, in cells from the first node and inside the grid.
-SONORAY_HD inline double sample(const EikonalGrid& g, const float* values, const double* at) {
+/// f(node, weight) for the corners of the cell around `at` (in cells from the first node and inside the grid): the
+/// multilinear interpolation there.
+template <class F>
+SONORAY_HD inline void for_each_corner(const EikonalGrid& g, const double* at, const F& f) {
   std::int64_t node = 0, step[3];
   double part[3];
   std::int64_t stride = g.size();
@@ -59,7 +61,6 @@ SONORAY_HD inline double sample(const EikonalGrid& g, const float* values, const
     step[i] = g.shape[i] > 1 ? stride : 0;
     node += k * stride;
   }
-  double sum = 0;
   for (int corner = 0; corner < (1 << g.ndim); ++corner) {
     double weight = 1;
     std::int64_t to = node;
@@ -67,22 +68,34 @@ SONORAY_HD inline double sample(const EikonalGrid& g, const float* values, const
       weight *= (corner >> i & 1) ? part[i] : 1 - part[i];
       to += (corner >> i & 1) ? step[i] : 0;
     }
-    sum += weight * values[to];
+    f(to, weight);
   }
+}
+
+SONORAY_HD inline double sample(const EikonalGrid& g, const float* values, const double* at) {
+  double sum = 0;
+  for_each_corner(g, at, [&](std::int64_t node, double weight) { sum += weight * values[node]; });
   return sum;
 }
 
-/// Mean slowness along the straight line from `source` (in cells) to a node; midpoint rule.
+/// f(point in cells) for the points whose mean stands for that along the straight line from `source` to a node;
+/// midpoint rule.
+constexpr int straight_parts = 16;
+template <class F>
+SONORAY_HD inline void for_each_part(const EikonalGrid& g, const double* source, const std::int64_t* node, const F& f) {
+  for (int k = 0; k < straight_parts; ++k) {
+    double at[3] = {};
+    for (int i = 0; i < g.ndim; ++i) at[i] = source[i] + (k + 0.5) / straight_parts * (node[i] - source[i]);
+    f(static_cast<const double*>(at));
+  }
+}
+
+/// Mean slowness along the straight line from `source` (in cells) to a node.
 SONORAY_HD inline double straight_mean(const EikonalGrid& g, const float* slowness, const double* source,
                                        const std::int64_t* node) {
-  constexpr int parts = 16;
   double sum = 0;
-  for (int k = 0; k < parts; ++k) {
-    double at[3] = {};
-    for (int i = 0; i < g.ndim; ++i) at[i] = source[i] + (k + 0.5) / parts * (node[i] - source[i]);
-    sum += sample(g, slowness, at);
-  }
-  return sum / parts;
+  for_each_part(g, source, node, [&](const double* at) { sum += sample(g, slowness, at); });
+  return sum / straight_parts;
 }
 
 }  // namespace sonoray::eikonal

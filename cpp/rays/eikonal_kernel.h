@@ -109,6 +109,44 @@ SONORAY_HD SONORAY_INLINE V central(V k, V slope, V up, V down) {
   return slope + k * 0.5f * (down - up);
 }
 
+/// What is less is not passed on, in units of the largest cotangent or relative change of the slowness: where fronts
+/// meet, neighbours may depend on each other a little, and what they pass back and forth fades but does not end.
+/// Changes of v only need float's rounding; what is passed against the waves adds up over many nodes.
+constexpr float negligible_change = 3e-8f, negligible_rest = 1e-10f;
+
+/// The scheme linearised at a node: the change of v is the sum over the axes of near_i times that of up1 and far_i
+/// times that of up2, plus `own` times the relative change of the slowness and `source` times the change of s0.
+template <int D, class V>
+struct Tangent {
+  V near[D], far[D], own, source;
+};
+
+/// `axis` relative to v (the value itself being 0), so that minus b is what the axis contributes to |grad T|; axes that
+/// contribute nothing, or across which the wave runs, are out. sum_i (a_i v - b_i)^2 stands in for scale s^2, which it
+/// equals where the sweeps have converged: the derivative along s itself is then v + s0 exactly.
+template <int D, class V, class M>
+SONORAY_HD SONORAY_INLINE Tangent<D, V> linearise(const Upwind<V> (&axis)[D], const V (&k)[D], const V (&along)[D],
+                                                  const M (&in)[D]) {
+  const V zero{};
+  V share[D], sum = zero, squares = zero, source = zero;
+  for (int i = 0; i < D; ++i) {
+    share[i] = (in[i] & (axis[i].b < 0.0f)) ? -axis[i].b : zero;
+    sum += share[i] * axis[i].a;
+    squares += share[i] * share[i];
+    source += share[i] * along[i];
+  }
+  const V part = sum > zero ? 1.0f / sum : zero;
+  Tangent<D, V> t;
+  for (int i = 0; i < D; ++i) {
+    const V p = share[i] * part;
+    t.far[i] = p * (along[i] + k[i] - axis[i].a);
+    t.near[i] = p * k[i] - 2.0f * t.far[i];
+  }
+  t.own = squares * part;
+  t.source = -source * part;
+  return t;
+}
+
 /// A value that the solver keeps has an odd last bit; all others are rounded to the nearest with an even one (to
 /// either side in turn: a bias would add up along the ray).
 SONORAY_HD SONORAY_INLINE std::int32_t bits_of(float v) {

@@ -4,6 +4,7 @@
 #include "bindings/bind_born.h"
 #include "bindings/bind_core.h"
 #include "bindings/bind_finite_frequency.h"
+#include "bindings/bind_focus_criteria.h"
 #include "bindings/bind_greens.h"
 #include "bindings/bind_linking.h"
 #include "bindings/bind_picking.h"
@@ -25,6 +26,7 @@ NB_MODULE(_cuda, m) {
   bindings::bind_rays<Device>(m);
   bindings::bind_born<Device>(m);
   bindings::bind_finite_frequency<Device>(m);
+  bindings::bind_focus_criteria<Device>(m);
   bindings::bind_picking<Device>(m);
   bindings::bind_tomography<Device>(m);
   bindings::bind_greens<Device>(m);

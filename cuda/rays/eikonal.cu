@@ -4,34 +4,18 @@
 #include "core/for_each.cuh"
 #include "core/guard.cuh"
 #include "core/scratch.cuh"
+#include "rays/eikonal.cuh"
 #include "rays/eikonal.h"
 #include "rays/eikonal_checks.h"
 #include "rays/eikonal_kernel.h"
 
-// One block per source. A sweep walks the anti-diagonals (planes in 3-D) of the grid; nodes on one of them do not
-// depend on each other, so the block's threads share them. Both passes are those of the host (eikonal_sweep.cpp),
-// without its tiles and windows: a block sweeps all nodes until none changes.
+// One block per source. Both passes are those of the host (eikonal_sweep.cpp), without its tiles and windows: a block
+// sweeps all nodes until none changes.
 
 namespace sonoray {
 namespace {
 
 using namespace eikonal;
-
-struct Field {
-  EikonalGrid grid;
-  float h[3];              // in units of `length`
-  double length, unit;     // [m], [s/m]
-  const float* slowness;   // [s/m]
-  std::int64_t stride[3];  // nodes of the padded field
-  std::int64_t nodes;      // of one padded field
-  int max_rounds;
-
-  SONORAY_HD std::int64_t node(const std::int64_t* index) const {
-    std::int64_t k = 0;
-    for (int i = 0; i < grid.ndim; ++i) k += (index[i] + 2) * stride[i];
-    return k;
-  }
-};
 
 /// What a source's block needs besides the field: scaled position and slope as in eikonal_sweep.h.
 struct Source {
@@ -139,32 +123,13 @@ __device__ bool update(const Field& f, const Source& source, float* field, int q
 
 template <int D, bool point, bool second>
 __device__ void iterate(const Field& f, const Source& source, float* field) {
-  std::int64_t diagonals = 1 - D;
-  for (int i = 0; i < D; ++i) diagonals += f.grid.shape[i];
-  // Nodes of a diagonal are found from all but one of their indices; the longest axis is the one left out.
-  int left_out = 0;
-  for (int i = 1; i < D; ++i)
-    if (f.grid.shape[i] > f.grid.shape[left_out]) left_out = i;
-  const int a = left_out == 0 ? 1 : 0, b = D == 3 ? 3 - a - left_out : a;
-  const std::int64_t candidates = f.grid.shape[a] * (D == 3 ? f.grid.shape[b] : 1);
   float tolerance = second ? second_tolerance : first_tolerance;
   for (int round = 0; round < f.max_rounds; ++round) {
     bool changed = false;
-    for (int q = 0; q < (1 << D); ++q) {
-      for (std::int64_t d = 0; d < diagonals; ++d) {
-        for (std::int64_t k = threadIdx.x; k < candidates; k += blockDim.x) {
-          std::int64_t at[3] = {};
-          at[a] = k % f.grid.shape[a];
-          if (D == 3) at[b] = k / f.grid.shape[a];
-          at[left_out] = d - at[a] - (D == 3 ? at[b] : 0);
-          if (at[left_out] < 0 || at[left_out] >= f.grid.shape[left_out]) continue;
-          for (int i = 0; i < D; ++i)
-            if (q >> i & 1) at[i] = f.grid.shape[i] - 1 - at[i];
-          changed |= update<D, point, second>(f, source, field, q, at, tolerance);
-        }
-        __syncthreads();
-      }
-    }
+    for (int q = 0; q < (1 << D); ++q)
+      changed |= sweep_nodes<D>(f.grid, q, [&](const std::int64_t* at) {
+        return update<D, point, second>(f, source, field, q, at, tolerance);
+      });
     if (!__syncthreads_or(changed)) break;
     if (second) tolerance = fminf(2.0f * tolerance, largest_tolerance);
   }
@@ -175,16 +140,6 @@ __global__ void __launch_bounds__(512) sweep(Field f, const Source* sources, flo
   float* const field = v + blockIdx.x * f.nodes;
   iterate<D, point, false>(f, sources[blockIdx.x], field);
   iterate<D, point, true>(f, sources[blockIdx.x], field);
-}
-
-Field make_field(const EikonalGrid& grid, const EikonalParams& params, const float* slowness) {
-  Field f{grid, {}, diagonal(grid), params.max_slowness, slowness, {}, 1, params.max_rounds};
-  for (int i = grid.ndim - 1; i >= 0; --i) {
-    f.h[i] = float(grid.spacing[i] / f.length);
-    f.stride[i] = f.nodes;
-    f.nodes *= grid.shape[i] + 4;
-  }
-  return f;
 }
 
 /// Sources in batches that bound the scratch; `points` are positions [m] or, for fronts, reference slowness [s/m].

@@ -40,6 +40,8 @@ from .inversion.travel_time import TravelTimeReconstruction, reconstruct_travel_
 from .inversion.travel_times import pick_travel_times
 from .inversion.water_speed import measure_water_speed
 from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
+from .learning.models import ModelSpec
+from .learning.runtime import OnnxModel
 from .media.grids import Grid, SectorGrid
 from .media.interpolation import Interpolator
 from .media.medium import Medium, water_sound_speed
@@ -48,6 +50,7 @@ from .rays.greens import GreensFields, GreensFunction
 from .rays.linked import LaterArrivals, LinkedRays, PairStatus
 from .rays.linking import RayLinker
 from .rays.paths import Paths
+from .rays.point_times import PointTimes
 from .rays.surfaces import ConvexPolygon, GridBox, HalfSpaces, Plane, Ring, Sphere
 from .rays.tracing import Rays, RayStatus, RayTracer
 
@@ -79,11 +82,14 @@ __all__ = [
     "LinkedRays",
     "Medium",
     "MissingExtraError",
+    "ModelSpec",
+    "OnnxModel",
     "PairStatus",
     "Paths",
     "PickStatus",
     "Picks",
     "Plane",
+    "PointTimes",
     "Probe",
     "RayBornReconstruction",
     "RayBornSettings",

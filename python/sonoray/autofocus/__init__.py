@@ -1,1 +1,1 @@
-"""Sound speed from the echoes themselves, and images focused with it."""
+"""Sound speed from pulse-echo channel data, and images corrected by it."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import host_array, is_device_array, stream_handle, to_device
+from .._arrays import host_array, is_device_array, stream_handle, to_device, to_host
 from .._backends import backend, place
 from .._checks import array, count, option, scalar
 from ..acquisition.channel_data import ChannelData
@@ -130,13 +130,14 @@ class FocusCriterion:
         if self.criterion == "phase_error":
             self._require_common_midpoints()
         arrays = {
-            **_padded(channel_data),
+            **_normalised(channel_data),
             **{f"{side}_weight": weight for side, weight in zip(("tx", "rx"), self._weights(), strict=True)},
         }
         if self.device != "cpu":
             arrays = {k: v if v is None else to_device(v, self.device) for k, v in arrays.items()}
         self._plan: dict[str, Any] = {
             **arrays,
+            "margin": _MARGIN,
             "n_kernel": self.patches.shape[1],
             "sampling_frequency": channel_data.sampling_frequency,
             "demodulation_frequency": channel_data.demodulation_frequency,
@@ -148,6 +149,74 @@ class FocusCriterion:
     def n_points(self) -> int:
         """Number of points, of all patches together."""
         return int(self.patches.shape[0] * self.patches.shape[1])
+
+    def __repr__(self) -> str:
+        size = f"{self._n_tx} tx x {self._n_rx} rx, {len(self.patches)} patches of {self.patches.shape[1]} points"
+        return f"FocusCriterion({self.criterion!r}, {size}, {self.device!r})"
+
+    def __call__(self, tx_time: Any, rx_time: Any, *, stream: Any = None) -> float:
+        """Loss with these travel times.
+
+        Parameters
+        ----------
+        tx_time : (n_tx, n_points) float32 [s]
+            From each transmit's time zero to the points, patch after patch. On the plan's device.
+        rx_time : (n_rx, n_points) float32 [s]
+            From the points to the receivers.
+        stream : int or stream object, optional
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ArgumentError
+            Times of the wrong shape or in the wrong unit.
+        """
+        return self._loss(tx_time, rx_time, None, None, stream)
+
+    def gradient(self, tx_time: Any, rx_time: Any, *, stream: Any = None) -> tuple[float, Any, Any]:
+        """Loss and its exact derivatives with respect to the travel times.
+
+        The choice of the pairs that count in the phase error is taken as fixed.
+
+        Parameters
+        ----------
+        tx_time, rx_time : (n, n_points) float32 [s]
+            As in a call.
+        stream : int or stream object, optional
+
+        Returns
+        -------
+        loss : float
+        tx_slope : (n_tx, n_points) float32 [1/s]
+        rx_slope : (n_rx, n_points) float32 [1/s]
+
+        Raises
+        ------
+        ArgumentError
+            Times of the wrong shape or in the wrong unit.
+        """
+        tx_slope = self._empty((self._n_tx, self.n_points), "float32")
+        rx_slope = self._empty((self._n_rx, self.n_points), "float32")
+        return self._loss(tx_time, rx_time, tx_slope, rx_slope, stream), tx_slope, rx_slope
+
+    def _loss(self, tx_time: Any, rx_time: Any, tx_slope: Any, rx_slope: Any, stream: Any) -> float:
+        loss = self._empty((1,), "float64")
+        self._module.focus_loss(
+            **self._plan,
+            **self._times(tx_time, rx_time),
+            measure=CRITERIA.index(self.criterion),
+            sub_aperture=self.sub_aperture,
+            threshold=self.threshold,
+            scale=self.scale,
+            loss=loss,
+            tx_slope=tx_slope,
+            rx_slope=rx_slope,
+            stream=stream_handle(stream),
+        )
+        return float((loss if self.device == "cpu" else to_host(loss, stream=stream))[0])
 
     def correlations(self, tx_time: Any, rx_time: Any, *, stream: Any = None) -> CommonMidpointCorrelations:
         """Correlate pairs of sub-apertures that share their midpoint.
@@ -185,7 +254,7 @@ class FocusCriterion:
 
     def _midpoints(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Midpoints and offsets of all pairs, (n_i, n_j, 3)."""
-        fires = [t.element for t in self._transmits]
+        fires = [t.element for t in self._transmits if t.element is not None]
         half = self.sub_aperture // 2
         tx, rx = (np.array(p[half : len(p) - half]) for p in (self.probe.positions[fires], self.probe.positions))
         tx, rx = 0.5 * (tx[1:] + tx[:-1])[:, None], 0.5 * (rx[1:] + rx[:-1])[None]
@@ -202,7 +271,7 @@ class FocusCriterion:
             )
         if any(np.diff(elements) != 1):
             raise ArgumentError(
-                f"channel_data: expected transmits by elements next to each other, in their order, got {elements[:8]}..."
+                f"channel_data: expected transmits by neighbouring elements in their order, got {elements[:8]}..."
             )
         least = min(self._n_tx, self._n_rx)
         if self.sub_aperture >= least:
@@ -263,24 +332,134 @@ def _require_iq(data: Any) -> None:
         raise ArgumentError(f"channel_data: expected one frame, got {data.n_frames}; select(frames=0) takes the first")
 
 
-def _padded(data: ChannelData) -> dict[str, Any]:
+def _normalised(data: ChannelData) -> dict[str, Any]:
     """Samples of unit mean square between zeros, and the start times in samples."""
     samples = data.samples[0]
     power = np.mean([np.vdot(trace, trace).real / data.n_samples for tx in samples for trace in tx], dtype=float)
     if not power > 0:
         raise ArgumentError("channel_data: expected samples other than zero, got only zeros")
-    padded = np.zeros((data.n_tx, data.n_rx, data.n_samples + 2 * _MARGIN), np.complex64)
-    np.multiply(samples, np.float32(power**-0.5), out=padded[:, :, _MARGIN:-_MARGIN])
+    padded = _with_margins(samples)
+    padded *= np.float32(power**-0.5)
     return {"samples": padded, "start": np.asarray(data.start_time * data.sampling_frequency, np.float64)}
 
 
-def _located(name: str, value: Any, shape: tuple[int, ...], device: str) -> Any:
-    """Times that must be where the plan is."""
-    if device == "cpu":
-        return array(name, host_array(name, value), shape, np.float32, low=-1e-1, high=1e-1, unit="s")
+def _with_margins(samples: NDArray[Any]) -> NDArray[np.complex64]:
+    padded = np.zeros((*samples.shape[:2], samples.shape[2] + 2 * _MARGIN), np.complex64)
+    padded[:, :, _MARGIN:-_MARGIN] = samples
+    return padded
+
+
+def _shape(name: str, value: Any, n_axes: int) -> tuple[int, ...]:
+    shape = tuple(int(n) for n in getattr(value, "shape", np.shape(value)))
+    if len(shape) != n_axes or 0 in shape:
+        raise ArgumentError(f"{name}: expected {n_axes} axes, got shape {shape}")
+    return shape
+
+
+def _require_there(name: str, value: Any, device: str) -> None:
     if not is_device_array(value):
         raise DeviceError(f"{name}: expected an array on {device!r}, got a host array; use sonoray.to_device")
-    got = tuple(int(n) for n in value.shape)
-    if got != shape:
-        raise ArgumentError(f"{name}: expected shape {shape}, got {got}")
+
+
+def _located(name: str, value: Any, shape: tuple[int, ...], device: str, unit: str = "s", most: float = 1e-1) -> Any:
+    """Return times, or weights that may be None, which must be where the plan is."""
+    if value is None:
+        return None
+    if device == "cpu":
+        return array(name, host_array(name, value), shape, np.float32, low=-most, high=most, unit=unit)
+    _require_there(name, value, device)
+    if _shape(name, value, len(shape)) != shape:
+        raise ArgumentError(f"{name}: expected shape {shape}, got {tuple(value.shape)}")
     return value
+
+
+def das_time_gradient(
+    samples: Any,
+    cotangent: Any,
+    tx_time: Any,
+    rx_time: Any,
+    *,
+    sampling_frequency: float,
+    demodulation_frequency: float = 0.0,
+    start_time: Any = 0.0,
+    tx_weight: Any = None,
+    rx_weight: Any = None,
+    interpolation: str = "linear",
+    device: str = "cpu",
+    stream: Any = None,
+) -> tuple[Any, Any]:
+    """Derivatives of a delay-and-sum image with respect to travel times.
+
+    Of sum over p of Re(conj(g_p) image_p), with image_p = sum over t and e of w_t(p) w_e(p) s_te(T_t(p) + T_e(p))
+    exp(2 pi i f (T_t(p) + T_e(p))): the coherent image of a `Beamformer` whose receive times and weights are these.
+
+    Parameters
+    ----------
+    samples : (n_tx, n_rx, n_samples) float32 or complex64
+        RF or I/Q. On the device complex64 only.
+    cotangent : (n_points,) float32, or complex64 for I/Q
+        g.
+    tx_time : (n_tx, n_points) float32 [s]
+    rx_time : (n_rx, n_points) float32 [s]
+    sampling_frequency : float [Hz]
+    demodulation_frequency : float [Hz]
+        0 for RF.
+    start_time : float or (n_tx,) [s]
+    tx_weight : (n_tx, n_points) float32, optional
+    rx_weight : (n_rx, n_points) float32, optional
+    interpolation : {"linear", "cubic"}
+    device : {"cpu", "cuda", "cuda:N"}
+        Where all arrays are.
+    stream : int or stream object, optional
+
+    Returns
+    -------
+    tx_slope : (n_tx, n_points) float32 [1/s]
+    rx_slope : (n_rx, n_points) float32 [1/s]
+
+    Raises
+    ------
+    ArgumentError
+        Wrong shapes, units or types, NaN.
+    DeviceError
+        No such device, or an array that is not there.
+    """
+    module = backend(device)
+    shape = _shape("samples", samples, 3)
+    n_points = _shape("tx_time", tx_time, 2)[1]
+    tables = {
+        "tx_time": _located("tx_time", tx_time, (shape[0], n_points), device),
+        "rx_time": _located("rx_time", rx_time, (shape[1], n_points), device),
+        "tx_weight": _located("tx_weight", tx_weight, (shape[0], n_points), device, "(weight)", 1e6),
+        "rx_weight": _located("rx_weight", rx_weight, (shape[1], n_points), device, "(weight)", 1e6),
+    }
+    rate = scalar("sampling_frequency", sampling_frequency, 1e4, 1e9, "Hz")
+    f = scalar("demodulation_frequency", demodulation_frequency, 0.0, 1e8, "Hz")
+    start = np.broadcast_to(np.asarray(start_time, float), (shape[0],)) if np.ndim(start_time) == 0 else start_time
+    start = array("start_time", start, (shape[0],), low=-1e-2, high=1e-1, unit="s") * rate
+    if device == "cpu":
+        kind = np.complex64 if f else np.float32
+        samples = _with_margins(array("samples", host_array("samples", samples), shape, kind))
+        cotangent = array("cotangent", host_array("cotangent", cotangent), (n_points,), kind).astype(np.complex64)
+        slopes = tuple(np.empty((n, n_points), np.float32) for n in shape[:2])
+    else:
+        start = to_device(start, device)
+        for name, value in (("samples", samples), ("cotangent", cotangent)):
+            _require_there(name, value, device)
+        slopes = tuple(module.empty([n, n_points], "float32", place(device)) for n in shape[:2])
+    module.focus_image_slopes(
+        samples=samples,
+        margin=_MARGIN if device == "cpu" else 0,
+        start=start,
+        **tables,
+        n_kernel=1,
+        sampling_frequency=rate,
+        demodulation_frequency=f,
+        cubic=option("interpolation", interpolation, ("linear", "cubic")) == "cubic",
+        cotangent=cotangent,
+        tx_slope=slopes[0],
+        rx_slope=slopes[1],
+        index=place(device),
+        stream=stream_handle(stream),
+    )
+    return slopes[0], slopes[1]

@@ -1,6 +1,7 @@
 """Where an array lies: address, shape and type of NumPy, torch, CuPy and sonoray arrays, without a copy."""
 
 import ctypes
+import math
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,7 +39,7 @@ _capsule_pointer.restype = ctypes.c_void_p
 _capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Buffer:
     """C-ordered memory that somebody else owns.
 
@@ -65,7 +66,7 @@ class Buffer:
     @property
     def n_bytes(self) -> int:
         """Size of the memory."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def parts(self) -> "Buffer":
         """The same memory with complex values as a last axis of 2, real and imaginary part."""

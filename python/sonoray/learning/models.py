@@ -112,11 +112,13 @@ class TensorSpec:
 
     def check_values(self, values: NDArray[Any]) -> None:
         """Refuse NaN, infinities and values outside ``value_range``."""
-        finite(self.name, values)
         if self.value_range is None or not values.size:
+            finite(self.name, values)
             return
         flat = values.view(values.real.dtype) if values.dtype.kind == "c" else values
         low, high = float(flat.min()), float(flat.max())
+        if np.isnan(low):
+            finite(self.name, values)
         if low < self.value_range[0] or high > self.value_range[1]:
             raise ArgumentError(
                 f"{self.name}: expected values from {self.value_range[0]:g} to {self.value_range[1]:g} {self.unit}, "
@@ -285,12 +287,14 @@ class ModelSpec:
 
     def to_metadata(self) -> dict[str, str]:
         """Return the entries for an ONNX file: all of it as JSON, and what people look for as plain keys."""
-        result = {KEY: json.dumps({"format": _FORMAT, **asdict(self)}, sort_keys=True, allow_nan=False)}
+        result = {}
         for item in fields(self):
             value = getattr(self, item.name)
             unsaid = value is None or value == "" or (item.name == "opset" and not value)
             if item.name not in ("inputs", "outputs", "settings") and not unsaid:
                 result[f"{KEY}.{item.name}"] = str(value)
+        # Last, so that it is missing from a file whose end is.
+        result[KEY] = json.dumps({"format": _FORMAT, **asdict(self)}, sort_keys=True, allow_nan=False)
         return result
 
     @classmethod
@@ -303,6 +307,8 @@ class ModelSpec:
             Not what `to_metadata` writes; a plain key that contradicts the JSON.
         """
         if KEY not in metadata:
+            if any(key.startswith(f"{KEY}.") for key in metadata):
+                raise FormatError(f"{path}: metadata: expected {KEY!r} beside {KEY}.*, got none; is the file cut off?")
             return None
         try:
             if len(metadata[KEY]) > _JSON_BYTES:

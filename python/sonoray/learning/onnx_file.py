@@ -344,10 +344,11 @@ def _read_file(path: Path, what: str, limit: int) -> NDArray[np.uint8]:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except (OSError, ValueError) as error:
         raise FormatError(f"{what}: expected a file that can be read: {_why(error)}") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise FormatError(f"{what}: expected a regular file, got a folder, pipe or device")
     with open(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise FormatError(f"{what}: expected a regular file, got a folder, pipe or device")
         if status.st_size > limit:
             raise FormatError(f"{what}: expected at most {limit} bytes, got {status.st_size}")
         content = np.fromfile(file, np.uint8, status.st_size)

@@ -1,7 +1,6 @@
 """Networks at work: `OnnxModel`, the only import of ONNX Runtime (extras ``cpu`` and ``gpu``)."""
 
 import contextlib
-import importlib
 import io
 import os
 import threading
@@ -24,6 +23,7 @@ from .tiling import run_tiled
 
 _WHEELS = ("onnxruntime", "onnxruntime-gpu")
 _MAX_GRAPHS = 16
+_NO_PROVIDER = "are CUDA and cuDNN of the versions that it needs there? pip install 'sonoray[gpu]' brings them"
 
 
 class OnnxModel:
@@ -45,7 +45,8 @@ class OnnxModel:
     path : str or Path
         Of the ONNX file.
     device : {"cpu", "cuda", "cuda:N", "auto"}
-        "cuda" never falls back; "auto" takes CUDA where both sonoray and ONNX Runtime have it. See ``device``.
+        "cuda" never falls back; "auto" takes CUDA where sonoray and ONNX Runtime have it and the model runs there,
+        else the host. See ``device``.
     spec : ModelSpec, optional
         Instead of the file's.
     digest : str, optional
@@ -111,12 +112,20 @@ class OnnxModel:
         self._lock = threading.Lock()
         self._graphs: dict[Any, tuple[int, Any]] = {}
         self.device = _resolved(self._ort, device)
-        if self.device == "cpu" and (self._stream or cuda_graph):
-            raise ArgumentError("stream, cuda_graph: expected a model on CUDA, got one on 'cpu'")
         file = read_onnx(self.path)
         self.spec, self.digest = _verified(file, spec, digest)
-        self._session = self._open(file)
-        self._signature = Signature(self._session.get_inputs(), self._session.get_outputs(), self.spec, self.path)
+        try:
+            self._session = self._open(file)
+        except DeviceError:
+            if device != "auto":
+                raise
+            self.device = "cpu"
+            self._session = self._open(file)
+        try:
+            ports = self._session.get_inputs(), self._session.get_outputs()
+            self._signature = Signature(*ports, self.spec, self.path)
+        except UnicodeDecodeError as error:
+            raise FormatError(f"{self.path}: expected names in UTF-8: {error}") from None
         self.inputs, self.outputs = self._signature.inputs, self._signature.outputs
 
     def __repr__(self) -> str:
@@ -153,6 +162,8 @@ class OnnxModel:
         DeviceError
             Arrays that are not on the model's device; a CUDA call that failed.
         """
+        if self._options["cuda_graph"] and out is None:
+            raise ArgumentError("out: expected the same arrays in every call, since cuda_graph replays addresses")
         signature, stream = self._signature, self._stream or None
         values = signature.ordered(inputs, named)
         buffers = signature.borrowed(values, self.device, stream)
@@ -213,6 +224,8 @@ class OnnxModel:
 
     def _open(self, file: OnnxFile) -> Any:
         """Create the session; ONNX Runtime gets bytes, so that it opens no file by itself."""
+        if self.device == "cpu" and (self._stream or self._options["cuda_graph"]):
+            raise ArgumentError("stream, cuda_graph: expected a model on CUDA, got one on 'cpu'")
         ort, options = self._ort, self._ort.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised, not printed
         options.inter_op_num_threads = 1
@@ -236,21 +249,20 @@ class OnnxModel:
                 options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
             providers.insert(0, ("CUDAExecutionProvider", self._cuda_options()))
         try:
-            session = ort.InferenceSession(file.data, options, providers=providers)
+            # Its own fallback prints, and tries again on the host.
+            session = ort.InferenceSession(file.data, options, providers=providers, enable_fallback=False)
         except MemoryError:
             raise
         except Exception as error:  # ONNX Runtime's own classes share no base
             text = _brief(error)
             if self.device != "cpu" and ("fallback" in text or "CUDA" in text):
-                hint = "; cpu_nodes=True lets some nodes run on the host" if "fallback" in text else ""
+                # With fallback off, this is also what a provider that does not start leads to.
+                hint = f"; {_NO_PROVIDER}; or it has nodes for the host: cpu_nodes=True" if "fallback" in text else ""
                 raise DeviceError(f"device {self.device!r}: {self.path} cannot run there: {text}{hint}") from None
             raise FormatError(f"{self.path}: ONNX Runtime cannot use this model: {text}") from None
         session.disable_fallback()
         if self.device != "cpu" and session.get_providers()[0] != "CUDAExecutionProvider":
-            raise DeviceError(
-                f"device {self.device!r}: ONNX Runtime could not start its CUDA provider; are CUDA and cuDNN of the "
-                "versions that it needs installed? pip install 'sonoray[gpu]' brings them"
-            )
+            raise DeviceError(f"device {self.device!r}: ONNX Runtime could not start its CUDA provider; {_NO_PROVIDER}")
         return session
 
     def _cuda_options(self) -> dict[str, str]:
@@ -366,11 +378,12 @@ def _onnxruntime() -> Any:
             "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'sonoray[gpu]' or 'sonoray[cpu]'"
         )
     try:
-        return importlib.import_module("onnxruntime")
+        import onnxruntime
     except ImportError as error:
         raise MissingExtraError(
             f"networks need ONNX Runtime: pip install 'sonoray[cpu]', or 'sonoray[gpu]' for CUDA ({error})"
         ) from None
+    return onnxruntime
 
 
 def _resolved(ort: Any, device: str) -> str:

@@ -68,6 +68,8 @@ class Signature:
 
     def ordered(self, inputs: Sequence[Any], named: dict[str, Any]) -> list[Any]:
         """Arguments in the graph's order."""
+        if not named and len(inputs) == len(self.inputs):
+            return list(inputs)
         names = [p.name for p in self.inputs]
         given = dict(zip(names, inputs, strict=False))
         twice = given.keys() & named.keys()
@@ -87,9 +89,8 @@ class Signature:
             _refuse_elsewhere(buffer, device)
             if buffer.dtype.kind == "c" and len(port.shape) == len(buffer.shape) + 1 and port.shape[-1] in (2, None):
                 buffer = buffer.parts()
-            # The first axis of a batch of fixed length may be longer: it is run in pieces.
-            free = (None, *port.shape[1:]) if self.batched_inputs[i] else port.shape
-            refuse_other(Port(port.name, free, port.dtype), buffer)
+            # A batch may be longer than the graph's: it is run in pieces.
+            refuse_other(buffer, (None, *port.shape[1:]) if self.batched_inputs[i] else port.shape, port.dtype)
             if self.specs:
                 _refuse_unlike(self.specs[i], buffer)
             buffers.append(buffer)
@@ -129,7 +130,7 @@ class Signature:
             _refuse_elsewhere(buffer, device)
             if buffer.dtype.kind == "c" and len(shape) == len(buffer.shape) + 1:
                 buffer = buffer.parts()
-            refuse_other(Port(port.name, shape, port.dtype), buffer)
+            refuse_other(buffer, shape, port.dtype)
             for other in (*buffers, *result):
                 if other is not None and buffer.overlaps(other):
                     raise ArgumentError(f"{buffer.name}: expected memory of its own, got that of {other.name}")
@@ -152,18 +153,18 @@ class Signature:
         return pieces
 
 
-def refuse_other(port: Port, buffer: Buffer) -> None:
-    """ArgumentError unless type and shape are the port's."""
-    if buffer.dtype != port.dtype:
+def refuse_other(buffer: Buffer, shape: tuple[int | str | None, ...], dtype: np.dtype[Any]) -> None:
+    """ArgumentError unless a buffer has this type and shape."""
+    if buffer.dtype != dtype:
         hint = "; complex values enter only where the last axis is real and imaginary part"
         raise ArgumentError(
-            f"{buffer.name}: expected {port.dtype}, got {buffer.dtype} with shape {buffer.shape}"
+            f"{buffer.name}: expected {dtype}, got {buffer.dtype} with shape {buffer.shape}"
             f"{hint if buffer.dtype.kind == 'c' else ''}"
         )
-    if len(buffer.shape) != len(port.shape) or any(
-        n == 0 or (isinstance(d, int) and d != n) for d, n in zip(port.shape, buffer.shape, strict=True)
+    if len(buffer.shape) != len(shape) or any(
+        n == 0 or (isinstance(d, int) and d != n) for d, n in zip(shape, buffer.shape, strict=True)
     ):
-        wanted = "(" + ", ".join("any" if d is None else str(d) for d in port.shape) + ")"
+        wanted = "(" + ", ".join("any" if d is None else str(d) for d in shape) + ")"
         raise ArgumentError(f"{buffer.name}: expected shape {wanted}, got {buffer.shape}")
 
 
