@@ -8,7 +8,7 @@ from typing import Any
 
 import sonoray
 from sonoray._checks import count
-from sonoray.training.requirements import require_torch
+from sonoray.training.requirements import use_torch
 
 
 def add(commands: Any) -> None:
@@ -37,14 +37,11 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, export."""
-    require_torch()
-    import torch
-
+    use_torch(args.threads)
     from sonoray.training.sound_speed.recipe import DEFAULTS, QUICK, Amounts
 
     if args.permute_targets and args.mode != "cmp":
         raise sonoray.ArgumentError("permute-targets: expected mode cmp, got upstream")
-    torch.set_num_threads(count("threads", args.threads, 1, 1024))
     base = (QUICK if args.quick else DEFAULTS)[args.mode]
     amounts = Amounts(
         _two("samples", args.samples, base.samples),
