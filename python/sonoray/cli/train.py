@@ -80,7 +80,13 @@ def _moveouts(args: argparse.Namespace, amounts: Any) -> dict[str, Any]:
         dataset, args.out, amounts, seed=args.seed or 0, permute_targets=args.permute_targets, **_common(args)
     )
     target = args.out / "sound_speed.onnx"
-    spec = {"name": "sonoray sound speed, cmp", "training_data": dataset.digest, **probe_spec(dataset.acquisition)}
+    spec = {
+        "name": "sonoray sound speed, cmp",
+        "training_data": dataset.digest,
+        "licence": "Apache-2.0",
+        "description": "Sound-speed map from moveouts of multistatic I/Q; trained on simulated echoes. Research only.",
+        **probe_spec(dataset.acquisition),
+    }
     export_moveouts(network, dataset.acquisition.settings, target, spec)
     return {
         "model": str(target),

@@ -26,7 +26,7 @@ from .expected import ExpectedMoveouts
 
 KINDS = ("expected", "simulated", "traces")
 _STREAMS = {"expected": 7, "simulated": 5, "traces": 3}
-_BLOCK = {"expected": 100, "simulated": 10, "traces": 4}
+_BLOCK = {"expected": 100, "simulated": 10, "traces": 2}
 _RECIPE = 1  # raise it when the same seed would give other data
 
 

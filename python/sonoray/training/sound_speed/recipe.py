@@ -55,7 +55,7 @@ class Amounts:
 
 
 DEFAULTS = {"cmp": Amounts((4000, 300), (10, 12), 60), "upstream": Amounts((830, 830), (100, 100), 93)}
-QUICK = {"cmp": Amounts((100, 5), (1, 1), 5), "upstream": Amounts((4, 4), (1, 1), 4)}
+QUICK = {"cmp": Amounts((100, 5), (1, 1), 5), "upstream": Amounts((2, 2), (1, 1), 2)}
 
 
 def judged(grid: Grid) -> NDArray[np.bool_]:
