@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
 from sonoray import ArgumentError, FormatError, full_synthetic_aperture  # noqa: E402
-from sonoray.autofocus.moveouts import MoveoutSettings  # noqa: E402
+from sonoray.autofocus.moveouts import MoveoutSettings, mirrored  # noqa: E402
 from sonoray.training.sound_speed.checkpoints import load_upstream  # noqa: E402
 from sonoray.training.sound_speed.data import Acquisition, draw_echoes  # noqa: E402
 from sonoray.training.sound_speed.networks import (  # noqa: E402
@@ -129,8 +129,11 @@ def test_moveout_network_through_onnx(tmp_path):
     assert MoveoutSettings.from_dict(spec.settings["moveouts"]) == settings
     features = np.random.default_rng(0).standard_normal((3, 98, 16, 32)).astype(np.float32)
     found = runtime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"moveouts": features})[0]
+    n_midpoints = len(settings.midpoints) - 1
     with torch.no_grad():
         wanted = (1530 + 40 * network(torch.from_numpy(features))).numpy()
+        mirror = (1530 + 40 * network(torch.from_numpy(mirrored(features, n_midpoints)))).numpy()[:, ::-1]
+    wanted = 0.5 * (wanted + mirror)
     assert found.shape == (3, 32, 32)
     assert np.abs(found - wanted).max() < 1e-3
 

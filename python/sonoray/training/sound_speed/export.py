@@ -52,18 +52,22 @@ class _Head(nn.Module):
 
 
 class _Moveouts(nn.Module):
-    """(batch, feature, lateral, depth) -> (batch, lateral, depth) [m/s]."""
+    """(batch, feature, lateral, depth) -> (batch, lateral, depth) [m/s]: mean of the map and the mirror image's."""
 
-    def __init__(self, network: MoveoutNetwork) -> None:
+    def __init__(self, network: MoveoutNetwork, n_midpoints: int) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.n_midpoints = network, n_midpoints
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.network.center + self.network.spread * self.network(features)
+        channels, shape = 2 * self.network.n_bins, self.network.shape  # numbers, so that the batch stays free
+        split = features.reshape(-1, channels // self.n_midpoints, self.n_midpoints, *shape)
+        mirror_image = split.flip(2, 3).reshape(-1, channels, *shape)
+        mean = 0.5 * (self.network(features) + self.network(mirror_image).flip(1))
+        return self.network.center + self.network.spread * mean
 
 
 def export_moveouts(network: MoveoutNetwork, settings: MoveoutSettings, path: Any, spec: dict[str, Any]) -> ModelSpec:
-    """Write the "cmp" network.
+    """Write the "cmp" network, made symmetric: the mean of what it says of the features and of their mirror image.
 
     Parameters
     ----------
@@ -94,7 +98,9 @@ def export_moveouts(network: MoveoutNetwork, settings: MoveoutSettings, path: An
         sound_speed=settings.sound_speed,
         **spec,
     )
-    return _export(_Moveouts(network), features, "moveouts", "sound_speed", path, described)
+    return _export(
+        _Moveouts(network, len(settings.midpoints) - 1), features, "moveouts", "sound_speed", path, described
+    )
 
 
 def export_upstream(

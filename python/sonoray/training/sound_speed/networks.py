@@ -6,7 +6,6 @@ References
 """
 
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -176,8 +175,8 @@ class MoveoutNetwork(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(n, 2 n_bins, lateral, depth) -> (n, 2 lateral, depth), deviation from ``center`` in units of ``spread``."""
-        place: Any = self.place
-        x = self.entry(torch.cat([features, place.expand(features.shape[0], -1, -1, -1)], 1))
+        place = torch.zeros_like(features[:, :3]) + self.place  # not expand(), which would fix the batch of a trace
+        x = self.entry(torch.cat([features, place], 1))
         skips = []
         for down in self.downs:
             skips.append(x)
