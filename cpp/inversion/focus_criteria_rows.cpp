@@ -52,36 +52,39 @@ SONORAY_INLINE focus_kernel::Pair<F> pair_at(const Patch& c, std::int64_t i, std
                             load<F>(c.squares(i + 1) + j));
 }
 
-/// Adds up logarithms: of products, as long as these fit.
+/// Adds up logarithms of at least 1, of products as long as these are sure to fit: factors are below 1e14.
 struct LogSum {
-  double product = 1.0, sum = 0.0;
-  SONORAY_INLINE void add(float factor) {
-    product *= factor;
-    if (product < 1e250) return;
-    sum += __builtin_log(product);
-    product = 1.0;
+  focus_kernel::wide_of<F> product = {};
+  double sum = 0.0;
+  int n = 0;
+  SONORAY_INLINE void add(F factor) {
+    const auto wide = focus_kernel::convert<focus_kernel::wide_of<F>>(factor);
+    product = n ? product * wide : wide;
+    if (++n == 20) flush();
   }
-  SONORAY_INLINE double total() const { return sum + __builtin_log(product); }
+  SONORAY_INLINE void flush() {
+    for (int l = 0; l < W && n; ++l) sum += __builtin_log(product[l]);
+    n = 0;
+  }
 };
 
 /// Phase errors of the patch; correlations become the derivatives with respect to them.
 void score_pairs(const Patch& c, const FocusCriterion& criterion, double* sums) {
   LogSum sum;
-  std::int64_t count = 0;
   for (std::int64_t i = 0; i + 1 < c.s.n_i; ++i) {
     float* pairs = c.pairs(i);
+    F kept = F();
     for (std::int64_t j = 0; j < c.s.n_j - 1; j += W) {
       const auto term = focus_kernel::phase_term(pair_at(c, i, j), criterion.threshold, criterion.scale);
-      for (int l = 0; l < W; ++l) {
-        sum.add(term.factor[l]);
-        count += term.kept[l] != 0.0f;
-      }
+      sum.add(term.factor);
+      kept += term.kept;
       store(pairs + j, term.real);
       store(pairs + c.s.narrow + j, term.imaginary);
     }
+    for (int l = 0; l < W; ++l) sums[1] += kept[l];
   }
-  sums[0] = sum.total();
-  sums[1] = static_cast<double>(count);
+  sum.flush();
+  sums[0] = sum.sum;
 }
 
 SONORAY_INLINE float sum_of_lanes(F x) {
@@ -97,7 +100,7 @@ SONORAY_INLINE float spread(const Patch& c, std::int64_t a, std::int64_t k, cons
   F sum = F();
   for (std::int64_t b = 0; b < c.s.padded; b += W) {
     const F change = load<F>(row + b) * load<F>(re + b) + load<F>(row + c.s.wide + b) * load<F>(im + b);
-    store(slope + b, a ? change + load<F>(slope + b) : change);
+    store(slope + b, load<F>(slope + b) + change);
     sum += change;
   }
   return sum_of_lanes(sum);
@@ -128,7 +131,7 @@ void descend_pairs(const Patch& c, float* tx_slope) {
         store(shifted + s.wide + j, im);
       }
       box_sums(c, input, s.padded, summed, s.wide);
-      tx_slope[a * c.n_points + c.first + k] = spread(c, a, k, summed);
+      c.tx_out(tx_slope, a)[k] = spread(c, a, k, summed);
     }
   }
 }
@@ -172,7 +175,7 @@ SONORAY_INLINE float active_pairs(const Patch& c, std::int64_t k) {
     for (std::int64_t e = 0; e < n; ++e) sum += w.data[e * c.n_points + c.first + k];
     return sum;
   };
-  return total(c.p.tx_weight, c.s.n_tx) * total(c.p.rx_weight, c.s.n_rx);
+  return total(c.p.tx_weight, c.p.samples.shape[0]) * total(c.p.rx_weight, c.s.n_rx);
 }
 
 /// Coherence factor or brightness of every point; sums over transmits become the derivatives with respect to them.
@@ -234,21 +237,27 @@ void score_neighbours(const Patch& c, double* sums) {
 /// From derivatives with respect to sums over transmits back to the times.
 void descend_rows(const Patch& c, float* tx_slope) {
   for (std::int64_t a = 0; a < c.s.n_tx; ++a)
-    for (std::int64_t k = 0; k < c.s.n_kernel; ++k) tx_slope[a * c.n_points + c.first + k] = spread(c, a, k, c.sums(k));
+    for (std::int64_t k = 0; k < c.s.n_kernel; ++k) c.tx_out(tx_slope, a)[k] = spread(c, a, k, c.sums(k));
 }
 
-void give_receivers(const Patch& c, float* rx_slope) {
+/// Writes the receivers' derivatives, and zeros for transmits that were left out.
+void give(const Patch& c, float* tx_slope, float* rx_slope) {
   for (std::int64_t b = 0; b < c.s.n_rx; ++b)
     for (std::int64_t k = 0; k < c.s.n_kernel; ++k) rx_slope[b * c.n_points + c.first + k] = c.slope(k)[b];
+  for (std::int64_t a = 0; a < c.p.samples.shape[0]; ++a)
+    for (std::int64_t k = 0; k < c.s.n_kernel && (a < c.tx0 || a >= c.tx0 + c.s.n_tx); ++k)
+      tx_slope[a * c.n_points + c.first + k] = 0.0f;
 }
 
 template <bool Slopes>
-void score(const Patch& c, const FocusCriterion& criterion, double* sums, float* tx_slope) {
+void score(Patch& c, const FocusCriterion& criterion, double* sums, float* tx_slope) {
   sums[0] = sums[1] = 0.0;
+  if (Slopes) clear(c.slope(0), c.s.n_kernel * c.s.padded);
   if (criterion.measure == FocusMeasure::phase_error) {
     correlate<Slopes>(c);
     score_pairs(c, criterion, sums);
-    if (Slopes) descend_pairs(c, tx_slope);
+    if (Slopes && sums[1] > 0.0) descend_pairs(c, tx_slope);
+    if (Slopes && !(sums[1] > 0.0)) c.s.n_tx = 0;  // none has a say
     return;
   }
   sum_transmits<true, Slopes>(c);
@@ -281,16 +290,14 @@ SONORAY_INLINE float add_changes(const Patch& c, const float* samples, std::int6
 template <bool Cubic>
 void image_slopes(const Patch& c, const std::complex<float>* cotangent, float* tx_slope) {
   const float* g = reinterpret_cast<const float*>(cotangent + c.first);
-  for (std::int64_t k = 0; k < c.s.n_kernel; ++k)
-    for (std::int64_t b = 0; b < c.s.padded; b += W) store(c.slope(k) + b, F());
+  clear(c.slope(0), c.s.n_kernel * c.s.padded);
   for (std::int64_t a = 0; a < c.s.n_tx; ++a) {
     const float* samples = source(c, a);
     for (std::int64_t k = 0; k < c.s.n_kernel; ++k) {
       const bool none = g[2 * k] == 0.0f && g[2 * k + 1] == 0.0f;
-      tx_slope[a * c.n_points + c.first + k] =
-          none       ? 0.0f
-          : c.window ? add_changes<Cubic, true>(c, samples, a, k, g[2 * k], g[2 * k + 1])
-                     : add_changes<Cubic, false>(c, samples, a, k, g[2 * k], g[2 * k + 1]);
+      c.tx_out(tx_slope, a)[k] = none       ? 0.0f
+                                 : c.window ? add_changes<Cubic, true>(c, samples, a, k, g[2 * k], g[2 * k + 1])
+                                            : add_changes<Cubic, false>(c, samples, a, k, g[2 * k], g[2 * k + 1]);
     }
   }
 }
@@ -303,16 +310,19 @@ void focus_correlate(const FocusProblem& p, const FocusSizes& s, std::int64_t fi
   place(c);
   correlate<false>(c);
   const std::int64_t n = s.n_j - 1;
-  for (std::int64_t i = 0; i + 1 < s.n_i; ++i)
+  for (std::int64_t row = 0; row + 1 < s.n_i; ++row, correlation += n, energy += n) {
+    const std::int64_t i = row - c.tx0;
+    const bool heard = i >= 0 && i + 1 < c.s.n_i;
     for (std::int64_t j = 0; j < n; j += W) {
-      const auto found = pair_at(c, i, j);
+      const auto found = heard ? pair_at(c, i, j) : focus_kernel::Pair<F>{};
       for (int l = 0; l < W && j + l < n; ++l) {
-        float* to = reinterpret_cast<float*>(correlation + i * n + j + l);
+        float* to = reinterpret_cast<float*>(correlation + j + l);
         to[0] = found.real[l];
         to[1] = found.imaginary[l];
-        energy[i * n + j + l] = found.energy[l];
+        energy[j + l] = found.energy[l];
       }
     }
+  }
 }
 
 void focus_score(const FocusProblem& p, const FocusCriterion& criterion, const FocusSizes& s, std::int64_t first,
@@ -321,7 +331,7 @@ void focus_score(const FocusProblem& p, const FocusCriterion& criterion, const F
   place(c);
   if (!tx_slope) return score<false>(c, criterion, sums, nullptr);
   score<true>(c, criterion, sums, tx_slope);
-  give_receivers(c, rx_slope);
+  give(c, tx_slope, rx_slope);
 }
 
 void focus_slopes(const FocusProblem& p, const FocusSizes& s, std::int64_t first, float* room,
@@ -329,7 +339,7 @@ void focus_slopes(const FocusProblem& p, const FocusSizes& s, std::int64_t first
   Patch c(p, s, first, room);
   place(c);
   p.cubic ? image_slopes<true>(c, cotangent, tx_slope) : image_slopes<false>(c, cotangent, tx_slope);
-  give_receivers(c, rx_slope);
+  give(c, tx_slope, rx_slope);
 }
 
 }  // namespace sonoray::SONORAY_LEVEL

@@ -24,7 +24,9 @@ struct Patch {
   float* room;
   std::int64_t first, n_points;
   std::int32_t n_samples;
-  std::int64_t window = 0;  ///< samples copied of each trace, 0: none, they are read in the record
+  std::int64_t tx0 = 0;                   ///< the first transmit that matters; `s` counts those that do
+  std::int64_t rx_begin = 0, rx_end = 0;  ///< receivers with a weight at any point lie between
+  std::int64_t window = 0;                ///< samples copied of each trace, 0: none, they are read in the record
 
   SONORAY_INLINE Patch(const FocusProblem& problem, const FocusSizes& sizes, std::int64_t point, float* memory)
       : p(problem),
@@ -48,7 +50,7 @@ struct Patch {
     return reinterpret_cast<std::int32_t*>(room + offset);
   }
   SONORAY_INLINE const float* trace(std::int64_t a, std::int64_t b) const {
-    return reinterpret_cast<const float*>(p.samples.data + (a * s.n_rx + b) * p.samples.shape[2]);
+    return reinterpret_cast<const float*>(p.samples.data + ((tx0 + a) * s.n_rx + b) * p.samples.shape[2]);
   }
   SONORAY_INLINE float* input(std::int64_t i) const { return room + at.input + 2 * i * s.wide + s.lead; }
   SONORAY_INLINE const float* zeros() const { return room + at.zeros + s.lead; }
@@ -66,6 +68,8 @@ struct Patch {
   SONORAY_INLINE float* derivative(std::int64_t a, std::int64_t k) const {
     return room + at.derivative + (a * s.n_kernel + k) * 2 * s.padded;
   }
+  /// Where the derivatives with respect to a transmit's times go.
+  SONORAY_INLINE float* tx_out(float* all, std::int64_t a) const { return all + (tx0 + a) * n_points + first; }
   /// Derivatives of the result with respect to the receivers' times.
   SONORAY_INLINE float* slope(std::int64_t k) const { return room + at.slope + k * s.padded; }
 };
@@ -99,7 +103,7 @@ SONORAY_INLINE void place_receivers(const Patch& c, std::int64_t k) {
 
 SONORAY_INLINE void place_transmits(const Patch& c, std::int64_t a) {
   const FocusProblem& p = c.p;
-  const std::int64_t row = a * c.n_points + c.first;
+  const std::int64_t row = (c.tx0 + a) * c.n_points + c.first;
   for (std::int64_t k = 0; k < c.s.n_kernel; k += W) {
     F time = F(), weight = F();
     for (int l = 0; l < W; ++l) {
@@ -108,7 +112,7 @@ SONORAY_INLINE void place_transmits(const Patch& c, std::int64_t a) {
       weight[l] = p.tx_weight.data ? p.tx_weight.data[row + k + l] : 1.0f;
     }
     const auto t =
-        focus_kernel::arrival<F>(time, weight, p.sampling_frequency, p.start.data[a], p.demodulation_frequency);
+        focus_kernel::arrival<F>(time, weight, p.sampling_frequency, p.start.data[c.tx0 + a], p.demodulation_frequency);
     for (int l = 0; l < W && k + l < c.s.n_kernel; ++l) {
       reinterpret_cast<std::int32_t*>(c.tx(0, k + l))[a] = t.whole[l];
       c.tx(1, k + l)[a] = t.rest[l];
@@ -116,6 +120,24 @@ SONORAY_INLINE void place_transmits(const Patch& c, std::int64_t a) {
       c.tx(3, k + l)[a] = t.imaginary[l];
     }
   }
+}
+
+/// Leaves out the transmits at either end that have no weight, unless a sub-aperture holds them with one that has.
+SONORAY_INLINE void drop_silent(Patch& c) {
+  const View<const float, 2>& w = c.p.tx_weight;
+  if (!w.data) return;
+  const auto active = [&](std::int64_t a) {
+    for (std::int64_t k = 0; k < c.s.n_kernel; ++k)
+      if (w.data[a * c.n_points + c.first + k] != 0.0f) return true;
+    return false;
+  };
+  std::int64_t begin = 0, end = c.s.n_tx, more = c.s.length > 1 ? c.s.length - 1 : 0;
+  while (begin + 1 < end && !active(begin)) ++begin;
+  while (end - 1 > begin && !active(end - 1)) --end;
+  c.tx0 = begin > more ? begin - more : 0;
+  end = end + more < c.s.n_tx ? end + more : c.s.n_tx;
+  c.s.n_tx = end - c.tx0;
+  c.s.n_i = c.s.n_tx - c.s.length + 1;
 }
 
 /// The earliest sample of each element of a side over the patch; returns the longest distance to the latest one.
@@ -138,7 +160,14 @@ SONORAY_INLINE std::int64_t spans(const Patch& c, std::int64_t part, std::int64_
 
 /// Where every value of the patch lies in the record, and its phase.
 SONORAY_INLINE void place(Patch& c) {
-  for (std::int64_t k = 0; k < c.s.n_kernel; ++k) place_receivers(c, k);
+  drop_silent(c);
+  c.rx_begin = c.s.n_rx;
+  for (std::int64_t k = 0; k < c.s.n_kernel; ++k) {
+    place_receivers(c, k);
+    const std::int64_t begin = c.range(k)[0], end = c.range(k)[1] < c.s.n_rx ? c.range(k)[1] : c.s.n_rx;
+    if (begin < end && begin < c.rx_begin) c.rx_begin = begin;
+    if (end > c.rx_end) c.rx_end = end;
+  }
   for (std::int64_t a = 0; a < c.s.n_tx; ++a) place_transmits(c, a);
   std::int32_t* lowest = c.ints(c.at.lowest);
   const std::int64_t tx = spans(c, c.at.tx, c.s.n_tx, c.s.n_tx, lowest);
@@ -169,7 +198,7 @@ SONORAY_INLINE std::int32_t window_start(const Patch& c, std::int64_t a, std::in
 /// Copies what the patch needs of transmit a's traces: next to each other they stay in the nearest cache, and their
 /// pages in its table, while all points read them.
 SONORAY_INLINE void copy_windows(const Patch& c, std::int64_t a) {
-  for (std::int64_t b = 0; b < c.s.n_rx; ++b) {
+  for (std::int64_t b = c.rx_begin; b < c.rx_end; ++b) {
     const std::int32_t start = window_start(c, a, b);
     const float* record = c.trace(a, b) + 2 * focus_margin;
     float* to = c.room + c.at.window + 2 * b * c.window;
@@ -182,7 +211,8 @@ SONORAY_INLINE void copy_windows(const Patch& c, std::int64_t a) {
 
 /// Asks for windows of transmit a that will be copied later, a share of them at a time.
 SONORAY_INLINE void expect_windows(const Patch& c, std::int64_t a, std::int64_t part, std::int64_t parts) {
-  for (std::int64_t b = c.s.n_rx * part / parts; b < c.s.n_rx * (part + 1) / parts; ++b) {
+  const std::int64_t n = c.rx_end - c.rx_begin;
+  for (std::int64_t b = c.rx_begin + n * part / parts; b < c.rx_begin + n * (part + 1) / parts; ++b) {
     const std::int32_t start = window_start(c, a, b);
     if (start < 0 || start >= c.n_samples) continue;
     const float* from = c.trace(a, b) + 2 * (focus_margin + start);

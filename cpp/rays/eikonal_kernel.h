@@ -109,10 +109,10 @@ SONORAY_HD SONORAY_INLINE V central(V k, V slope, V up, V down) {
   return slope + k * 0.5f * (down - up);
 }
 
-/// What is less is not passed on, in units of the largest cotangent or relative change of the slowness: where fronts
-/// meet, neighbours may depend on each other a little, and what they pass back and forth fades but does not end.
-/// Changes of v only need float's rounding; what is passed against the waves adds up over many nodes.
-constexpr float negligible_change = 3e-8f, negligible_rest = 1e-10f;
+/// What is less is not passed on, in units of the largest cotangent or relative change of the slowness. Below a source
+/// the factored scheme makes nodes on either side of the vertical depend on each other a little (h / 2 z), and so do
+/// those where fronts meet: what they pass back and forth fades but does not end.
+constexpr float negligible_change = 3e-7f, negligible_rest = 1e-8f;
 
 /// The scheme linearised at a node: the change of v is the sum over the axes of near_i times that of up1 and far_i
 /// times that of up2, plus `own` times the relative change of the slowness and `source` times the change of s0.

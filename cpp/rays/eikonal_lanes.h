@@ -51,10 +51,16 @@ SONORAY_INLINE Vec load(const float* p) {
 SONORAY_INLINE void store(float* p, Vec x) { __builtin_memcpy(p, &x, sizeof x); }
 
 SONORAY_INLINE bool any(Mask m) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0;
+#elif defined(__AVX__)
+  return !_mm256_testz_si256((__m256i)m, (__m256i)m);
+#else
   std::int64_t word[sizeof m / 8], all = 0;
   __builtin_memcpy(word, &m, sizeof m);
   for (std::int64_t w : word) all |= w;
   return all != 0;
+#endif
 }
 
 /// Sweep q of a tile: bit i set runs axis i downwards.

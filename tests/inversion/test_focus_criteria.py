@@ -7,6 +7,7 @@ import pytest
 
 import sonoray
 from sonoray import ArgumentError, ChannelData, Probe
+from sonoray._backends import host_module
 from sonoray.inversion.focus_criteria import CRITERIA, FocusCriterion, aperture_mask, das_time_gradient
 from tests.reference import focus_criteria as twin
 
@@ -163,6 +164,17 @@ def test_phase_error_is_least_with_the_right_times(device, rng):
     assert losses[1540.0] < 0.5 * min(losses[1510.0], losses[1570.0])
 
 
+def test_angles_are_errors_of_a_less_those_of_b(device, rng):
+    """Times of transmit that are late by 10 ns per element: A's transmits come one element before B's."""
+    data, patches = make_data(rng, 24, kind="scatterers"), make_patches(4, 5)
+    tx, rx = make_times(data, patches)
+    late = tx + 1e-8 * np.arange(24, dtype=np.float32)[:, None]
+    plan = make_plan(data, patches, "phase_error", device)
+    change = plan.correlations(*place_at(device, late, rx)).correlation
+    change = sonoray.to_host(change) * sonoray.to_host(plan.correlations(*place_at(device, tx, rx)).correlation).conj()
+    assert np.median(np.angle(change[np.abs(change) > 0.8])) == pytest.approx(-2 * np.pi * FD * 1e-8, rel=0.05)
+
+
 @pytest.mark.parametrize("criterion", CRITERIA[1:])
 def test_any_transmits_will_do_for_criteria_of_receivers(criterion, device, rng):
     data, patches = make_data(rng, 19, elements=[3, 11, 7]), make_patches()
@@ -284,3 +296,22 @@ def test_refused_data_and_times(rng):
     ]:
         with pytest.raises(ArgumentError, match=message):
             plan(*times)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_processor_levels_agree(criterion, rng):
+    data, patches = make_data(rng, 21), make_patches(2)
+    times = make_times(data, patches)
+    plan, module = make_plan(data, patches, criterion, f_number=4.0, threshold=0.3, scale=2.0), host_module()
+    top, results = module.cpu_level(), []
+    try:
+        for level in range(top + 1):
+            module.set_cpu_level(level)
+            results.append((plan.gradient(*times), plan.correlations(*times)))
+    finally:
+        module.set_cpu_level(top)
+    for (loss, *slopes), found in results[1:]:
+        assert loss == pytest.approx(results[0][0][0], abs=1e-5)
+        np.testing.assert_allclose(found.correlation, results[0][1].correlation, atol=1e-5)
+        for a, b in zip(slopes, results[0][0][1:], strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-4 * np.abs(b).max())

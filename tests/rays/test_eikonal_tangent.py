@@ -46,7 +46,8 @@ def test_derivative_is_the_limit_of_differences(grid, mean, rng, device):
 @GRIDS
 @pytest.mark.parametrize("mean", [False, True], ids=["times", "mean"])
 def test_gradient_is_the_transpose(grid, mean, rng, device):
-    """Rough cotangents and changes, more sources than lanes of one group; float32 leaves 1e-8 of the norms."""
+    """Rough cotangents and changes, more sources than lanes of one group; 1e-8 of the norms seen: float32,
+    and sweeps stop at changes of 3e-7."""
     solver, slowness, sources = case(grid, rng, 37 if grid.ndim == 2 else 5, device)
     change = rng.standard_normal(grid.shape) * slowness
     cotangent = rng.standard_normal((len(sources), *grid.shape)).astype(np.float32)
@@ -55,7 +56,7 @@ def test_gradient_is_the_transpose(grid, mean, rng, device):
     assert gradient.shape == grid.shape
     assert gradient.dtype == np.float64
     error = np.vdot(gradient, change) - np.vdot(cotangent, derivative)
-    assert abs(error) < 1e-7 * np.linalg.norm(cotangent) * np.linalg.norm(derivative)
+    assert abs(error) < 1e-6 * np.linalg.norm(cotangent) * np.linalg.norm(derivative)
 
 
 @GRIDS
@@ -82,7 +83,7 @@ def test_derivative_along_the_slowness_is_the_time(grid, rng, device):
     solver = EikonalSolver(Medium(grid, 1 / strong), device=device)
     times = sonoray.to_host(solver(sources))
     change = sonoray.to_host(solver.derivative(sources, strong))
-    assert np.abs(change - times).max() < 1e-6 * times.max()
+    assert np.abs(change - times).max() < 2e-6 * times.max()
 
 
 def test_lens_with_creases(rng, device):

@@ -149,7 +149,7 @@ def test_linearized_is_an_operator(path, rng, device):
     operator = times.linearized(slowness)
     assert isinstance(operator, LinearOperator)
     assert operator.shape == (360, FLAT.size)
-    assert adjoint_error(operator) < 1e-7
+    assert adjoint_error(operator) < 1e-6  # 1e-7 seen: sweeps stop at changes of 3e-7
     assert np.array_equal(operator.times, sonoray.to_host(times(slowness)))
     change, cotangent = rng.standard_normal(FLAT.size), rng.standard_normal((40, 9))
     once = sonoray.to_host(times.derivative(slowness, change.reshape(FLAT.shape))).ravel()

@@ -19,9 +19,10 @@ _PERIODS = 13  # of the centre frequency in a window
 _DEPTHS = (0.27, 1.5)  # of the aperture
 _MOST_WINDOWS = 16
 _MOST_FREQUENCIES = 12
-_BAND_LEVEL = 0.1  # of the largest power
+_BAND_LEVEL = 0.03  # of the largest power
 _ANGLES = np.deg2rad(np.linspace(-88.0, 88.0, 141))
 _EXPONENTS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 2.5])  # of the cosine by which sensitivity and scattering fall
+_LIKELY = (0.5, 0.2)  # exponent in full-wave simulations of scatterers in the density, and how far it may differ
 _NOISE = np.array([3e-3, 3e-2, 3e-1])  # white part of the power along the aperture
 
 
@@ -131,8 +132,8 @@ class Autocorrelation:
 
 
 def profile(misfit: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Smallest misfit over exponent and noise, (n_speeds,), from (n_speeds, n_exponents, n_noise)."""
-    over_noise = misfit.min(axis=2)
+    """Smallest misfit over noise and exponent, (n_speeds,), from (n_speeds, n_exponents, n_noise)."""
+    over_noise = misfit.min(axis=2) + 0.5 * ((_EXPONENTS - _LIKELY[0]) / _LIKELY[1]) ** 2
     at = np.clip(over_noise.argmin(axis=1), 1, len(_EXPONENTS) - 2)
     a, b, c = (over_noise[np.arange(len(at)), at + k] for k in (-1, 0, 1))
     bend = a - 2 * b + c

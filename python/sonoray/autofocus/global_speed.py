@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from .._checks import option, scalar
 from ..acquisition.channel_data import ChannelData
+from ..acquisition.encoding import decode
 from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
 from .aperture_autocorrelation import Autocorrelation, profile
@@ -16,10 +17,15 @@ from .trial_images import TrialImages
 METHODS = ("auto", "transmit_coherence", "sharpness", "aperture_autocorrelation")
 _STEP = 0.006  # relative, between trial speeds
 _FINEST = 5e-4  # relative: what the criteria themselves were seen to err by
+_MOST_TRANSMITS = 12
 _COARSE = 4  # steps between trial speeds of the autocorrelation, whose maximum is wide
 _SPECKLE = 2.0  # fourth moment over squared second moment of a Gaussian signal
 _MOST_STRUCTURE = 1.5  # power variance over that of a Gaussian signal; above, it is no speckle
 _LEAST_STRUCTURE = 1.2  # fourth moment over that of speckle; below, there is nothing to focus on
+
+
+class NoStructureError(ArgumentError):
+    """An image of pure speckle, which has nothing to focus on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,20 +36,18 @@ class GlobalSpeed:
     ----------
     sound_speed : float [m/s]
     uncertainty : float [m/s]
-        One standard deviation, from what leaving out parts of the image changes (jackknife) and, where methods were
-        combined, from how far they differ. It does not know of errors that all parts share, such as a wrong pitch.
+        One standard deviation, by what leaving out regions or times changes (jackknife). It does not know of errors
+        that all of them share, such as a wrong pitch.
     method : str
+        The one that gave it.
     curve : (2, n) float64
         Trial speeds [m/s] and the criterion at them (its maximum is the estimate).
-    parts : tuple of GlobalSpeed
-        What was combined; empty for one method.
     """
 
     sound_speed: float
     uncertainty: float
     method: str
     curve: NDArray[np.float64]
-    parts: tuple["GlobalSpeed", ...] = ()
 
     def __repr__(self) -> str:
         return f"GlobalSpeed({self.sound_speed:.1f} +- {self.uncertainty:.1f} m/s, {self.method})"
@@ -62,14 +66,15 @@ def estimate_sound_speed(
     Parameters
     ----------
     channel_data : ChannelData
-        RF or I/Q of any probe and transmits; at most eight frames and a dozen transmits, spread evenly, are used.
+        RF or I/Q of any probe and transmits; at most eight frames and a dozen transmits, spread evenly, are used. More
+        than a dozen focused beams are decoded to single elements first.
     method : {"auto", "transmit_coherence", "sharpness", "aperture_autocorrelation"}
         ``transmit_coherence``: images of single transmits agree in phase [1]_; needs two transmits from different
         directions, works on anything that scatters, is the most exact. ``sharpness``: fourth moment of the image,
         normalised in each depth; needs structure such as points, borders and fibres, works with one transmit.
         ``aperture_autocorrelation``: how echoes correlate along the aperture, against its expectation for speckle;
         works on pure speckle with one plane wave of a linear array. ``auto``: the first where there are several
-        transmits; else the other two, weighed by their uncertainties.
+        transmits; else the second where there is structure; else the third.
     limits : (low, high) [m/s]
         Of the search.
     depth : (first, last) [m], optional
@@ -119,19 +124,17 @@ def estimate_sound_speed(
     if method == "transmit_coherence" and not several:
         raise ArgumentError("method: 'transmit_coherence' expects transmits from at least two directions, got one")
     iq = _part(channel_data)
-    if method == "auto":
-        names = ["transmit_coherence"] if several else ["sharpness", "aperture_autocorrelation"]
-    else:
-        names = [method]
-    found, reasons = [], []
-    for name in names:
+    if method != "auto":
+        return _FINDERS[method](iq, (low, high), depth, f_number)
+    if several:
+        return _by_coherence(iq, (low, high), depth, f_number)
+    try:
+        return _by_sharpness(iq, (low, high), depth, f_number)
+    except NoStructureError as error:
         try:
-            found.append(_FINDERS[name](iq, (low, high), depth, f_number))
-        except ArgumentError as error:
-            reasons.append(str(error))
-    if not found:
-        raise ArgumentError("; ".join(reasons))
-    return found[0] if len(found) == 1 else _combined(found)
+            return _by_autocorrelation(iq, (low, high), depth, f_number)
+        except ArgumentError as other:
+            raise ArgumentError(f"{error}; {other}") from None
 
 
 def _distinct_transmits(data: ChannelData) -> bool:
@@ -141,11 +144,16 @@ def _distinct_transmits(data: ChannelData) -> bool:
 
 
 def _part(data: ChannelData) -> ChannelData:
-    """At most eight frames and twelve transmits as I/Q."""
-    frames = np.unique(np.linspace(0, data.n_frames - 1, min(8, data.n_frames)).round().astype(int))
-    transmits = np.unique(np.linspace(0, data.n_tx - 1, min(12, data.n_tx)).round().astype(int))
-    part = data.select(frames=frames, transmits=transmits)
+    """At most eight frames and twelve transmits as I/Q; beams that hardly overlap become single elements."""
+    part = data.select(frames=_spread(data.n_frames, 8))
+    if data.n_tx > _MOST_TRANSMITS and any(t.kind == "focused" for t in data.transmits):
+        part = decode(part if part.is_iq else demodulate(part))
+    part = part.select(transmits=_spread(part.n_tx, _MOST_TRANSMITS))
     return part if part.is_iq else demodulate(part)
+
+
+def _spread(n: int, most: int) -> NDArray[np.intp]:
+    return np.unique(np.linspace(0, n - 1, min(most, n)).round().astype(np.intp))
 
 
 def _trials(limits: tuple[float, float], step: float = _STEP) -> NDArray[np.float64]:
@@ -153,7 +161,7 @@ def _trials(limits: tuple[float, float], step: float = _STEP) -> NDArray[np.floa
 
 
 def _images(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> TrialImages:
-    return TrialImages(iq, float(np.sqrt(limits[0] * limits[1])), depth, f_number)
+    return TrialImages(iq, limits, depth, f_number)
 
 
 def _by_coherence(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> GlobalSpeed:
@@ -161,7 +169,7 @@ def _by_coherence(iq: ChannelData, limits: tuple[float, float], depth: Any, f_nu
     values = _images(iq, limits, depth, f_number).coherence(speeds)
     best = int(values.mean(axis=0).argmax())
     weight = np.maximum(values[:, best], 0) ** 2  # regions without echoes have only noise to add
-    return _maximum(values * (weight / weight.mean())[:, None], speeds, "transmit_coherence")
+    return _of_regions(values * (weight / weight.mean())[:, None], speeds, "transmit_coherence")
 
 
 def _by_sharpness(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> GlobalSpeed:
@@ -169,11 +177,11 @@ def _by_sharpness(iq: ChannelData, limits: tuple[float, float], depth: Any, f_nu
     values = _images(iq, limits, depth, f_number).sharpness(speeds)
     moment = float(values.mean(axis=0).max())
     if moment < _LEAST_STRUCTURE * _SPECKLE:
-        raise ArgumentError(
+        raise NoStructureError(
             f"method: 'sharpness' expects structure, a fourth moment above {_LEAST_STRUCTURE * _SPECKLE:g}, got "
             f"{moment:.2g}, as of pure speckle"
         )
-    return _maximum(values, speeds, "sharpness")
+    return _of_regions(values, speeds, "sharpness")
 
 
 def _by_autocorrelation(iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> GlobalSpeed:
@@ -188,9 +196,8 @@ def _by_autocorrelation(iq: ChannelData, limits: tuple[float, float], depth: Any
         )
     misfit = np.concatenate([p.misfits(speeds) for p in parts])
     total = misfit.sum(axis=0)
-    whole = profile(total)
-    # Exponent and noise are common to all windows: a window's curve is what leaving it out takes away.
-    return _maximum(np.stack([profile(total - m) - whole for m in misfit]), speeds, "aperture_autocorrelation")
+    without = np.stack([-profile(total - m) for m in misfit])
+    return _maximum(-profile(total), without, speeds, "aperture_autocorrelation")
 
 
 _FINDERS = {
@@ -200,21 +207,27 @@ _FINDERS = {
 }
 
 
-def _maximum(values: NDArray[np.float64], speeds: NDArray[np.float64], name: str) -> GlobalSpeed:
-    """The speed at the maximum of the mean of curves (n_regions, n_speeds), with its jackknife over regions."""
-    mean = values.mean(axis=0)
-    at = int(mean.argmax())
+def _of_regions(values: NDArray[np.float64], speeds: NDArray[np.float64], name: str) -> GlobalSpeed:
+    """From curves of regions, (n_regions, n_speeds)."""
+    without = (values.sum(axis=0) - values) / max(len(values) - 1, 1)
+    return _maximum(values.mean(axis=0), without, speeds, name)
+
+
+def _maximum(
+    whole: NDArray[np.float64], without: NDArray[np.float64], speeds: NDArray[np.float64], name: str
+) -> GlobalSpeed:
+    """The speed at the maximum of a curve, with its jackknife from the curves (n, n_speeds) without each part."""
+    at = int(whole.argmax())
     if not 0 < at < len(speeds) - 1:
         raise ArgumentError(
             f"limits: expected a maximum of the {name} between {speeds[0]:.0f} and {speeds[-1]:.0f} m/s, but it rises "
             f"to the limit at {speeds[at]:.0f} m/s; widen the limits, or the data do not tell the speed this way"
         )
-    n = len(values)
-    without = (values.sum(axis=0) - values) / max(n - 1, 1)
     left_out = np.array([_vertex(speeds, w, int(w.argmax())) for w in without])
+    n = len(left_out)
     spread = np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2))
-    best = _vertex(speeds, mean, at)
-    return GlobalSpeed(best, float(np.hypot(spread, _FINEST * best)), name, np.stack([speeds, mean]))
+    best = _vertex(speeds, whole, at)
+    return GlobalSpeed(best, float(np.hypot(spread, _FINEST * best)), name, np.stack([speeds, whole]))
 
 
 def _vertex(speeds: NDArray[np.float64], values: NDArray[np.float64], at: int) -> float:
@@ -224,14 +237,3 @@ def _vertex(speeds: NDArray[np.float64], values: NDArray[np.float64], at: int) -
     bend = a - 2 * b + c
     step = 0.5 * (a - c) / bend if bend < 0 else 0.0
     return float(speeds[at] * (speeds[1] / speeds[0]) ** np.clip(step, -1, 1))
-
-
-def _combined(found: list[GlobalSpeed]) -> GlobalSpeed:
-    """Mean weighted by uncertainty, whose own uncertainty grows where the parts disagree."""
-    speed = np.array([f.sound_speed for f in found])
-    weight = 1 / np.array([f.uncertainty for f in found]) ** 2
-    mean = float(np.sum(weight * speed) / weight.sum())
-    disagreement = float(np.sum(weight * (speed - mean) ** 2) / (len(found) - 1))
-    best = found[int(weight.argmax())]
-    name = " + ".join(f.method for f in found)
-    return GlobalSpeed(mean, float(np.sqrt(max(1.0, disagreement) / weight.sum())), name, best.curve, tuple(found))

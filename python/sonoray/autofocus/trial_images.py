@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .._checks import scalar
 from ..acquisition.channel_data import ChannelData
-from ..beamforming.arrivals import arrivals
+from ..beamforming.arrivals import Arrivals, arrivals
 from ..beamforming.das import Beamformer
 from ..beamforming.default_grids import default_grid
 from ..errors import ArgumentError
@@ -15,6 +15,10 @@ from ..media.grids import SectorGrid
 
 _WORK = 4e6  # interpolations for one trial speed
 _REGIONS = (8, 3)  # of the image in depth and width, for how much the estimate depends on each
+
+
+_NEAR_FOCUS = 0.3  # of the focal depth, which moves by twice the relative range of speeds
+_NODES = 0.5 - 0.5 * np.cos(np.pi * (np.arange(5) + 0.5) / 5)  # Chebyshev's, in the range of trial speeds
 
 
 class _Points:
@@ -34,13 +38,14 @@ class TrialImages:
     Parameters
     ----------
     iq : ChannelData
-    sound_speed : float [m/s]
-        In the middle of the trials, for which ``depth`` holds.
+    limits : (low, high) [m/s]
+        Of the trial speeds; ``depth`` holds for the middle. Times of transmits are interpolated between a few speeds.
     depth : (first, last) [m] or None
     f_number : float
     """
 
-    def __init__(self, iq: ChannelData, sound_speed: float, depth: Any, f_number: float) -> None:
+    def __init__(self, iq: ChannelData, limits: tuple[float, float], depth: Any, f_number: float) -> None:
+        sound_speed = float(np.sqrt(limits[0] * limits[1]))
         self._iq = iq
         self._f_number = f_number
         first, last = _depth_range(iq, sound_speed, depth, f_number)
@@ -50,18 +55,39 @@ class TrialImages:
         n_most = int(_WORK / per_point / len(self._start))
         n = int(np.clip((last - first) / (0.25 * wavelength), 4 * _REGIONS[0], max(n_most, 4 * _REGIONS[0])))
         self._time = 2 * np.linspace(first, last, n) / sound_speed
+        self._trials = limits[0] + (limits[1] - limits[0]) * _NODES
+        paths = [self._arrivals(float(c)) for c in self._trials]
+        self._tx_times = np.array([p.tx_time for p in paths])
+        self._tx_weight = self._weight(paths[len(paths) // 2])
+
+    def _points(self, sound_speed: float) -> "_Points":
+        depth = 0.5 * sound_speed * self._time
+        return _Points(self._start[:, None] + depth[:, None] * self._direction[:, None])
+
+    def _arrivals(self, sound_speed: float) -> Arrivals:
+        iq = self._iq
+        points = self._points(sound_speed)
+        return arrivals(iq.transmits, iq.probe, points, sound_speed, sequence_sound_speed=iq.sound_speed)
+
+    def _weight(self, paths: Arrivals) -> NDArray[np.float32] | None:
+        """Zero outside the beams, and around focal points, where times change their sign with the trial speed."""
+        weight = paths.tx_weight
+        if weight is None:
+            return None
+        weight = weight.copy()
+        positions = self._iq.probe.positions
+        for w, transmit in zip(weight, self._iq.transmits, strict=True):
+            if transmit.kind == "focused":
+                assert transmit.focus is not None
+                fires = transmit.weights(self._iq.probe) != 0
+                range_ = np.linalg.norm(transmit.focus - positions[fires].mean(axis=0))
+                w[:, np.abs(0.5 * paths.sound_speed * self._time / range_ - 1) < _NEAR_FOCUS] = 0
+        return weight
 
     def __call__(self, sound_speed: float) -> NDArray[np.complex64]:
         """Images of every transmit, (n_frames, n_tx, n_lines, n_times)."""
-        depth = 0.5 * sound_speed * self._time
-        points = self._start[:, None] + depth[:, None] * self._direction[:, None]
-        paths = arrivals(
-            self._iq.transmits,
-            self._iq.probe,
-            _Points(points),
-            sound_speed,
-            sequence_sound_speed=self._iq.sound_speed,
-        )
+        tx_time = np.tensordot(_lagrange(self._trials, sound_speed), self._tx_times, 1)
+        paths = Arrivals(self._points(sound_speed), self._iq.probe, tx_time, self._tx_weight, sound_speed)
         beamformer = Beamformer(paths, self._iq, f_number=self._f_number, compounding="none", interpolation="cubic")
         return np.asarray(beamformer(self._iq.samples))
 
@@ -84,6 +110,12 @@ class TrialImages:
             row = (intensity**2).mean(axis=1) / np.maximum(mean, 1e-12 * intensity.max()) ** 2
             curves.append([part.mean() for part in np.array_split(row.mean(axis=0), 2 * _REGIONS[0])])
         return np.asarray(curves).T
+
+
+def _lagrange(nodes: NDArray[np.float64], at: float) -> NDArray[np.float64]:
+    """Weights of values at ``nodes`` in the polynomial through them at ``at``."""
+    others = [np.delete(nodes, i) for i in range(len(nodes))]
+    return np.array([np.prod((at - o) / (node - o)) for node, o in zip(nodes, others, strict=True)])
 
 
 def _sums(values: NDArray[Any]) -> NDArray[np.float64]:

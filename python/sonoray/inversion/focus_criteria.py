@@ -26,8 +26,8 @@ class CommonMidpointCorrelations:
     ----------
     correlation : (n_patches, n_i, n_j) complex64
         <A conj(B)> / sqrt(<A conj(A)> <B conj(B)>), each summed over the points of a patch; 0 where a sub-aperture
-        has no element or no signal. Its angle is 2 pi f times the difference of the errors of the travel times of
-        A and B: 0 with the right ones.
+        has no element or no signal. Its angle is 2 pi f times the error of A's travel time (given less true) less
+        that of B's, f being the frequency of the pulse: 0 with the right times.
     energy : (n_patches, n_i, n_j) float32
         sqrt(<A conj(A)> <B conj(B)>), in units of the mean square of the samples.
     midpoint : (n_i, n_j, 3) float64 [m]

@@ -1,0 +1,125 @@
+"""Normal equations of a sound-speed map from common-midpoint correlations."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from .focus_criteria import CommonMidpointCorrelations
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseWeights:
+    """Which phases count how much.
+
+    Parameters
+    ----------
+    threshold : float
+        Correlations below it do not count.
+    phase_noise : float [rad]
+        Added to what the correlation itself lets expect.
+    robust : float
+        Phases beyond this many medians count less and less; 0: all count.
+    brightness : float
+        Patches brighter than this many times the median of their depth count less: bright points are seen by patches
+        around them, where the phase says where the point is, not how fast sound is.
+    """
+
+    threshold: float
+    phase_noise: float
+    robust: float
+    brightness: float
+
+    def __call__(self, correlations: CommonMidpointCorrelations, depth: NDArray[np.float64]) -> Matrix:
+        """Weights (n_patches, n_i, n_j), their sum 1 (or 0 if nothing counts)."""
+        rho = np.abs(correlations.correlation)
+        counts = rho > self.threshold
+        square = np.clip(rho.astype(np.float64) ** 2, 1e-3, 1.0)
+        weight = counts / (0.5 * (1 - square) / square + self.phase_noise**2)
+        weight *= _dimming(correlations.energy, depth, self.brightness)[:, None, None]
+        if self.robust and counts.any():
+            phase = np.abs(np.angle(correlations.correlation))
+            weight /= 1 + (phase / (self.robust * max(float(np.median(phase[counts])), 1e-6))) ** 2
+        total = float(weight.sum())
+        return weight / total if total else weight
+
+
+def _dimming(energy: Any, depth: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
+    """Factor of each patch from its brightness relative to the median of patches about as deep."""
+    if not limit:
+        return np.ones(len(depth))
+    lit = energy > 0
+    mean = energy.sum((1, 2), dtype=np.float64) / np.maximum(lit.sum((1, 2)), 1)
+    order = np.argsort(depth, kind="stable")
+    usual = np.empty(len(depth))
+    for k, p in enumerate(order):  # the 31 patches nearest in depth, at least
+        near = order[max(0, k - 15) : k + 16]
+        usual[p] = np.median(mean[near])
+    return np.asarray(1 / (1 + (mean / np.maximum(limit * usual, 1e-300)) ** 4))
+
+
+def stretch(centers: NDArray[np.float64], offset: NDArray[np.float64], midpoint: NDArray[np.float64]) -> Any:
+    """Cosine of half the angle between transmit and receive path, for pairs A and B; each (n_patches, n_i, n_j).
+
+    ``offset`` and ``midpoint`` (n_i, n_j, 3) are the means of A and B, whose own offsets differ from it by the step
+    of the sub-apertures.
+    """
+    step = 0.5 * np.abs(np.diff(offset, axis=1)).max(axis=(0, 1)) if offset.shape[1] > 1 else np.zeros(3)
+    out = []
+    for sign in (1, -1):
+        apart = offset + sign * step
+        tx, rx = (centers[:, None, None] - (midpoint + s * 0.5 * apart)[None] for s in (-1, 1))
+        cosine = (tx * rx).sum(-1) / np.maximum(np.linalg.norm(tx, axis=-1) * np.linalg.norm(rx, axis=-1), 1e-12)
+        out.append(np.sqrt(np.clip(0.5 * (1 + cosine), 1e-4, 1)))
+    return out
+
+
+def delay_equations(
+    phase: NDArray[np.floating[Any]], weight: Matrix, kappa: Any, frequency: float
+) -> tuple[Matrix, Matrix]:
+    """Quadratic of the changes of each patch's delays whose minimum makes its phases vanish.
+
+    The misfit of a pair is phase + 2 pi f ((t_i + t_j+1) k / k_A - (t_i+1 + t_j) k / k_B): a sub-aperture pair sees
+    speckle not at the point but where its own delay puts it, an error of depth e / kappa with kappa the cosine of half
+    the angle between transmit and receive path.
+
+    Returns
+    -------
+    hessian : (n_patches, m, m)
+    gradient : (n_patches, m)
+        m sub-apertures.
+    """
+    w = 2 * np.pi * frequency
+    a, b = ((0.5 * (kappa[0] + kappa[1]) / k) for k in kappa)
+    n, n_i, n_j = phase.shape
+    m = n_i + 1
+    hessian, gradient = np.zeros((n, m, m)), np.zeros((n, m))
+    # Terms of a pair: (delay index along i or along j, shift, factor).
+    terms = [("i", 0, a), ("j", 1, a), ("i", 1, -b), ("j", 0, -b)]
+    diagonal = np.arange(m)
+    for axis, shift, factor in terms:
+        along = (weight * phase * factor).sum(2 if axis == "i" else 1)
+        gradient[:, shift : shift + along.shape[1]] += w * along
+    for axis1, shift1, factor1 in terms:
+        for axis2, shift2, factor2 in terms:
+            product = weight * factor1 * factor2
+            if axis1 == axis2:
+                total = product.sum(2 if axis1 == "i" else 1)
+                k = diagonal[: total.shape[1]]
+                hessian[:, k + shift1, k + shift2] += total
+            elif axis1 == "i":
+                hessian[:, shift1 : shift1 + n_i, shift2 : shift2 + n_j] += product
+            else:
+                hessian[:, shift1 : shift1 + n_j, shift2 : shift2 + n_i] += product.transpose(0, 2, 1)
+    return w * w * hessian, gradient
+
+
+def map_equations(hessian: Matrix, gradient: Matrix, paths: Any) -> tuple[Matrix, NDArray[np.float64]]:
+    """The quadratic in terms of the map: paths is the sparse Jacobian (n_patches m, n_nodes) of the delays [m]."""
+    blocks = scipy.sparse.block_diag(list(hessian), format="csr")
+    normal = (paths.T @ (blocks @ paths)).toarray()
+    return 0.5 * (normal + normal.T), np.asarray(paths.T @ gradient.ravel())
