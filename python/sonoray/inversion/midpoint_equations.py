@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .focus_criteria import CommonMidpointCorrelations
 
 Matrix = NDArray[np.float64]
+_NEAR = (4.0, 1.23)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,30 +63,45 @@ def _dimming(energy: Any, depth: NDArray[np.float64], limit: float) -> NDArray[n
     return np.asarray(1 / (1 + (mean / np.maximum(limit * usual, 1e-300)) ** 4))
 
 
-def stretch(centers: NDArray[np.float64], offset: NDArray[np.float64], midpoint: NDArray[np.float64]) -> Any:
-    """Cosine of half the angle between transmit and receive path, for pairs A and B; each (n_patches, n_i, n_j).
+def registration(
+    centers: NDArray[np.float64], offset: NDArray[np.float64], midpoint: NDArray[np.float64], width: float
+) -> tuple[Any, Any]:
+    """How strongly the delays of pairs A and B count in their phase, each (n_patches, n_i, n_j).
 
-    ``offset`` and ``midpoint`` (n_i, n_j, 3) are the means of A and B, whose own offsets differ from it by the step
-    of the sub-apertures.
+    A pair sees speckle not at the point but where its own delay puts it: an error e moves it by e / kappa in depth,
+    kappa being the cosine of half the angle between transmit and receive path. What A and B have in common is then
+    seen with phase 2 pi f kappa (e_A / kappa_A - e_B / kappa_B), kappa the mean of both; for a wrong constant speed
+    that is twice e_A - e_B. Within a few widths of a sub-aperture its own opening angle is no smaller than that
+    between the sub-apertures and the move is not complete; the share 1 - 4 exp(-1.23 depth / width) describes what
+    full-wave speckle in two layered media shows for changes of a constant.
+
+    Parameters
+    ----------
+    centers : (n_patches, 3) [m]
+    offset, midpoint : (n_i, n_j, 3) [m]
+        Means of A and B, whose own offsets differ from it by the step of the sub-apertures.
+    width : float [m]
+        Of a sub-aperture.
     """
-    step = 0.5 * np.abs(np.diff(offset, axis=1)).max(axis=(0, 1)) if offset.shape[1] > 1 else np.zeros(3)
+    step = np.abs(np.diff(offset, axis=1)).max(axis=(0, 1)) if offset.shape[1] > 1 else np.zeros(3)
     out = []
     for sign in (1, -1):
         apart = offset + sign * step
         tx, rx = (centers[:, None, None] - (midpoint + s * 0.5 * apart)[None] for s in (-1, 1))
         cosine = (tx * rx).sum(-1) / np.maximum(np.linalg.norm(tx, axis=-1) * np.linalg.norm(rx, axis=-1), 1e-12)
         out.append(np.sqrt(np.clip(0.5 * (1 + cosine), 1e-4, 1)))
-    return out
+    mean = 0.5 * (out[0] + out[1])
+    depth = np.linalg.norm(centers[:, None, None] - midpoint[None], axis=-1)
+    share = 1 - _NEAR[0] * np.exp(-_NEAR[1] * depth / width)
+    return 1 + share * (mean / out[0] - 1), 1 + share * (mean / out[1] - 1)
 
 
 def delay_equations(
-    phase: NDArray[np.floating[Any]], weight: Matrix, kappa: Any, frequency: float
+    phase: NDArray[np.floating[Any]], weight: Matrix, factors: tuple[Any, Any], frequency: float
 ) -> tuple[Matrix, Matrix]:
     """Quadratic of the changes of each patch's delays whose minimum makes its phases vanish.
 
-    The misfit of a pair is phase + 2 pi f ((t_i + t_j+1) k / k_A - (t_i+1 + t_j) k / k_B): a sub-aperture pair sees
-    speckle not at the point but where its own delay puts it, an error of depth e / kappa with kappa the cosine of half
-    the angle between transmit and receive path.
+    The misfit of a pair is phase + 2 pi f (a (t_i + t_j+1) - b (t_i+1 + t_j)), with factors a and b (`registration`).
 
     Returns
     -------
@@ -94,7 +110,7 @@ def delay_equations(
         m sub-apertures.
     """
     w = 2 * np.pi * frequency
-    a, b = ((0.5 * (kappa[0] + kappa[1]) / k) for k in kappa)
+    a, b = factors
     n, n_i, n_j = phase.shape
     m = n_i + 1
     hessian, gradient = np.zeros((n, m, m)), np.zeros((n, m))
