@@ -36,7 +36,8 @@ class AutofocusSettings:
     threshold, phase_noise, robust, brightness : float
         Which pairs count how much, see `PhaseWeights`.
     regularization : float [rad^2 s]
-        Weight of the map's mean gradient magnitude (total variation) against the weighted mean square of the phases.
+        Weight of the map's mean gradient magnitude (total variation) against half the weighted mean square of the
+        phases.
     edge : float [1/s]
         Gradients of sound speed below this are smoothed as by a quadratic penalty.
     lateral : float

@@ -43,7 +43,7 @@ def total_variation_step(
     lateral: float = 1.0,
     reweightings: int = 6,
 ) -> NDArray[np.float64]:
-    """Minimise d^T N d + 2 g^T d + strength mean sqrt(abs(grad c)^2 + edge^2) over the map slowness + d.
+    """Minimise d^T N d / 2 + g^T d + strength mean sqrt(abs(grad c)^2 + edge^2) over the map slowness + d.
 
     Parameters
     ----------
