@@ -1,4 +1,4 @@
-"""Data that ships with the package, all of it our own: full-wave examples behind a wall and inside a ring.
+"""What ships with the package, all of it our own: full-wave examples behind a wall and inside a ring, a network.
 
 How the first is made: `sonoray.assets.making`; the second comes from the same kind of solver (finite differences of
 16th order, lossless). No part of either comes from delays, rays or images of this package, so that it can judge them.
@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..acquisition.channel_data import ChannelData
+from ..autofocus.network import SoundSpeedNetwork
 from ..errors import FormatError
 from ..media.medium import Medium
 
 EXAMPLE = "wall_example.h5"
 EXAMPLE_MEDIUM = "wall_example_medium.h5"
 RING_EXAMPLE = "ring_example.mat"
+SOUND_SPEED_MODEL = "sound_speed.onnx"
 
 
 def load_example() -> tuple[ChannelData, Medium]:
@@ -60,6 +62,26 @@ def load_ring_example() -> tuple[ChannelData, ChannelData, Medium]:
     if not isinstance(channel_data, ChannelData) or not isinstance(water, ChannelData):
         raise FormatError(f"{RING_EXAMPLE}: expected channel data; is the installation damaged?")
     return channel_data, water, medium
+
+
+def load_sound_speed_network(*, device: str = "cpu") -> SoundSpeedNetwork:
+    """Load the shipped sound-speed network: 64 elements at 0.45 mm, I/Q at 5 MHz demodulated at 2.25 MHz.
+
+    ``docs/models/sound-speed.md`` says what it was trained on and how far to trust it; ``sonoray train sound-speed``
+    makes one for another probe.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "cuda:N"}
+        Where echoes are correlated; the network itself takes milliseconds on the host.
+
+    Raises
+    ------
+    MissingExtraError
+        ONNX Runtime is not installed.
+    """
+    with as_file(files(__name__) / SOUND_SPEED_MODEL) as path:
+        return SoundSpeedNetwork(path, device=device)
 
 
 def load_example_targets() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

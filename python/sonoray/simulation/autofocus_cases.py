@@ -88,7 +88,11 @@ def _checker(period: float) -> Callable[[Field, Field], Field]:
 def _abdominal_wall(x: Field, z: Field) -> Field:
     """Skin, fat lobules between septa, two sheets of muscle with fat between them, and what lies below."""
     c = _below(z, 1.5e-3, np.full_like(x, 1580.0), 1450.0)
-    for at, radii in (((-11e-3, 3.5e-3), (4e-3, 0.7e-3)), ((2e-3, 4.5e-3), (5e-3, 0.6e-3)), ((13e-3, 3.6e-3), (3e-3, 0.8e-3))):
+    for at, radii in (
+        ((-11e-3, 3.5e-3), (4e-3, 0.7e-3)),
+        ((2e-3, 4.5e-3), (5e-3, 0.6e-3)),
+        ((13e-3, 3.6e-3), (3e-3, 0.8e-3)),
+    ):
         c = _inside(x, z, at, radii, c, 1560.0)
     c = _below(z, 7e-3 + 0.9e-3 * np.sin(2 * np.pi * x / 17e-3 - 0.4), c, 1575.0)
     c = _inside(x, z, (4e-3, 10e-3), (9e-3, 0.9e-3), c, 1455.0)

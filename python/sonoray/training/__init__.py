@@ -1,0 +1,1 @@
+"""Training of networks, with PyTorch (extra ``train``); what is trained runs without it, see `sonoray.learning`."""

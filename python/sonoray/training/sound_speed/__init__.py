@@ -1,0 +1,1 @@
+"""Networks from channel data to a sound-speed map: layers, data, recipes, checkpoints, export."""

@@ -1,0 +1,33 @@
+"""sonoray train: refusals on the command line; the whole of it in a quick run."""
+
+import json
+
+import pytest
+
+from sonoray.cli import main
+
+pytest.importorskip("torch", reason="the extra 'train' is not installed")
+pytest.importorskip("onnx")
+
+
+def test_quick_run_makes_a_model_and_goes_on(tmp_path, capsys, monkeypatch):
+    from sonoray.training.sound_speed import data
+
+    monkeypatch.setattr(data, "_BLOCK", {"expected": 10, "simulated": 4, "traces": 1})
+    command = ["train", "sound-speed", "--quick", "--quiet", "--json", "-o", str(tmp_path / "out")]
+    assert main([*command, "--samples", "20", "2", "--validation", "2"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["parameters"] > 100_000
+    assert (tmp_path / "out" / "sound_speed.onnx").stat().st_size > 100_000
+    assert (tmp_path / "out" / "cmp-1.csv").read_text().startswith("step,loss,evaluation")
+    assert main([*command, "--samples", "20", "2", "--validation", "2", "--resume"]) == 0
+    assert main([*command, "--samples", "10", "2", "--validation", "2", "--resume"]) == 1
+    assert "expected a checkpoint of these settings" in capsys.readouterr().err
+
+
+def test_refusals(tmp_path, capsys):
+    command = ["train", "sound-speed", "-o", str(tmp_path), "--quiet"]
+    assert main([*command, "--mode", "upstream", "--permute-targets"]) == 1
+    assert "permute-targets: expected mode cmp" in capsys.readouterr().err
+    assert main([*command, "--samples", "1", "2", "3"]) == 1
+    assert "samples: expected one or two numbers, got 3" in capsys.readouterr().err

@@ -1,0 +1,81 @@
+"""The training loop: interrupted and resumed runs make the same steps; nothing unfinished is left behind."""
+
+import csv
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
+
+from sonoray import ArgumentError  # noqa: E402
+from sonoray.training.loops import Schedule, train  # noqa: E402
+
+TARGET = torch.tensor([[1.0, -2.0, 0.5]])
+
+
+def model():
+    torch.manual_seed(0)
+    return torch.nn.Linear(3, 1)
+
+
+def loss_of(module, stop_at=None):
+    calls = [0]
+
+    def loss(rng):
+        calls[0] += 1
+        if calls[0] == stop_at:
+            raise KeyboardInterrupt
+        x = torch.from_numpy(rng.standard_normal((16, 3)).astype(np.float32))
+        return ((module(x) - x @ TARGET.T) ** 2).mean()
+
+    return loss
+
+
+def run(folder, module, *, stop_at=None, resume=False, **options):
+    schedule = Schedule(60, 0.1, 5, average=0.9, evaluate_every=20)
+    distance = lambda: float((module.weight - TARGET).abs().max().detach())  # noqa: E731
+    return train(
+        module, loss_of(module, stop_at), schedule, folder, "line", seed=3, evaluate=distance, resume=resume, **options
+    )
+
+
+def test_learns_and_logs(tmp_path):
+    module = model()
+    assert run(tmp_path, module) < 0.3  # from 2 before
+    with (tmp_path / "line.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(r["step"]) for r in rows] == [20, 40, 60]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_interrupted_run_goes_on_as_if_nothing_had_been(tmp_path):
+    whole, parts = model(), model()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    run(tmp_path / "a", whole)
+    with pytest.raises(KeyboardInterrupt, match="32 of 60 steps"):
+        run(tmp_path / "b", parts, stop_at=33)
+    fresh = model()
+    run(tmp_path / "b", fresh, resume=True)
+    assert torch.allclose(fresh.weight, whole.weight, atol=1e-6)
+
+
+def test_checkpoint_of_other_settings_is_refused(tmp_path):
+    run(tmp_path, model(), settings="one")
+    with pytest.raises(ArgumentError, match="expected a checkpoint of these settings"):
+        run(tmp_path, model(), settings="two", resume=True)
+
+
+def test_diverging_run_stops(tmp_path):
+    module = model()
+    with pytest.raises(ArgumentError, match="finite loss"):
+        train(module, lambda rng: module.weight.sum() * float("nan"), Schedule(3), tmp_path, "bad", seed=0)
+
+
+def test_schedule():
+    schedule = Schedule(100, 1e-2, 10)
+    rates = [schedule.rate_at(k) for k in range(100)]
+    assert rates[0] == pytest.approx(1e-3, rel=0.01)
+    assert max(rates) <= 1e-2
+    assert rates[-1] < 1e-5
