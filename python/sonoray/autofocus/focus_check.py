@@ -1,0 +1,98 @@
+"""How well data focus with a map, at points that no map was made from: the judge of maps without a truth."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..acquisition.channel_data import ChannelData
+from ..inversion.focus_criteria import FocusCriterion
+from ..media.grids import Grid
+from ..media.medium import Medium
+from ..rays.point_times import PointTimes
+from .multistatic import covering
+
+_ACROSS, _DEEP = 12, 14  # patches; coprime with usual numbers of the maps' own
+_KERNEL = 5  # points along each side of a patch, a quarter of a wavelength apart
+_NOMINAL = 1540.0
+
+
+@dataclass(frozen=True)
+class Focus:
+    """Coherence over the aperture of echoes from a set of patches, 0 to 1.
+
+    Parameters
+    ----------
+    coherence_factor : float
+        Mean of abs(sum) / sum(abs) over receivers, after the sum over transmits.
+    lag_one_coherence : float
+        Mean correlation of neighbouring receivers, likewise.
+    """
+
+    coherence_factor: float
+    lag_one_coherence: float
+
+    @property
+    def score(self) -> float:
+        """Their mean."""
+        return 0.5 * (self.coherence_factor + self.lag_one_coherence)
+
+
+class FocusCheck:
+    """Judge of sound speeds for one frame.
+
+    Parameters
+    ----------
+    multistatic : ChannelData
+        One frame of I/Q, single-element transmits.
+    region : ((x, x), (z, z)) [m]
+        Patches lie in it, between those from which `reconstruct_autofocus` makes maps.
+    f_number : float
+        Of transmit and receive aperture.
+    device : {"cpu", "cuda", "cuda:N"}
+    """
+
+    def __init__(self, multistatic: ChannelData, region: Any, *, f_number: float = 0.5, device: str = "cpu") -> None:
+        self.probe, self.device = multistatic.probe, device
+        patches = _patches(region, _NOMINAL / (multistatic.center_frequency or multistatic.demodulation_frequency))
+        self.points = patches.reshape(-1, 3)
+        self._criteria = {
+            name: FocusCriterion(
+                multistatic, patches, criterion=name, sub_aperture=1, f_number=f_number, device=device
+            )
+            for name in ("coherence_factor", "lag_one_coherence")
+        }  # fmt: skip
+
+    def __call__(self, medium_or_c0: Medium | float) -> Focus:
+        """Focus the data with the travel times of a map, or of one speed."""
+        grid = _Points(self.points)
+        if isinstance(medium_or_c0, Medium):
+            medium, path = covering(medium_or_c0, self.probe, grid), "eikonal"
+        else:
+            flat = Grid((2, 2), (1e-3, 1e-3), (0.0, 0.0))
+            medium, path = covering(Medium(flat, np.full((2, 2), float(medium_or_c0))), self.probe, grid), "straight"
+        plan = PointTimes(medium.grid, self.probe.positions, self.points, path=path, device=self.device)
+        times = plan(1 / np.asarray(medium.sound_speed, np.float64))
+        return Focus(**{name: 1.0 - criterion(times, times) for name, criterion in self._criteria.items()})
+
+
+class _Points:
+    """Points where a grid is expected."""
+
+    def __init__(self, points: NDArray[np.float64]) -> None:
+        self._points, self.shape = points, points.shape[:1]
+
+    def points(self) -> NDArray[np.float64]:
+        return self._points
+
+
+def _patches(region: Any, wavelength: float) -> NDArray[np.float64]:
+    """(n, n_kernel, 3) [m]."""
+    centers = []
+    for (low, high), n in zip(region, (_ACROSS, _DEEP), strict=True):
+        centers.append(low + (high - low) * (np.arange(n) + 0.5) / n)
+    x, z = (a.ravel() for a in np.meshgrid(*centers, indexing="ij"))
+    offset = (np.arange(_KERNEL) - 0.5 * (_KERNEL - 1)) * 0.25 * wavelength
+    dx, dz = (a.ravel() for a in np.meshgrid(offset, offset, indexing="ij"))
+    return np.stack([x[:, None] + dx, np.zeros((x.size, dx.size)), z[:, None] + dz], axis=-1)

@@ -1,0 +1,74 @@
+"""One frame of any recording as the multistatic I/Q that maps are found from."""
+
+from typing import Any
+
+import numpy as np
+
+from .._checks import count
+from ..acquisition.channel_data import ChannelData
+from ..acquisition.encoding import decode
+from ..acquisition.signals import demodulate
+from ..errors import ArgumentError
+from ..media.grids import Grid
+from ..media.interpolation import Interpolator
+from ..media.medium import Medium
+
+_FINER = 4  # nodes of the map that delays come from, per node of the map that was found
+
+
+def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
+    """One frame as I/Q of single-element transmits, in the elements' order.
+
+    Parameters
+    ----------
+    channel_data : ChannelData
+        RF or I/Q, of a linear or any other 2-D array. Sequences other than a full synthetic aperture are decoded
+        (`sonoray.decode`), which must tell all elements apart: about as many transmits as elements.
+    frame : int
+
+    Returns
+    -------
+    ChannelData
+        (1, n_elements, n_elements, n_samples) complex64.
+
+    Raises
+    ------
+    ArgumentError
+        No such frame, an unknown centre frequency, elements that never fire.
+    """
+    if not isinstance(channel_data, ChannelData):
+        raise ArgumentError(f"channel_data: expected ChannelData, got {type(channel_data).__name__}")
+    count("frame", frame, 0, channel_data.n_frames - 1)
+    data = channel_data.select(frames=frame)
+    data = data if data.is_iq else demodulate(data)
+    elements = [t.element for t in data.transmits]
+    if None in elements:
+        data = decode(data)
+        elements = [t.element for t in data.transmits]
+    if sorted(e for e in elements if e is not None) != list(range(data.n_rx)):
+        raise ArgumentError(
+            f"channel_data: expected transmits in which each of {data.n_rx} elements fires, got {len(set(elements))} "
+            "firing elements"
+        )
+    order = np.argsort(elements)
+    return data if np.array_equal(order, np.arange(data.n_rx)) else data.select(transmits=order)
+
+
+def covering(medium: Medium, probe: Any, grid: Any) -> Medium:
+    """A map continued as it ends, linearly between its nodes, over an image grid and the elements of a probe."""
+    points = np.concatenate([np.asarray(grid.points(), float).reshape(-1, 3), probe.positions])[:, [0, 2]]
+    step = np.array(medium.grid.spacing) / _FINER
+    low, high = points.min(axis=0) - step, points.max(axis=0) + step
+    first = np.minimum(low, medium.grid.origin)
+    last = np.maximum(high, [axis[-1] for axis in medium.grid.axes])
+    shape = tuple(int(n) for n in np.ceil((last - first) / step - 1e-6) + 1)
+    target = Grid(shape, tuple(step), tuple(first))
+    return Medium(target, values_at(medium, target.points().reshape(-1, 3)).reshape(shape).astype(np.float32))
+
+
+def values_at(medium: Medium, points: Any) -> Any:
+    """Sound speed at points (n, 3), (n,) float64 [m/s]; beyond its edge a map goes on as it ends."""
+    inside = np.array(points, np.float64)
+    for axis, column in zip(medium.grid.axes, (0, 2), strict=True):
+        inside[:, column] = np.clip(inside[:, column], axis[0], axis[-1])
+    return Interpolator(medium.grid, medium.sound_speed, "linear")(inside)
