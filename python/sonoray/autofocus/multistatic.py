@@ -13,7 +13,7 @@ from ..media.grids import Grid
 from ..media.interpolation import Interpolator
 from ..media.medium import Medium
 
-_FINER = 4  # nodes of the map that delays come from, per node of the map that was found
+_FINE = 2e-4  # m, largest distance of nodes of maps that delays come from
 
 
 def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
@@ -57,7 +57,8 @@ def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
 def covering(medium: Medium, probe: Any, grid: Any) -> Medium:
     """A map continued as it ends, linearly between its nodes, over an image grid and the elements of a probe."""
     points = np.concatenate([np.asarray(grid.points(), float).reshape(-1, 3), probe.positions])[:, [0, 2]]
-    step = np.array(medium.grid.spacing) / _FINER
+    spacing = np.array(medium.grid.spacing)
+    step = spacing / np.ceil(spacing / _FINE)
     low, high = points.min(axis=0) - step, points.max(axis=0) + step
     first = np.minimum(low, medium.grid.origin)
     last = np.maximum(high, [axis[-1] for axis in medium.grid.axes])
