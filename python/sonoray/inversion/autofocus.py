@@ -7,13 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import host_array, to_device, to_host
-from .._checks import scalar
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
-from ..media.grids import Grid
 from ..media.medium import Medium
-from ..rays.point_times import PointTimes
 from .autofocus_descent import descend
 from .autofocus_scene import Scene
 from .autofocus_settings import AutofocusSettings

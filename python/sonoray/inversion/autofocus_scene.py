@@ -6,12 +6,12 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from .._arrays import to_device
+from .._arrays import to_host
 from .._checks import scalar
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from ..media.grids import Grid
-from ..media.interpolation import sample
+from ..media.interpolation import Interpolator
 from ..media.medium import Medium
 from ..rays.point_times import PointTimes
 from .autofocus_settings import AutofocusSettings
@@ -55,11 +55,7 @@ class Scene:
         if isinstance(initial, Medium):
             if initial.grid.ndim != 2:
                 raise ArgumentError(f"initial: expected a 2-D medium, got {initial.grid.ndim} axes")
-            points = self.grid.points().reshape(-1, 3)
-            axes = initial.grid.axes
-            for k, column in enumerate((0, 2)):  # beyond its edge a map goes on as it ends
-                points[:, column] = np.clip(points[:, column], axes[k][0], axes[k][-1])
-            speed = sample(initial.grid, initial.sound_speed, points).reshape(self.grid.shape)
+            speed = _linear_values(initial, self.grid.points().reshape(-1, 3)).reshape(self.grid.shape)
             return np.asarray(1 / np.clip(speed, *self.settings.limits), np.float64)
         low, high = self.settings.limits
         value = 0.5 * (low + high) if initial is None else scalar("initial", initial, low, high, "m/s")
@@ -79,8 +75,6 @@ class Scene:
         found = self.criterion.correlations(times, times)
         if self.device == "cpu":
             return found
-        from .._arrays import to_host
-
         return CommonMidpointCorrelations(
             to_host(found.correlation), to_host(found.energy), found.midpoint, found.offset
         )
@@ -113,12 +107,20 @@ class Scene:
         speed = (1 / slowness)[inside]
         found = {"mean_sound_speed": float(speed.mean())}
         if truth is not None:
-            error = speed - sample(truth.grid, truth.sound_speed, points[inside])
+            error = speed - _linear_values(truth, points[inside])
             found |= {"mean_absolute_error": float(np.abs(error).mean()), "bias": float(error.mean())}
         return found
 
     def _refined(self, slowness: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self._to_fine[0] @ slowness @ self._to_fine[1].T)
+
+
+def _linear_values(medium: Medium, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sound speed at points (n, 3); beyond its edge a map goes on as it ends."""
+    inside = points.copy()
+    for axis, column in zip(medium.grid.axes, (0, 2), strict=True):
+        inside[:, column] = np.clip(points[:, column], axis[0], axis[-1])
+    return Interpolator(medium.grid, medium.sound_speed, "linear")(inside)
 
 
 def _one_iq_frame(data: Any) -> ChannelData:

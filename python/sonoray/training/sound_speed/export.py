@@ -141,10 +141,7 @@ def export_upstream(
         outputs=(TensorSpec("latent", ("batch", "feature", "time")),),
         task="trace encoder",
         settings=settings,
-        n_samples=autoencoder.n_samples,
-        n_tx=head.n_tx,
-        n_elements=n_rx,
-        **spec,
+        **{**spec, "n_samples": autoencoder.n_samples, "n_tx": head.n_tx, "n_elements": n_rx},
     )
     second = first.with_(
         inputs=(TensorSpec("latent", ("batch", "tx", "rx", "feature", "time")),),

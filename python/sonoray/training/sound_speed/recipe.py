@@ -54,7 +54,7 @@ class Amounts:
     validation: int
 
 
-DEFAULTS = {"cmp": Amounts((4000, 300), (10, 12), 60), "upstream": Amounts((830, 830), (100, 100), 93)}
+DEFAULTS = {"cmp": Amounts((6000, 500), (7, 30), 60), "upstream": Amounts((830, 830), (100, 100), 93)}
 QUICK = {"cmp": Amounts((100, 5), (1, 1), 5), "upstream": Amounts((2, 2), (1, 1), 2)}
 
 
