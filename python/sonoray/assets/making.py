@@ -1,7 +1,7 @@
 """Make full-wave data sets with their truth: the shipped example, and one behind a real abdominal wall.
 
-``python -m sonoray.assets.making`` writes the files of the wall anew, ``python -m sonoray.assets.making focus`` those of
-autofocus (with the extra ``sim``; a minute and some minutes on one core).
+``python -m sonoray.assets.making`` writes the files of the wall anew, ``python -m sonoray.assets.making focus`` those
+of autofocus (with the extra ``sim``; a minute and some minutes on one core).
 """
 
 import hashlib

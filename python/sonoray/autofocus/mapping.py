@@ -135,7 +135,8 @@ def map_sound_speed(
     with clock("prepare"):
         network = None if model is None else open_network(model, device)
         data = multistatic_frame(channel_data)
-    start, history = None, ()
+    start: Medium | None = None
+    history: tuple[dict[str, Any], ...] = ()
     if network is not None:
         with clock("network"):
             start = network(fit_channel_data(data, network.spec, resample=True))
@@ -223,17 +224,11 @@ def _verdict(
         return True, "not compared with other speeds", found
     others = {name: value.score for name, value in focus.items() if name != "map"}
     best = max(others, key=lambda name: others[name])
-    score = focus["map"].score
-    constants = {
-        "nominal": ("1540 m/s", NOMINAL),
-        "global": (f"{0.0 if speed is None else speed.sound_speed:.0f} m/s, the best single speed,",
-                   0.0 if speed is None else speed.sound_speed),
-    }  # fmt: skip
-    name = "the map that the optimiser began with" if best == "start" else constants[best][0]
+    score, value = focus["map"].score, NOMINAL if speed is None or best == "nominal" else speed.sound_speed
+    name = "the map that the optimiser began with" if best == "start" else f"{value:.0f} m/s"
     if score >= others[best] - _NOISE:
-        return True, f"coherence {score:.3f} with the map, {others[best]:.3f} with {name} at best".replace(",, ", ", "), found
-    reason = f"coherence only {score:.3f} with the map found, {others[best]:.3f} with {name}"
+        return True, f"coherence {score:.3f} with the map, at best {others[best]:.3f} with {name}", found
+    reason = f"coherence {score:.3f} with the map found, {others[best]:.3f} with {name}"
     if best == "start" and network is not None:
         return False, reason, network
-    value = constants[best][1]
     return False, reason, Medium(found.grid, np.full(found.grid.shape, value, np.float32))

@@ -13,7 +13,7 @@ from ..media.grids import Grid
 from ..media.interpolation import Interpolator
 from ..media.medium import Medium
 
-_FINE = 2e-4  # m, largest distance of nodes of maps that delays come from
+TABLE_SPACING = 2e-4  # m, largest distance of nodes of maps that delays come from
 
 
 def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
@@ -41,11 +41,10 @@ def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
     count("frame", frame, 0, channel_data.n_frames - 1)
     data = channel_data.select(frames=frame)
     data = data if data.is_iq else demodulate(data)
-    elements = [t.element for t in data.transmits]
-    if None in elements:
+    if any(t.element is None for t in data.transmits):
         data = decode(data)
-        elements = [t.element for t in data.transmits]
-    if sorted(e for e in elements if e is not None) != list(range(data.n_rx)):
+    elements = [-1 if t.element is None else t.element for t in data.transmits]
+    if sorted(elements) != list(range(data.n_rx)):
         raise ArgumentError(
             f"channel_data: expected transmits in which each of {data.n_rx} elements fires, got {len(set(elements))} "
             "firing elements"
@@ -58,7 +57,7 @@ def covering(medium: Medium, probe: Any, grid: Any) -> Medium:
     """A map continued as it ends, linearly between its nodes, over an image grid and the elements of a probe."""
     points = np.concatenate([np.asarray(grid.points(), float).reshape(-1, 3), probe.positions])[:, [0, 2]]
     spacing = np.array(medium.grid.spacing)
-    step = spacing / np.ceil(spacing / _FINE)
+    step = spacing / np.ceil(spacing / TABLE_SPACING)
     low, high = points.min(axis=0) - step, points.max(axis=0) + step
     first = np.minimum(low, medium.grid.origin)
     last = np.maximum(high, [axis[-1] for axis in medium.grid.axes])

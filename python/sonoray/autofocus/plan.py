@@ -17,7 +17,7 @@ from ..errors import ArgumentError, Error
 from ..inversion.autofocus_settings import AutofocusSettings
 from ..media.medium import Medium
 from .mapping import AutofocusResult, map_sound_speed, open_network
-from .multistatic import covering
+from .multistatic import TABLE_SPACING, covering
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,10 @@ class Autofocus:
         self._optimise, self._check, self._region = bool(optimise), bool(check), region
         self._settings = settings or AutofocusSettings()
         self._network = None if model is None else open_network(model, self.device)
-        self._imaging = {"f_number": f_number, "window": window, "interpolation": interpolation}
+        self._imaging: dict[str, Any] = {"f_number": f_number, "window": window, "interpolation": interpolation}
         self._map_every = count("map_every", map_every, 0, 1_000_000)
-        self._since, self.result = self._map_every, None  # type: tuple[int, AutofocusResult | None]
+        self._since = self._map_every
+        self.result: AutofocusResult | None = None
         self._lock = threading.Condition()
         self._job: ChannelData | None = None
         self._busy = self._closed = False
@@ -258,6 +259,12 @@ class Autofocus:
         data, medium = self._template, speed if isinstance(speed, Medium) else None
         path = speed if medium is None else covering(medium, data.probe, self.grid)
         times = arrivals(
-            data.transmits, data.probe, self.grid, path, sequence_sound_speed=data.sound_speed, device=self.device
+            data.transmits,
+            data.probe,
+            self.grid,
+            path,
+            sequence_sound_speed=data.sound_speed,
+            table_spacing=TABLE_SPACING,
+            device=self.device,
         )
         return _Tables(generation, medium, Beamformer(times, data, device=self.device, **self._imaging))

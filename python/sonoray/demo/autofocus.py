@@ -38,7 +38,7 @@ def autofocus(offline: bool) -> Case:
     table = [["delays", "map MAE", "map bias", "point FWHM, lateral", "point peak", "cyst contrast"]]
     reference = 0.0
     for name, speed in speeds.items():
-        row = ["–", "–"]
+        row = ["-", "-"]
         if isinstance(speed, Medium) and speed is not truth:
             errors = map_errors(speed, truth, result.region)
             row = [f"{errors['mean_absolute_error']:.1f} m/s", f"{errors['bias']:+.1f} m/s"]
@@ -49,12 +49,14 @@ def autofocus(offline: bool) -> Case:
         table.append([name, *row, f"{cyst_contrast(images[name], _GRID, cysts):.1f} dB"])
     text = (
         "64 elements at 2.25 MHz fire one after the other into speckle with six points and a cyst, behind 10 mm of fat "
-        "at 1450 m/s over muscle at 1580 m/s, simulated by another solver (full-wave finite differences). The map comes "
-        f"from these echoes alone ({how}); "
+        "at 1450 m/s over muscle at 1580 m/s, simulated by another solver (full-wave finite differences). The map "
+        f"comes from these echoes alone ({how}); "
         + ("it was checked" if result.accepted else "it was found wanting and not used")
         + f" at other places: {result.reason}. FWHM: median over the points whose width is clear."
     )
     maps = {"map found": result.medium, "true map": truth}
+    if network is not None and result.start is not None:
+        maps["the network's map"] = result.start
     figure = picture(images, _GRID, maps)
     return Case("Sound speed from echoes, and the image through it", text, [figure], table)
 
@@ -67,7 +69,7 @@ def point_widths(image: NDArray[Any], grid: Grid, points: NDArray[np.float64]) -
     half = round(3e-3 / grid.spacing[0])
     for k, point in enumerate(points):
         near = np.hypot(places[..., 0] - point[0], places[..., 2] - point[2]) < _SEARCH
-        i, j = np.unravel_index(int(np.where(near, level, 0).argmax()), level.shape)
+        i, j = (int(n) for n in np.unravel_index(int(np.where(near, level, 0).argmax()), level.shape))
         peaks.append(level[i, j])
         first = max(i - half, 0)
         try:

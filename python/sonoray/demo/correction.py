@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..acquisition.channel_data import ChannelData
-from ..autofocus.multistatic import covering, values_at
+from ..autofocus.multistatic import TABLE_SPACING, covering, values_at
 from ..beamforming.arrivals import arrivals
 from ..beamforming.das import Beamformer
 from ..errors import ArgumentError
@@ -22,7 +22,15 @@ def image_through(
 ) -> NDArray[np.complex64]:
     """Complex image (grid.shape) of one frame with one speed, or through a map continued over the grid."""
     path = covering(speed, iq.probe, grid) if isinstance(speed, Medium) else speed
-    times = arrivals(iq.transmits, iq.probe, grid, path, sequence_sound_speed=iq.sound_speed, device=device)
+    times = arrivals(
+        iq.transmits,
+        iq.probe,
+        grid,
+        path,
+        sequence_sound_speed=iq.sound_speed,
+        table_spacing=TABLE_SPACING,
+        device=device,
+    )
     plan = Beamformer(times, iq, f_number=f_number, window="hann" if f_number else "boxcar", interpolation="cubic")
     return np.asarray(plan(iq)[0])
 
@@ -51,26 +59,25 @@ def map_errors(medium: Medium, truth: Medium, region: Any) -> dict[str, float]:
     return {"mean_absolute_error": float(np.abs(error).mean()), "bias": float(error.mean())}
 
 
-def picture(
-    images: dict[str, NDArray[Any]], grid: Any, maps: dict[str, Medium], *, dynamic_range: float = 50.0
-) -> Any:
-    """A figure: B-mode images in the upper row, maps on one scale in the lower one."""
+def picture(images: dict[str, NDArray[Any]], grid: Any, maps: dict[str, Medium], *, dynamic_range: float = 50.0) -> Any:
+    """A figure: B-mode images, below them maps on one scale, under the image of the same name where there is one."""
     n = max(len(images), len(maps))
-    ax = new_axes((4.6 * n, 9.6 if maps else 4.9))
+    ax = new_axes((4.6 * n, 9.6))
     figure = ax.figure
     ax.remove()
-    axes = figure.subplots(2 if maps else 1, n, squeeze=False)
+    axes = figure.subplots(2, n, squeeze=False)
     for each, (title, image) in zip(axes[0], images.items(), strict=False):
         level = log_compress(envelope(image), dynamic_range=dynamic_range)
         show_bmode(level, grid, ax=each, title=title, dynamic_range=dynamic_range)
-    limits = None
-    if maps:
-        values = [np.asarray(m.sound_speed) for m in maps.values()]
-        limits = (min(float(v.min()) for v in values), max(float(v.max()) for v in values))
-    for each, (title, medium) in zip(axes[-1] if maps else [], maps.items(), strict=False):
+    values = [np.asarray(m.sound_speed) for m in maps.values()]
+    limits = (min(float(v.min()) for v in values), max(float(v.max()) for v in values))
+    columns = {title: list(images).index(title) for title in maps if title in images}
+    free = [k for k in range(n) if k not in columns.values()]
+    for title, medium in maps.items():
+        each = axes[1, columns[title] if title in columns else free.pop(0)]
         show_medium(medium, ax=each, title=title, limits=limits)
         each.set_xlim(axes[0, 0].get_xlim())
         each.set_ylim(axes[0, 0].get_ylim())
-    for each in (*axes[0, len(images) :], *(axes[-1, len(maps) :] if maps else ())):
+    for each in (*axes[0, len(images) :], *(axes[1, k] for k in free)):
         each.remove()
     return figure

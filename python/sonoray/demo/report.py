@@ -51,10 +51,11 @@ def _table(rows: list[list[str]]) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def section(case: Case, seconds: float) -> str:
+def section(case: Case, seconds: float | None = None) -> str:
     """A finished case as HTML, its pictures inside."""
     body = "".join(map(_figure, case.figures)) + _table(case.table)
-    return f"<h2>{html.escape(case.title)}</h2><p>{html.escape(case.text)}</p>{body}<p>{seconds:.1f} s</p>"
+    took = "" if seconds is None else f"<p>{seconds:.1f} s</p>"
+    return f"<h2>{html.escape(case.title)}</h2><p>{html.escape(case.text)}</p>{body}{took}"
 
 
 def page(title: str, sections: Sequence[str]) -> str:
