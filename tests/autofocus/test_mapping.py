@@ -61,6 +61,15 @@ def test_a_map_that_defocuses_is_not_used(echoes, monkeypatch):
     assert map_sound_speed(echoes, settings=QUICK, check=False).accepted
 
 
+def test_few_transmits_give_one_speed(echoes):
+    waves = encode(echoes, plane_waves(np.deg2rad([-20.0, 0.0, 20.0])))
+    result = map_sound_speed(waves, settings=QUICK)
+    assert not result.accepted and result.found is result.medium
+    assert "3 transmits are too few" in result.reason
+    assert np.abs(result.medium.sound_speed - SPEED).max() < 15.0
+    assert result.focus["global"].score > result.focus["nominal"].score
+
+
 @pytest.mark.parametrize("kind", ["plane", "diverging", "focused"])
 def test_sequences_become_multistatic(echoes, kind):
     x = echoes.probe.positions[:, 0]
@@ -97,5 +106,7 @@ def test_refusals(echoes):
         map_sound_speed(echoes, optimise=False)
     with pytest.raises(ArgumentError, match="of 32 elements fires, got 16"):
         multistatic_frame(echoes.select(transmits=slice(0, 16)))
+    with pytest.raises(ArgumentError, match="expected at least 6 transmits to tell 32 elements apart, got 5"):
+        multistatic_frame(echoes.select(transmits=slice(0, 5)))
     with pytest.raises(ArgumentError, match="frame: expected 0 to 0"):
         multistatic_frame(echoes, 1)

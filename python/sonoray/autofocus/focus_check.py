@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import to_device
 from ..acquisition.channel_data import ChannelData
+from ..beamforming.arrivals import arrivals
 from ..inversion.focus_criteria import FocusCriterion
 from ..media.grids import Grid
 from ..media.medium import Medium
 from ..rays.point_times import PointTimes
-from .multistatic import covering
+from .multistatic import TABLE_SPACING, covering
 
 _ACROSS, _DEEP = 12, 14  # patches; coprime with usual numbers of the maps' own
 _KERNEL = 5  # points along each side of a patch, a quarter of a wavelength apart
@@ -44,8 +46,8 @@ class FocusCheck:
 
     Parameters
     ----------
-    multistatic : ChannelData
-        One frame of I/Q, single-element transmits.
+    channel_data : ChannelData
+        One frame of I/Q of any sequence. Single elements tell most: they focus on transmit, too.
     region : ((x, x), (z, z)) [m]
         Patches lie in it, between those from which `reconstruct_autofocus` makes maps.
     f_number : float
@@ -53,13 +55,14 @@ class FocusCheck:
     device : {"cpu", "cuda", "cuda:N"}
     """
 
-    def __init__(self, multistatic: ChannelData, region: Any, *, f_number: float = 0.5, device: str = "cpu") -> None:
-        self.probe, self.device = multistatic.probe, device
-        patches = _patches(region, _NOMINAL / (multistatic.center_frequency or multistatic.demodulation_frequency))
+    def __init__(self, channel_data: ChannelData, region: Any, *, f_number: float = 0.5, device: str = "cpu") -> None:
+        self.probe, self.device = channel_data.probe, device
+        self._sequence, self._assumed = channel_data.transmits, channel_data.sound_speed
+        patches = _patches(region, _NOMINAL / (channel_data.center_frequency or channel_data.demodulation_frequency))
         self.points = patches.reshape(-1, 3)
         self._criteria = {
             name: FocusCriterion(
-                multistatic, patches, criterion=name, sub_aperture=1, f_number=f_number, device=device
+                channel_data, patches, criterion=name, sub_aperture=1, f_number=f_number, device=device
             )
             for name in ("coherence_factor", "lag_one_coherence")
         }  # fmt: skip
@@ -74,7 +77,19 @@ class FocusCheck:
             medium, path = covering(Medium(flat, np.full((2, 2), float(medium_or_c0))), self.probe, grid), "straight"
         plan = PointTimes(medium.grid, self.probe.positions, self.points, path=path, device=self.device)
         times = plan(1 / np.asarray(medium.sound_speed, np.float64))
-        return Focus(**{name: 1.0 - criterion(times, times) for name, criterion in self._criteria.items()})
+        sent = times
+        if [t.element for t in self._sequence] != list(range(self.probe.n_elements)):
+            sent = arrivals(
+                self._sequence,
+                self.probe,
+                grid,
+                medium if path == "eikonal" else medium_or_c0,
+                sequence_sound_speed=self._assumed,
+                table_spacing=TABLE_SPACING,
+                device=self.device,
+            ).tx_time
+            sent = sent if self.device == "cpu" else to_device(sent, self.device)
+        return Focus(**{name: 1.0 - criterion(sent, times) for name, criterion in self._criteria.items()})
 
 
 class _Points:

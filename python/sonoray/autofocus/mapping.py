@@ -10,14 +10,16 @@ import numpy as np
 
 from .._checks import scalar
 from ..acquisition.channel_data import ChannelData
+from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
 from ..inversion.autofocus import reconstruct_autofocus
 from ..inversion.autofocus_settings import AutofocusSettings
 from ..learning.fitting import fit_channel_data
+from ..media.grids import Grid
 from ..media.medium import Medium
 from .focus_check import Focus, FocusCheck
 from .global_speed import GlobalSpeed, estimate_sound_speed
-from .multistatic import multistatic_frame
+from .multistatic import multistatic_frame, tells_elements_apart
 from .network import SoundSpeedNetwork
 
 NOMINAL = 1540.0  # m/s
@@ -40,7 +42,7 @@ class AutofocusResult:
     start : Medium or None
         What the optimiser began with, if it ran: the network's map, a given one, or a constant.
     accepted : bool
-        Whether ``medium`` is the map found.
+        Whether ``medium`` is a map that was found; without one ``found`` and ``medium`` are the same single speed.
     reason : str
         Why it is, or is not.
     focus : dict of str to Focus
@@ -84,7 +86,8 @@ def map_sound_speed(
     """Find the sound-speed map of a frame of pulse-echo data, by network, by optimisation, or by both.
 
     With both the network's map is where the optimiser begins. At patches of their own the echoes' coherence is then
-    compared between the map, the best single speed and 1540 m/s; a map that focuses worse is not used.
+    compared between the map, the best single speed and 1540 m/s; a map that focuses worse is not used. Sequences of too
+    few transmits for a map, such as one plane wave, give the best single speed only.
 
     Parameters
     ----------
@@ -131,6 +134,8 @@ def map_sound_speed(
         raise ArgumentError("model: expected a network where optimise=False, got None; there is no other way to a map")
     if model is not None and initial is not None:
         raise ArgumentError("initial: expected none with a model, whose map is where the optimiser begins")
+    if not tells_elements_apart(channel_data):
+        return _single_speed(channel_data, region, check, _Clock(report), device)
     clock = _Clock(report)
     with clock("prepare"):
         network = None if model is None else open_network(model, device)
@@ -162,6 +167,36 @@ def map_sound_speed(
         focus = _judged(FocusCheck(data, limits, device=device), found, start, speed) if check else {}
     accepted, reason, medium = _verdict(focus, found, start if network is not None else None, speed)
     return AutofocusResult(medium, found, start, accepted, reason, focus, speed, history, limits, clock.seconds)
+
+
+def _single_speed(data: ChannelData, region: Any, check: bool, clock: "_Clock", device: str) -> AutofocusResult:
+    """What is left where no map can be made."""
+    with clock("prepare"):
+        frame = data.select(frames=0)
+        frame = frame if frame.is_iq else demodulate(frame)
+    number = "one transmit is" if data.n_tx == 1 else f"{data.n_tx} transmits are"
+    reason = f"{number} too few to tell {data.n_rx} elements apart"
+    with clock("global"):
+        speed = estimate_sound_speed(frame, limits=_SPREAD)
+    limits = _below_aperture(frame) if region is None else region
+    medium = _constant(speed.sound_speed, limits)
+    focus = {}
+    if check:
+        with clock("check"):
+            judge = FocusCheck(frame, limits, device=device)
+            focus = {"global": judge(speed.sound_speed), "nominal": judge(NOMINAL)}
+    return AutofocusResult(medium, medium, None, False, reason, focus, speed, (), limits, clock.seconds)
+
+
+def _below_aperture(data: ChannelData) -> Any:
+    x, z = data.probe.positions[:, 0], float(data.probe.positions[:, 2].max())
+    middle, half = 0.5 * (float(x.max()) + float(x.min())), 0.425 * float(np.ptp(x))
+    return (middle - half, middle + half), (z + 0.15 * data.max_depth, z + 0.85 * data.max_depth)
+
+
+def _constant(speed: float, region: Any) -> Medium:
+    (x0, x1), (z0, z1) = region
+    return Medium(Grid((2, 2), (x1 - x0, z1 - z0), (x0, z0)), np.full((2, 2), speed, np.float32))
 
 
 def open_network(model: Any, device: str = "cpu") -> SoundSpeedNetwork:

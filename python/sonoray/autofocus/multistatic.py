@@ -13,7 +13,13 @@ from ..media.grids import Grid
 from ..media.interpolation import Interpolator
 from ..media.medium import Medium
 
+LEAST_TRANSMITS = 0.2  # per element; with fewer most of the multistatic set is guessed
 TABLE_SPACING = 2e-4  # m, largest distance of nodes of maps that delays come from
+
+
+def tells_elements_apart(channel_data: ChannelData) -> bool:
+    """Whether a sequence has enough transmits for `decode` to recover what single elements would have sent."""
+    return channel_data.n_tx >= LEAST_TRANSMITS * channel_data.n_rx
 
 
 def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
@@ -23,7 +29,8 @@ def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
     ----------
     channel_data : ChannelData
         RF or I/Q, of a linear or any other 2-D array. Sequences other than a full synthetic aperture are decoded
-        (`sonoray.decode`), which must tell all elements apart: about as many transmits as elements.
+        (`sonoray.decode`), which must tell all elements apart: about as many transmits as elements, a
+        fifth of that at least.
     frame : int
 
     Returns
@@ -34,11 +41,16 @@ def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
     Raises
     ------
     ArgumentError
-        No such frame, an unknown centre frequency, elements that never fire.
+        No such frame, an unknown centre frequency, elements that never fire, too few transmits.
     """
     if not isinstance(channel_data, ChannelData):
         raise ArgumentError(f"channel_data: expected ChannelData, got {type(channel_data).__name__}")
     count("frame", frame, 0, channel_data.n_frames - 1)
+    if not tells_elements_apart(channel_data):
+        raise ArgumentError(
+            f"channel_data: expected at least {LEAST_TRANSMITS * channel_data.n_rx:.0f} transmits to tell "
+            f"{channel_data.n_rx} elements apart, got {channel_data.n_tx}"
+        )
     data = channel_data.select(frames=frame)
     data = data if data.is_iq else demodulate(data)
     if any(t.element is None for t in data.transmits):

@@ -32,6 +32,7 @@ def report(
     if truth is not None:
         maps["true map"] = truth
     state = "The map is used" if result.accepted else "The map found is not used"
+    state = "No map" if result.found is result.medium and not result.accepted else state
     speed = result.global_speed
     single = "none could be found" if speed is None else f"{speed.sound_speed:.0f} ± {speed.uncertainty:.0f} m/s"
     mean = f"Mean of the region {figures['mean_sound_speed']:.0f} m/s"

@@ -169,7 +169,8 @@ def _doubts(result: AutofocusResult) -> list[str]:
     """What a reader should know before trusting the map."""
     notes = []
     if not result.accepted:
-        notes.append(f"the map found is not used: {result.reason}")
+        state = "there is no map" if result.found is result.medium else "the map found is not used"
+        notes.append(f"{state}: {result.reason}")
     speed = result.global_speed
     if speed is not None and result.accepted:
         mean = _mean(result.medium, result.region)
