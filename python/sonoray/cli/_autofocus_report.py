@@ -26,7 +26,7 @@ def report(
     dynamic_range: float,
 ) -> str:
     """HTML of one run."""
-    maps = {"after": result.medium}
+    maps = {"after": result.medium} if result.accepted else {}
     if result.found is not result.medium:
         maps["found, not used"] = result.found
     if truth is not None:

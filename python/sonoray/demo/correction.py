@@ -62,13 +62,15 @@ def map_errors(medium: Medium, truth: Medium, region: Any) -> dict[str, float]:
 def picture(images: dict[str, NDArray[Any]], grid: Any, maps: dict[str, Medium], *, dynamic_range: float = 50.0) -> Any:
     """A figure: B-mode images, below them maps on one scale, under the image of the same name where there is one."""
     n = max(len(images), len(maps))
-    ax = new_axes((4.6 * n, 9.6))
+    ax = new_axes((4.6 * n, 9.6 if maps else 5.0))
     figure = ax.figure
     ax.remove()
-    axes = figure.subplots(2, n, squeeze=False)
+    axes = figure.subplots(2 if maps else 1, n, squeeze=False)
     for each, (title, image) in zip(axes[0], images.items(), strict=False):
         level = log_compress(envelope(image), dynamic_range=dynamic_range)
         show_bmode(level, grid, ax=each, title=title, dynamic_range=dynamic_range)
+    if not maps:
+        return figure
     values = [np.asarray(m.sound_speed) for m in maps.values()]
     limits = (min(float(v.min()) for v in values), max(float(v.max()) for v in values))
     columns = {title: list(images).index(title) for title in maps if title in images}
