@@ -13,7 +13,7 @@ from ..media.medium import Medium
 from .autofocus_descent import descend
 from .autofocus_scene import Scene
 from .autofocus_settings import AutofocusSettings
-from .midpoint_equations import PhaseWeights, delay_equations, map_equations, stretch
+from .midpoint_equations import PhaseWeights, delay_equations, map_equations, registration
 from .settings import changed
 from .smooth_map import total_variation_step
 
@@ -144,7 +144,7 @@ def _gauss_newton(
     for _ in range(settings.iterations):
         normal, slope, misfit = equations(slowness)
         updated = total_variation_step(
-            normal, slope, slowness.ravel(), scene.grid, settings.regularization, settings.edge
+            normal, slope, slowness.ravel(), scene.grid, settings.regularization, settings.edge, settings.lateral
         ).reshape(slowness.shape)
         updated = np.clip(updated, *limits)
         change = float(np.abs(1 / updated - 1 / slowness).mean())
@@ -160,14 +160,14 @@ class _Equations:
 
     def __init__(self, scene: Scene, weights: PhaseWeights) -> None:
         self._scene, self._weights = scene, weights
-        self._kappa: Any = None
+        self._factors: Any = None
         self._paths = scene.sub_aperture_paths()
 
     def __call__(self, slowness: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         scene = self._scene
         found = scene.correlations(slowness)
-        if self._kappa is None:
-            self._kappa = stretch(scene.centers, found.offset, found.midpoint)
+        if self._factors is None:
+            self._factors = registration(scene.centers, found.offset, found.midpoint, scene.width)
         weight = self._weights(found, scene.centers[:, 2])
         if not weight.any():
             best = float(np.abs(found.correlation).max(initial=0.0))
@@ -176,6 +176,6 @@ class _Equations:
                 f"somewhere in the region, got {best:.3f} at most; lower threshold, or begin nearer with initial"
             )
         phase = np.angle(found.correlation).astype(np.float64)
-        hessian, gradient = delay_equations(phase, weight, self._kappa, scene.frequency)
+        hessian, gradient = delay_equations(phase, weight, self._factors, scene.frequency)
         normal, slope = map_equations(hessian, gradient, self._paths)
         return normal, slope, float((weight * phase**2).sum())

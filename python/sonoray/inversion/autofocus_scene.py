@@ -32,8 +32,8 @@ class Scene:
         self.wavelength = _NOMINAL / self.frequency
         self.probe = data.probe
         self.n_sub = _sub_aperture(data, settings.sub_aperture * self.wavelength)
-        width = float(np.linalg.norm(np.diff(self.probe.positions, axis=0), axis=1).mean()) * self.n_sub
-        self.region = _checked_region(region, data, width)
+        self.width = float(np.linalg.norm(np.diff(self.probe.positions, axis=0), axis=1).mean()) * self.n_sub
+        self.region = _checked_region(region, data, self.width)
         self.centers, patches = _patches(self.region, settings, self.wavelength)
         self.grid, self.fine = _grids(self.region, self.probe, patches, settings.spacing)
         self.criterion = FocusCriterion(

@@ -36,9 +36,12 @@ class AutofocusSettings:
     threshold, phase_noise, robust, brightness : float
         Which pairs count how much, see `PhaseWeights`.
     regularization : float [rad^2 s]
-        Weight of the map's mean gradient magnitude (total variation) against the weighted mean square of the phases.
+        Weight of the map's mean gradient magnitude (total variation) against half the weighted mean square of the
+        phases.
     edge : float [1/s]
         Gradients of sound speed below this are smoothed as by a quadratic penalty.
+    lateral : float
+        Gradients along x count this many times those in depth: tissue is layered, and depth is seen more sharply.
     smoothness : float [s^2]
         Weight of the mean squared gradient against the criterion, for the descent methods.
     iterations : int
@@ -66,6 +69,7 @@ class AutofocusSettings:
     brightness: float = 2.0
     regularization: float = 1.5e-10
     edge: float = 2e3
+    lateral: float = 1.0
     smoothness: float = 1e-8
     iterations: int = 6
     step: float = 5.0
@@ -84,6 +88,7 @@ class AutofocusSettings:
         scalar("brightness", self.brightness, 0.0, 1e3, "(ratio)")
         scalar("regularization", self.regularization, 0.0, 1.0, "rad^2 s")
         scalar("edge", self.edge, 1.0, 1e7, "1/s")
+        scalar("lateral", self.lateral, 0.0, 100.0, "(ratio)")
         scalar("smoothness", self.smoothness, 0.0, 1.0, "s^2")
         scalar("step", self.step, 1e-3, 100.0, "m/s")
         count("iterations", self.iterations, 1, 10_000)

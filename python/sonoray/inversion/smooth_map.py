@@ -40,9 +40,10 @@ def total_variation_step(
     grid: Grid,
     strength: float,
     edge: float,
+    lateral: float = 1.0,
     reweightings: int = 6,
 ) -> NDArray[np.float64]:
-    """Minimise d^T N d + 2 g^T d + strength mean sqrt(abs(grad c)^2 + edge^2) over the map slowness + d.
+    """Minimise d^T N d / 2 + g^T d + strength mean sqrt(abs(grad c)^2 + edge^2) over the map slowness + d.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ def total_variation_step(
     grid : Grid
     strength : float
     edge : float [1/s]
+    lateral : float
+        Gradients along x count this many times those along z.
     reweightings : int
 
     Returns
@@ -64,6 +67,7 @@ def total_variation_step(
        (1996), eq. 3.5.
     """
     across, down = differences(grid)
+    across = across * lateral
     factor = strength * REFERENCE**4 / grid.size
     right = normal @ slowness - slope
     # Nodes that no path touches follow their neighbours, through the prior alone; this keeps the matrix definite.
