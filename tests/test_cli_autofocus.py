@@ -8,7 +8,7 @@ import pytest
 import sonoray
 from sonoray.io import read_medium
 
-from .autofocus.conftest import SPEED, speckle
+from .autofocus.conftest import SPEED, sent, speckle
 from .test_cli import answer, refused
 
 pytest.importorskip("matplotlib")
@@ -49,7 +49,7 @@ def test_report_map_image_and_figures(file, tmp_path, capsys):
 
 def test_rf_plane_waves_and_progress(tmp_path, capsys):
     data = speckle()
-    rf = sonoray.remodulate(sonoray.encode(data, sonoray.plane_waves(np.deg2rad(np.linspace(-30, 30, 33)))))
+    rf = sonoray.remodulate(sent(data, sonoray.plane_waves(np.deg2rad(np.linspace(-30, 30, 33)))))
     sonoray.write(tmp_path / "waves.h5", rf)
     status, text, steps = answer(
         capsys, "autofocus", tmp_path / "waves.h5", "-o", tmp_path / "map.h5", "--sound-speed", 1500, *QUICK[:-1]

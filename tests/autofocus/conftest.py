@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sonoray import Grid, Probe, full_synthetic_aperture
+from sonoray import Grid, Probe, encode, full_synthetic_aperture
 from sonoray.beamforming.echoes import simulate_echoes
 from sonoray.inversion.autofocus_settings import AutofocusSettings
 from sonoray.media.phantoms_random import random_scatterers
@@ -19,6 +19,13 @@ def speckle(transmits=None, speed=SPEED, seed=3):
     sequence = full_synthetic_aperture(probe) if transmits is None else transmits
     given = {"sampling_frequency": 5e6, "duration": 34e-6, "bandwidth": 0.55, "snr": 40.0}
     return simulate_echoes(speed, probe, sequence, points, amplitudes, **given)
+
+
+def sent(multistatic, transmits):
+    """What a sequence records, for as long as the single elements did."""
+    data = encode(multistatic, transmits)
+    n = int((multistatic.end_time - data.start_time.max()) * data.sampling_frequency)
+    return data.with_(samples=data.samples[..., :n])
 
 
 @pytest.fixture(scope="session")

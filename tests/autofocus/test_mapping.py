@@ -9,7 +9,6 @@ from sonoray import (
     Grid,
     Medium,
     Transmit,
-    encode,
     map_sound_speed,
     multistatic_frame,
     plane_waves,
@@ -18,7 +17,7 @@ from sonoray import (
 from sonoray.autofocus import mapping
 from sonoray.autofocus.multistatic import covering, values_at
 
-from .conftest import QUICK, SPEED
+from .conftest import QUICK, SPEED, sent
 
 REGION = ((-4e-3, 4e-3), (8e-3, 20e-3))
 
@@ -29,6 +28,14 @@ def test_coherence_is_largest_at_the_true_speed(echoes):
     assert scores[1] > scores[0] + 0.01 and scores[1] > scores[2] + 0.01
     flat = Medium(Grid.from_extent(x=(-8e-3, 8e-3), z=(0.0, 22e-3), spacing=1e-3), np.full((17, 23), SPEED))
     assert check(flat).score == pytest.approx(scores[1], abs=2e-3)  # eikonal against straight paths
+
+
+def test_depths_without_echoes_do_not_judge(echoes):
+    silent = echoes.with_(samples=np.where(np.arange(171) < 120, echoes.samples, 1e-4 * echoes.samples))
+    deep = ((-4e-3, 4e-3), (8e-3, 24e-3))
+    check = FocusCheck(silent, deep)
+    assert 8e-3 < check.points[:, 2].max() < 20e-3
+    assert len(check.points) < len(FocusCheck(echoes, ((-4e-3, 4e-3), (8e-3, 20e-3))).points)
 
 
 def test_map_of_one_speed(echoes):
@@ -62,7 +69,7 @@ def test_a_map_that_defocuses_is_not_used(echoes, monkeypatch):
 
 
 def test_few_transmits_give_one_speed(echoes):
-    waves = encode(echoes, plane_waves(np.deg2rad([-20.0, 0.0, 20.0])))
+    waves = sent(echoes, plane_waves(np.deg2rad([-20.0, 0.0, 20.0])))
     result = map_sound_speed(waves, settings=QUICK)
     assert not result.accepted and result.found is result.medium
     assert "3 transmits are too few" in result.reason
@@ -78,7 +85,7 @@ def test_sequences_become_multistatic(echoes, kind):
         "diverging": [Transmit.diverging((p, 0.0, -3e-3)) for p in 1.3 * x],
         "focused": [Transmit.focused((p, 0.0, 15e-3)) for p in 1.3 * x],
     }[kind]
-    data = multistatic_frame(encode(echoes, sequence))
+    data = multistatic_frame(sent(echoes, sequence))
     assert data.samples.shape[:3] == (1, 32, 32)
     check, original = FocusCheck(data, REGION), FocusCheck(echoes, REGION)
     assert check(SPEED).score > check(1540.0).score

@@ -12,7 +12,6 @@ from sonoray import (
     FocusCheck,
     Grid,
     Medium,
-    encode,
     map_sound_speed,
     multistatic_frame,
     plane_waves,
@@ -20,7 +19,7 @@ from sonoray import (
 )
 from sonoray.autofocus import plan as module
 
-from .conftest import QUICK, SPEED
+from .conftest import QUICK, SPEED, sent
 
 GRID = Grid.from_extent(x=(-5e-3, 5e-3), z=(6e-3, 20e-3), spacing=2.5e-4)
 
@@ -114,7 +113,7 @@ def test_what_ends_a_map_surfaces_and_loses_nothing(monkeypatch, echoes):
 
 
 def test_from_end_to_end_on_rf_plane_waves(echoes):
-    sequence = encode(echoes, plane_waves(np.deg2rad(np.linspace(-30, 30, 33))))
+    sequence = sent(echoes, plane_waves(np.deg2rad(np.linspace(-30, 30, 33))))
     rf = remodulate(sequence)
     with made(rf) as plan:
         before = plan(rf)

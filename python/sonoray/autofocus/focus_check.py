@@ -18,6 +18,7 @@ from .multistatic import TABLE_SPACING, covering
 _ACROSS, _DEEP = 12, 14  # patches; coprime with usual numbers of the maps' own
 _KERNEL = 5  # points along each side of a patch, a quarter of a wavelength apart
 _NOMINAL = 1540.0
+_DARK = 1e-3  # of the median power: what comes from there is noise
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class FocusCheck:
     channel_data : ChannelData
         One frame of I/Q of any sequence. Single elements tell most: they focus on transmit, too.
     region : ((x, x), (z, z)) [m]
-        Patches lie in it, between those from which `reconstruct_autofocus` makes maps.
+        Patches lie in it, between those from which `reconstruct_autofocus` makes maps; depths from which no echoes
+        come are left out.
     f_number : float
         Of transmit and receive aperture.
     device : {"cpu", "cuda", "cuda:N"}
@@ -59,6 +61,7 @@ class FocusCheck:
         self.probe, self.device = channel_data.probe, device
         self._sequence, self._assumed = channel_data.transmits, channel_data.sound_speed
         patches = _patches(region, _NOMINAL / (channel_data.center_frequency or channel_data.demodulation_frequency))
+        patches = patches[_lit(channel_data, patches)]
         self.points = patches.reshape(-1, 3)
         self._criteria = {
             name: FocusCriterion(
@@ -100,6 +103,17 @@ class _Points:
 
     def points(self) -> NDArray[np.float64]:
         return self._points
+
+
+def _lit(data: ChannelData, patches: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Patches at whose depth there are echoes, by the mean power of all traces in time."""
+    samples = data.samples[0, :: max(1, data.n_tx // 16)]
+    power = np.mean(samples.real**2 + samples.imag**2, axis=(0, 1))
+    smooth = np.convolve(power, np.full(5, 0.2), "same")
+    depth = patches[..., 2].mean(axis=1) - float(data.probe.positions[:, 2].max())
+    at = (2 * depth / _NOMINAL - float(data.start_time.mean())) * data.sampling_frequency
+    found = smooth[np.clip(at.round().astype(int), 0, len(smooth) - 1)]
+    return np.asarray(found >= _DARK * np.median(found))
 
 
 def _patches(region: Any, wavelength: float) -> NDArray[np.float64]:

@@ -164,7 +164,8 @@ def map_sound_speed(
     with clock("global"):
         speed = _global_speed(channel_data)
     with clock("check"):
-        focus = _judged(FocusCheck(data, limits, device=device), found, start, speed) if check else {}
+        judge = FocusCheck(_to_judge(channel_data, data), limits, device=device) if check else None
+        focus = {} if judge is None else _judged(judge, found, start, speed)
     accepted, reason, medium = _verdict(focus, found, start if network is not None else None, speed)
     return AutofocusResult(medium, found, start, accepted, reason, focus, speed, history, limits, clock.seconds)
 
@@ -240,6 +241,14 @@ def _inside(medium: Medium) -> Any:
         margin = 0.1 * (high - low)
         sides.append((low + margin, high - margin))
     return tuple(sides)
+
+
+def _to_judge(channel_data: ChannelData, multistatic: ChannelData) -> ChannelData:
+    """What was measured, where every wave lights all of the region; beams are judged as decoded."""
+    if {t.kind for t in channel_data.transmits} - {"plane", "diverging"}:
+        return multistatic
+    frame = channel_data.select(frames=0)
+    return frame if frame.is_iq else demodulate(frame)
 
 
 def _judged(check: FocusCheck, found: Medium, start: Medium | None, speed: GlobalSpeed | None) -> dict[str, Focus]:

@@ -54,7 +54,7 @@ def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
     data = channel_data.select(frames=frame)
     data = data if data.is_iq else demodulate(data)
     if any(t.element is None for t in data.transmits):
-        data = decode(data)
+        data = _until(decode(data), data.end_time)  # later on only some of the transmits were still heard
     elements = [-1 if t.element is None else t.element for t in data.transmits]
     if sorted(elements) != list(range(data.n_rx)):
         raise ArgumentError(
@@ -63,6 +63,11 @@ def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
         )
     order = np.argsort(elements)
     return data if np.array_equal(order, np.arange(data.n_rx)) else data.select(transmits=order)
+
+
+def _until(data: ChannelData, time: float) -> ChannelData:
+    n = int((time - data.start_time.max()) * data.sampling_frequency + 1e-6) + 1
+    return data.with_(samples=data.samples[..., : max(2, min(n, data.n_samples))])
 
 
 def covering(medium: Medium, probe: Any, grid: Any) -> Medium:
