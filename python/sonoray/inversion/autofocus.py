@@ -175,7 +175,9 @@ class _Equations:
                 f"channel_data: expected echoes whose sub-apertures correlate above {self._weights.threshold:g} "
                 f"somewhere in the region, got {best:.3f} at most; lower threshold, or begin nearer with initial"
             )
-        phase = np.angle(found.correlation).astype(np.float64)
+        counts = np.nonzero(weight)
+        phase = np.zeros(weight.shape)
+        phase[counts] = np.angle(found.correlation[counts])
         hessian, gradient = delay_equations(phase, weight, self._factors, scene.frequency)
         normal, slope = map_equations(hessian, gradient, self._paths)
         return normal, slope, float((weight * phase**2).sum())
