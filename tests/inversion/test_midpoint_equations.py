@@ -6,7 +6,7 @@ import scipy.sparse
 
 from sonoray import Probe
 from sonoray.inversion.focus_criteria import CommonMidpointCorrelations
-from sonoray.inversion.midpoint_equations import PhaseWeights, delay_equations, map_equations, stretch
+from sonoray.inversion.midpoint_equations import PhaseWeights, delay_equations, map_equations, registration
 
 F = 2.5e6
 N, M = 7, 9  # patches, sub-apertures
@@ -23,20 +23,18 @@ def pairs_of(positions):
 def equations(rng):
     shape = (N, M - 1, M - 1)
     phase, weight = rng.uniform(-2, 2, shape), rng.random(shape) * (rng.random(shape) > 0.4)
-    kappa = [rng.uniform(0.7, 1.0, shape) for _ in "AB"]
-    return phase, weight, kappa
+    factors = tuple(rng.uniform(0.8, 1.2, shape) for _ in "AB")
+    return phase, weight, factors
 
 
-def misfit(delays, phase, weight, kappa):
+def misfit(delays, phase, weight, factors):
     """Weighted squares of the phases, written out pair by pair."""
     total = 0.0
     for p in range(N):
         for i in range(M - 1):
             for j in range(M - 1):
-                a, b = kappa[0][p, i, j], kappa[1][p, i, j]
-                k = 0.5 * (a + b)
-                first = (delays[p, i] + delays[p, j + 1]) * k / a
-                second = (delays[p, i + 1] + delays[p, j]) * k / b
+                first = (delays[p, i] + delays[p, j + 1]) * factors[0][p, i, j]
+                second = (delays[p, i + 1] + delays[p, j]) * factors[1][p, i, j]
                 total += weight[p, i, j] * (phase[p, i, j] + 2 * np.pi * F * (first - second)) ** 2
     return total
 
@@ -78,9 +76,9 @@ def test_hessian_is_symmetric_and_positive(equations):
     assert (least > -1e-10 * np.abs(hessian).max()).all()
 
 
-def test_a_delay_common_to_all_is_invisible_without_stretch(equations):
-    phase, weight, kappa = equations
-    hessian, gradient = delay_equations(phase, weight, [np.ones_like(k) for k in kappa], F)
+def test_a_delay_common_to_all_is_invisible_without_registration(equations):
+    phase, weight, factors = equations
+    hessian, gradient = delay_equations(phase, weight, tuple(np.ones_like(k) for k in factors), F)
     scale = np.abs(hessian).max()
     assert np.abs(hessian @ np.ones(M)).max() < 1e-12 * scale
     assert np.abs(hessian @ np.arange(M)).max() < 1e-11 * scale  # a tilt: lateral shift of the image
@@ -108,32 +106,45 @@ def test_patches_and_nodes_that_nothing_touches_add_nothing():
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_stretch_in_closed_form(mirrored):
-    """Cosine of half the angle at the patch between the centres of the pair's own sub-apertures."""
+@pytest.mark.parametrize("width", [1e-6, 4e-3])
+def test_registration_in_closed_form(mirrored, width):
+    """Half-angles between the centres of the pair's own sub-apertures, their mean over each; less of it nearby."""
     positions = np.array(Probe.linear(M, 4e-4).positions)
     positions = positions[::-1] if mirrored else positions
     centers = np.array([[0.0, 0.0, 8e-3], [3e-3, 0.0, 15e-3], [-2e-3, 0.0, 30e-3]])
     midpoint, offset = pairs_of(positions)
-    found = stretch(centers, offset, midpoint)
+    found = registration(centers, offset, midpoint, width)
     angle = np.arctan2(positions[None, :, 0] - centers[:, 0, None], centers[:, 2, None])
     half = np.cos(0.5 * (angle[:, :, None] - angle[:, None]))
-    assert np.allclose(found[0], half[:, :-1, 1:], rtol=1e-10)
-    assert np.allclose(found[1], half[:, 1:, :-1], rtol=1e-10)
+    a, b = half[:, :-1, 1:], half[:, 1:, :-1]
+    depth = np.hypot(centers[:, 0, None, None] - midpoint[..., 0], centers[:, 2, None, None])
+    share = 1 - 4 * np.exp(-1.23 * depth / width)
+    assert np.allclose(found[0] - 1, share * (0.5 * (a + b) / a - 1), rtol=1e-7, atol=1e-14)
+    assert np.allclose(found[1] - 1, share * (0.5 * (a + b) / b - 1), rtol=1e-7, atol=1e-14)
+
+
+def test_a_wrong_constant_is_seen_twice():
+    """Far from the sub-apertures, what registration adds to e_A - e_B for a wrong constant is as much again."""
+    positions = np.array(Probe.linear(M, 6e-4).positions)
+    centers = np.array([[x, 0.0, z] for x in (-2e-3, 0.0, 1e-3) for z in (20e-3, 30e-3)])
+    a, b = registration(centers, *pairs_of(positions)[::-1], 1e-6)
+    error = np.linalg.norm(centers[:, None] - positions[None], axis=2) * (1 / 1500 - 1 / 1540)
+    pair_a, pair_b = error[:, :-1, None] + error[:, None, 1:], error[:, 1:, None] + error[:, None, :-1]
+    bare, seen = pair_a - pair_b, a * pair_a - b * pair_b
+    assert np.abs(seen - 2 * bare).max() < 0.1 * np.abs(seen).max()
 
 
 def test_equations_explain_a_wrong_constant():
-    """Phases made from a wrong constant by the formula of the shifted speckle are explained by the true one alone."""
+    """Phases made from a wrong constant by the formula of the moved speckle are explained by the true one alone."""
     positions = np.array(Probe.linear(M, 6e-4).positions)
     centers = np.array([[x, 0.0, z] for x in (-2e-3, 0.0, 1e-3) for z in (8e-3, 12e-3)])
-    midpoint, offset = pairs_of(positions)
-    kappa = stretch(centers, offset, midpoint)
+    factors = registration(centers, *pairs_of(positions)[::-1], 2e-3)
     length = np.linalg.norm(centers[:, None] - positions[None], axis=2)
     error = length * (1 / 1500 - 1 / 1540)
-    mean = 0.5 * (kappa[0] + kappa[1])
-    seen_a = (error[:, :-1, None] + error[:, None, 1:]) * mean / kappa[0]
-    seen_b = (error[:, 1:, None] + error[:, None, :-1]) * mean / kappa[1]
+    seen_a = (error[:, :-1, None] + error[:, None, 1:]) * factors[0]
+    seen_b = (error[:, 1:, None] + error[:, None, :-1]) * factors[1]
     phase = 2 * np.pi * F * (seen_a - seen_b)
-    hessian, gradient = delay_equations(phase, np.ones_like(phase), kappa, F)
+    hessian, gradient = delay_equations(phase, np.ones_like(phase), factors, F)
     normal, slope = map_equations(hessian, gradient, scipy.sparse.csr_matrix(length.reshape(-1, 1)))
     change = -slope[0] / normal[0, 0]
     assert 1 / (1 / 1500 + change) == pytest.approx(1540, abs=1e-6)
