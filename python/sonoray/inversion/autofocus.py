@@ -120,9 +120,7 @@ def reconstruct_autofocus(
         first, slowness = _gauss_newton(scene, slowness, initial is None, note)
     else:
         first, slowness = slowness, descend(scene, slowness, note)
-    return AutofocusReconstruction(
-        scene.medium(slowness), scene.medium(first), chosen, tuple(history), scene.region
-    )
+    return AutofocusReconstruction(scene.medium(slowness), scene.medium(first), chosen, tuple(history), scene.region)
 
 
 def _gauss_newton(
@@ -170,7 +168,8 @@ class _Equations:
             self._factors = registration(scene.centers, found.offset, found.midpoint, scene.width)
         weight = self._weights(found, scene.centers[:, 2])
         if not weight.any():
-            best = float(np.abs(found.correlation).max(initial=0.0))
+            apart = np.eye(*weight.shape[1:]) == 0  # beside the diagonal, which says nothing
+            best = float(np.abs(found.correlation[:, apart]).max(initial=0.0))
             raise ArgumentError(
                 f"channel_data: expected echoes whose sub-apertures correlate above {self._weights.threshold:g} "
                 f"somewhere in the region, got {best:.3f} at most; lower threshold, or begin nearer with initial"

@@ -16,7 +16,7 @@ def descend(scene: Any, slowness: NDArray[np.float64], note: Note) -> NDArray[np
     """Minimise criterion + smoothness mean abs(grad c)^2 over the sound speed c; returns the best slowness seen."""
     objective = _Objective(scene)
     c = 1 / slowness
-    best = [np.inf, c]
+    best: list[Any] = [np.inf, c]
 
     def evaluate(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         loss, gradient = objective(values)
@@ -65,7 +65,7 @@ def _adam(evaluate: Any, c: NDArray[np.float64], settings: Any, note: Note) -> N
 def _lbfgs(evaluate: Any, c: NDArray[np.float64], settings: Any, note: Note) -> None:
     shape, last = c.shape, [c.ravel()]
     seen: dict[str, float] = {}
-    # Scaled so that the first trial step is `step` in the mean square, and that "no more progress" is a relative change.
+    # Scaled so that the first trial step is `step` in the mean square and that ftol compares with the possible progress.
     unit = settings.step * np.sqrt(c.size)
     scale = 1 / max(unit * float(np.linalg.norm(evaluate(c)[1])), 1e-300)
 

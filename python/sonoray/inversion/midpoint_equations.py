@@ -40,7 +40,11 @@ class PhaseWeights:
     def __call__(self, correlations: CommonMidpointCorrelations, depth: NDArray[np.float64]) -> Matrix:
         """Weights (n_patches, n_i, n_j), their sum 1 (or 0 if nothing counts)."""
         rho = np.abs(correlations.correlation)
-        counts = np.nonzero(rho > self.threshold)
+        enough = rho > self.threshold
+        np.einsum("nii->ni", enough)[...] = (
+            False  # i = j: A and B are one pair in both directions, equal whatever the map
+        )
+        counts = np.nonzero(enough)
         weight = np.zeros(rho.shape)
         if not counts[0].size:
             return weight
@@ -122,8 +126,8 @@ def delay_equations(
     """
     w = 2 * np.pi * frequency
     a, b = factors
-    n, n_i, n_j = phase.shape
-    hessian, gradient = np.zeros((n, n_i + 1, n_i + 1)), np.zeros((n, n_i + 1))
+    n, m = len(phase), phase.shape[1] + 1
+    hessian, gradient = np.zeros((n, m, m)), np.zeros((n, m))
     weighted = weight * phase
     along_a, along_b = weighted * a, weighted * b
     gradient[:, :-1] += along_a.sum(2)
