@@ -65,7 +65,7 @@ def _adam(evaluate: Any, c: NDArray[np.float64], settings: Any, note: Note) -> N
 def _lbfgs(evaluate: Any, c: NDArray[np.float64], settings: Any, note: Note) -> None:
     shape, last = c.shape, [c.ravel()]
     seen: dict[str, float] = {}
-    # Scaled so that the first trial step is `step` in the mean square and that ftol compares with the possible progress.
+    # Scaled so that the first trial step is `step` in the mean square, and ftol is relative to the possible progress.
     unit = settings.step * np.sqrt(c.size)
     scale = 1 / max(unit * float(np.linalg.norm(evaluate(c)[1])), 1e-300)
 
