@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._blas import one_blas_thread
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from ..media.medium import Medium
@@ -116,10 +117,11 @@ def reconstruct_autofocus(
         if report is not None:
             report(dict(entry))
 
-    if chosen.method == "gauss_newton":
-        first, slowness = _gauss_newton(scene, slowness, initial is None, note)
-    else:
-        first, slowness = slowness, descend(scene, slowness, note)
+    with one_blas_thread():  # products are small: a second thread would mostly wait, and round otherwise
+        if chosen.method == "gauss_newton":
+            first, slowness = _gauss_newton(scene, slowness, initial is None, note)
+        else:
+            first, slowness = slowness, descend(scene, slowness, note)
     return AutofocusReconstruction(scene.medium(slowness), scene.medium(first), chosen, tuple(history), scene.region)
 
 
