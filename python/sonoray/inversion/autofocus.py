@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._blas import one_blas_thread
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from ..media.medium import Medium
@@ -178,12 +179,15 @@ class _Equations:
             self._factors = registration(scene.centers, found.offset, found.midpoint, scene.width)
         weight = self._weights(found, scene.centers[:, 2])
         if not weight.any():
-            best = float(np.abs(found.correlation).max(initial=0.0))
+            apart = np.eye(*weight.shape[1:]) == 0  # beside the diagonal, which says nothing
+            best = float(np.abs(found.correlation[:, apart]).max(initial=0.0))
             raise ArgumentError(
                 f"channel_data: expected echoes whose sub-apertures correlate above {self._weights.threshold:g} "
                 f"somewhere in the region, got {best:.3f} at most; lower threshold, or begin nearer with initial"
             )
-        phase = np.angle(found.correlation).astype(np.float64)
+        counts = np.nonzero(weight)
+        phase = np.zeros(weight.shape)
+        phase[counts] = np.angle(found.correlation[counts])
         hessian, gradient = delay_equations(phase, weight, self._factors, scene.frequency)
         normal, slope = map_equations(hessian, gradient, self._paths)
         return normal, slope, float((weight * phase**2).sum())

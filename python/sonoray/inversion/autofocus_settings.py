@@ -49,7 +49,7 @@ class AutofocusSettings:
         Weight of the mean squared gradient against the criterion, for the descent methods.
     iterations : int
     step : float [m/s]
-        Learning rate of "adam".
+        Learning rate of "adam", first step of "lbfgs".
     limits : (float, float) [m/s]
 
     Raises
@@ -99,11 +99,13 @@ class AutofocusSettings:
         scalar("smoothness", self.smoothness, 0.0, 1.0, "s^2")
         scalar("step", self.step, 1e-3, 100.0, "m/s")
         count("iterations", self.iterations, 1, 10_000)
+        for name in ("patches", "kernel", "limits"):
+            values = getattr(self, name)
+            if not isinstance(values, tuple | list) or len(values) != 2:
+                raise ArgumentError(f"{name}: expected two values, got {values!r}")
         for name, values, most in (("patches", self.patches, 500), ("kernel", self.kernel[:1], 51)):
             for n in values:
                 count(name, n, 1, most)
-        if len(self.patches) != 2 or len(self.kernel) != 2:
-            raise ArgumentError(f"patches, kernel: expected two values each, got {self.patches} and {self.kernel}")
         scalar("kernel", self.kernel[1], 0.05, 5.0, "wavelengths")
         low, high = (scalar("limits", v, 300.0, 12000.0, "m/s") for v in self.limits)
         if low >= high:
@@ -112,13 +114,14 @@ class AutofocusSettings:
     @classmethod
     def published(cls) -> "AutofocusSettings":
         """Those of W. Simson et al., MICCAI 2023: AMSGrad on the phase error along straight paths, 301 iterations."""
+        spacing = 40e-3 / 30
         return cls(
             method="adam",
             path="straight",
-            spacing=40e-3 / 30,
+            spacing=spacing,
             patches=(17, 17),
             threshold=0.9,
             iterations=301,
             step=10.0,
-            smoothness=1e-4,
+            smoothness=100 * spacing**4,  # there 100 spacing^2 times the mean squared difference between nodes
         )

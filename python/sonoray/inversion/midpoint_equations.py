@@ -40,7 +40,11 @@ class PhaseWeights:
     def __call__(self, correlations: CommonMidpointCorrelations, depth: NDArray[np.float64]) -> Matrix:
         """Weights (n_patches, n_i, n_j), their sum 1 (or 0 if nothing counts)."""
         rho = np.abs(correlations.correlation)
-        counts = np.nonzero(rho > self.threshold)
+        enough = rho > self.threshold
+        np.einsum("nii->ni", enough)[...] = (
+            False  # i = j: A and B are one pair in both directions, equal whatever the map
+        )
+        counts = np.nonzero(enough)
         weight = np.zeros(rho.shape)
         if not counts[0].size:
             return weight
@@ -63,11 +67,11 @@ def _dimming(energy: Any, depth: NDArray[np.float64], limit: float) -> NDArray[n
     order = np.argsort(depth, kind="stable")
     sorted_mean, n = mean[order], len(depth)
     usual = np.empty(n)
-    for k in (*range(min(_NEAR, n)), *range(max(n - _NEAR, 0), n)):
-        usual[order[k]] = np.median(sorted_mean[max(0, k - _NEAR) : k + _NEAR + 1])
-    if n > 2 * _NEAR:
-        windows = np.lib.stride_tricks.sliding_window_view(sorted_mean, 2 * _NEAR + 1)
-        usual[order[_NEAR : n - _NEAR]] = np.median(windows, axis=1)
+    for k in (*range(min(_BESIDE, n)), *range(max(n - _BESIDE, 0), n)):
+        usual[order[k]] = np.median(sorted_mean[max(0, k - _BESIDE) : k + _BESIDE + 1])
+    if n > 2 * _BESIDE:
+        windows = np.lib.stride_tricks.sliding_window_view(sorted_mean, 2 * _BESIDE + 1)
+        usual[order[_BESIDE : n - _BESIDE]] = np.median(windows, axis=1)
     return np.asarray(1 / (1 + (mean / np.maximum(limit * usual, 1e-300)) ** 4))
 
 
@@ -122,8 +126,8 @@ def delay_equations(
     """
     w = 2 * np.pi * frequency
     a, b = factors
-    n, n_i, n_j = phase.shape
-    hessian, gradient = np.zeros((n, n_i + 1, n_i + 1)), np.zeros((n, n_i + 1))
+    n, m = len(phase), phase.shape[1] + 1
+    hessian, gradient = np.zeros((n, m, m)), np.zeros((n, m))
     weighted = weight * phase
     along_a, along_b = weighted * a, weighted * b
     gradient[:, :-1] += along_a.sum(2)
