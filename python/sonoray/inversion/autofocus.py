@@ -16,7 +16,7 @@ from .autofocus_scene import Scene
 from .autofocus_settings import AutofocusSettings
 from .midpoint_equations import PhaseWeights, delay_equations, map_equations, registration
 from .settings import changed
-from .smooth_map import total_variation_step
+from .smooth_map import REFERENCE, total_variation_step
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -117,13 +117,12 @@ def reconstruct_autofocus(
         if report is not None:
             report(dict(entry))
 
-    if chosen.method == "gauss_newton":
-        first, slowness = _gauss_newton(scene, slowness, initial, note)
-    else:
-        first, slowness = slowness, descend(scene, slowness, note)
-    return AutofocusReconstruction(
-        scene.medium(slowness), scene.medium(first), chosen, tuple(history), scene.region
-    )
+    with one_blas_thread():  # products are small: a second thread would mostly wait, and round otherwise
+        if chosen.method == "gauss_newton":
+            first, slowness = _gauss_newton(scene, slowness, initial, note)
+        else:
+            first, slowness = slowness, descend(scene, slowness, note)
+    return AutofocusReconstruction(scene.medium(slowness), scene.medium(first), chosen, tuple(history), scene.region)
 
 
 def _gauss_newton(
@@ -152,7 +151,7 @@ def _gauss_newton(
             settings.regularization,
             settings.edge,
             lateral=settings.lateral,
-            toward=start.ravel(),
+            toward=start.ravel() if isinstance(initial, Medium) else np.full(start.size, 1 / REFERENCE),
             pull=settings.pull if isinstance(initial, Medium) else settings.pull_constant,
         ).reshape(slowness.shape)
         updated = np.clip(updated, *limits)
