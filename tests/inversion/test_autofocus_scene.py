@@ -12,7 +12,9 @@ from sonoray.inversion.focus_criteria import CRITERIA
 from sonoray.rays.point_times import PointTimes
 from tests.reference.autofocus import PROBE, speckle
 
-SMALL = AutofocusSettings(patches=(4, 5), kernel=(3, 0.5), sub_aperture=6.0, f_number=0.5, threshold=0.9, spacing=1.5e-3)
+SMALL = AutofocusSettings(
+    patches=(4, 5), kernel=(3, 0.5), sub_aperture=6.0, f_number=0.5, threshold=0.9, spacing=1.5e-3
+)
 
 
 def settings(**options):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._blas import one_blas_thread
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from ..media.medium import Medium
@@ -117,7 +118,7 @@ def reconstruct_autofocus(
             report(dict(entry))
 
     if chosen.method == "gauss_newton":
-        first, slowness = _gauss_newton(scene, slowness, initial is None, note)
+        first, slowness = _gauss_newton(scene, slowness, initial, note)
     else:
         first, slowness = slowness, descend(scene, slowness, note)
     return AutofocusReconstruction(
@@ -126,14 +127,14 @@ def reconstruct_autofocus(
 
 
 def _gauss_newton(
-    scene: Scene, slowness: NDArray[np.float64], fit_constant: bool, note: Callable[..., None]
+    scene: Scene, slowness: NDArray[np.float64], initial: Medium | float | None, note: Callable[..., None]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Solve, recompute travel times, and so on; returns the start and the result."""
     settings = scene.settings
     weights = PhaseWeights(settings.threshold, settings.phase_noise, settings.robust, settings.brightness)
     limits = (1 / settings.limits[1], 1 / settings.limits[0])
     equations = _Equations(scene, weights)
-    if fit_constant:
+    if initial is None:
         for _ in range(4):
             normal, slope, _ = equations(slowness)
             change = -float(slope.sum() / max(normal.sum(), 1e-300))
@@ -144,7 +145,15 @@ def _gauss_newton(
     for _ in range(settings.iterations):
         normal, slope, misfit = equations(slowness)
         updated = total_variation_step(
-            normal, slope, slowness.ravel(), scene.grid, settings.regularization, settings.edge, settings.lateral
+            normal,
+            slope,
+            slowness.ravel(),
+            scene.grid,
+            settings.regularization,
+            settings.edge,
+            lateral=settings.lateral,
+            toward=start.ravel(),
+            pull=settings.pull if isinstance(initial, Medium) else settings.pull_constant,
         ).reshape(slowness.shape)
         updated = np.clip(updated, *limits)
         change = float(np.abs(1 / updated - 1 / slowness).mean())
@@ -170,12 +179,15 @@ class _Equations:
             self._factors = registration(scene.centers, found.offset, found.midpoint, scene.width)
         weight = self._weights(found, scene.centers[:, 2])
         if not weight.any():
-            best = float(np.abs(found.correlation).max(initial=0.0))
+            apart = np.eye(*weight.shape[1:]) == 0  # beside the diagonal, which says nothing
+            best = float(np.abs(found.correlation[:, apart]).max(initial=0.0))
             raise ArgumentError(
                 f"channel_data: expected echoes whose sub-apertures correlate above {self._weights.threshold:g} "
                 f"somewhere in the region, got {best:.3f} at most; lower threshold, or begin nearer with initial"
             )
-        phase = np.angle(found.correlation).astype(np.float64)
+        counts = np.nonzero(weight)
+        phase = np.zeros(weight.shape)
+        phase[counts] = np.angle(found.correlation[counts])
         hessian, gradient = delay_equations(phase, weight, self._factors, scene.frequency)
         normal, slope = map_equations(hessian, gradient, self._paths)
         return normal, slope, float((weight * phase**2).sum())

@@ -16,7 +16,7 @@ def descend(scene: Any, slowness: NDArray[np.float64], note: Note) -> NDArray[np
     """Minimise criterion + smoothness mean abs(grad c)^2 over the sound speed c; returns the best slowness seen."""
     objective = _Objective(scene)
     c = 1 / slowness
-    best = [np.inf, c]
+    best: list[Any] = [np.inf, c]
 
     def evaluate(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         loss, gradient = objective(values)
@@ -65,22 +65,26 @@ def _adam(evaluate: Any, c: NDArray[np.float64], settings: Any, note: Note) -> N
 def _lbfgs(evaluate: Any, c: NDArray[np.float64], settings: Any, note: Note) -> None:
     shape, last = c.shape, [c.ravel()]
     seen: dict[str, float] = {}
+    # Scaled so that the first trial step is `step` in the mean square, and ftol is relative to the possible progress.
+    unit = settings.step * np.sqrt(c.size)
+    scale = 1 / max(unit * float(np.linalg.norm(evaluate(c)[1])), 1e-300)
 
     def function(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        loss, gradient = evaluate(values.reshape(shape))
+        loss, gradient = evaluate(unit * values.reshape(shape))
         seen["loss"] = loss
-        return loss, gradient.ravel()
+        return scale * loss, scale * unit * gradient.ravel()
 
     def after(values: NDArray[np.float64]) -> None:
-        note(seen["loss"], 1 / values.reshape(shape), float(np.abs(values - last[0]).mean()))
-        last[0] = values.copy()
+        speed = unit * values
+        note(seen["loss"], 1 / speed.reshape(shape), float(np.abs(speed - last[0]).mean()))
+        last[0] = speed
 
     scipy.optimize.minimize(
         function,
-        c.ravel(),
+        c.ravel() / unit,
         jac=True,
         method="L-BFGS-B",
-        bounds=[settings.limits] * c.size,
+        bounds=[tuple(v / unit for v in settings.limits)] * c.size,
         callback=after,
-        options={"maxiter": settings.iterations, "maxcor": 12, "ftol": 1e-9, "gtol": 1e-12},
+        options={"maxiter": settings.iterations, "maxcor": 12, "ftol": 1e-9, "gtol": 1e-9},
     )

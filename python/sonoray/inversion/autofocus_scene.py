@@ -142,8 +142,6 @@ def _one_iq_frame(data: Any) -> ChannelData:
 def _reciprocal(data: ChannelData) -> ChannelData:
     """Mean of both directions between two elements: less noise, and equal to either without."""
     samples = np.asarray(data.samples)
-    if samples.dtype != np.complex64:
-        samples = samples[..., 0] + np.complex64(1j) * samples[..., 1]
     start = np.ravel(np.asarray(data.start_time))
     if start.size > 1 and np.ptp(start) > 0:
         return data

@@ -42,11 +42,14 @@ class AutofocusSettings:
         Gradients of sound speed below this are smoothed as by a quadratic penalty.
     lateral : float
         Gradients along x count this many times those in depth: tissue is layered, and depth is seen more sharply.
+    pull, pull_constant : float [rad^2 s^2 / m^2]
+        Weight of the mean squared difference from the start, for an initial map and for a constant. What the data
+        see weakly, depth above all, stays near the start.
     smoothness : float [s^2]
         Weight of the mean squared gradient against the criterion, for the descent methods.
     iterations : int
     step : float [m/s]
-        Learning rate of "adam".
+        Learning rate of "adam", first step of "lbfgs".
     limits : (float, float) [m/s]
 
     Raises
@@ -63,15 +66,17 @@ class AutofocusSettings:
     f_number: float = 0.5
     patches: tuple[int, int] = (19, 22)
     kernel: tuple[int, float] = (5, 0.5)
-    threshold: float = 0.95
-    phase_noise: float = 0.1
+    threshold: float = 0.85
+    phase_noise: float = 0.3
     robust: float = 6.0
     brightness: float = 2.0
-    regularization: float = 1.5e-10
-    edge: float = 2e3
-    lateral: float = 1.0
+    regularization: float = 5e-10
+    edge: float = 5e3
+    lateral: float = 4.0
+    pull: float = 2e-8
+    pull_constant: float = 1e-9
     smoothness: float = 1e-8
-    iterations: int = 6
+    iterations: int = 3
     step: float = 5.0
     limits: tuple[float, float] = (1350.0, 1700.0)
 
@@ -89,14 +94,18 @@ class AutofocusSettings:
         scalar("regularization", self.regularization, 0.0, 1.0, "rad^2 s")
         scalar("edge", self.edge, 1.0, 1e7, "1/s")
         scalar("lateral", self.lateral, 0.0, 100.0, "(ratio)")
+        for name in ("pull", "pull_constant"):
+            scalar(name, getattr(self, name), 0.0, 1.0, "rad^2 s^2 / m^2")
         scalar("smoothness", self.smoothness, 0.0, 1.0, "s^2")
         scalar("step", self.step, 1e-3, 100.0, "m/s")
         count("iterations", self.iterations, 1, 10_000)
+        for name in ("patches", "kernel", "limits"):
+            values = getattr(self, name)
+            if not isinstance(values, tuple | list) or len(values) != 2:
+                raise ArgumentError(f"{name}: expected two values, got {values!r}")
         for name, values, most in (("patches", self.patches, 500), ("kernel", self.kernel[:1], 51)):
             for n in values:
                 count(name, n, 1, most)
-        if len(self.patches) != 2 or len(self.kernel) != 2:
-            raise ArgumentError(f"patches, kernel: expected two values each, got {self.patches} and {self.kernel}")
         scalar("kernel", self.kernel[1], 0.05, 5.0, "wavelengths")
         low, high = (scalar("limits", v, 300.0, 12000.0, "m/s") for v in self.limits)
         if low >= high:
@@ -105,13 +114,14 @@ class AutofocusSettings:
     @classmethod
     def published(cls) -> "AutofocusSettings":
         """Those of W. Simson et al., MICCAI 2023: AMSGrad on the phase error along straight paths, 301 iterations."""
+        spacing = 40e-3 / 30
         return cls(
             method="adam",
             path="straight",
-            spacing=40e-3 / 30,
+            spacing=spacing,
             patches=(17, 17),
             threshold=0.9,
             iterations=301,
             step=10.0,
-            smoothness=1e-4,
+            smoothness=100 * spacing**4,  # there 100 spacing^2 times the mean squared difference between nodes
         )

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from .focus_criteria import CommonMidpointCorrelations
 
 Matrix = NDArray[np.float64]
-_NEAR = (4.0, 1.23)
+_NEAR = 15  # patches above and below a patch in order of depth, with which its brightness is compared
+_ROWS = 400  # of the Jacobian made dense at a time
+_NEAR_FIELD = (4.0, 1.23)  # see `registration`; from the two full-wave cases that are for settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,11 @@ class PhaseWeights:
     def __call__(self, correlations: CommonMidpointCorrelations, depth: NDArray[np.float64]) -> Matrix:
         """Weights (n_patches, n_i, n_j), their sum 1 (or 0 if nothing counts)."""
         rho = np.abs(correlations.correlation)
-        counts = np.nonzero(rho > self.threshold)
+        enough = rho > self.threshold
+        np.einsum("nii->ni", enough)[...] = (
+            False  # i = j: A and B are one pair in both directions, equal whatever the map
+        )
+        counts = np.nonzero(enough)
         weight = np.zeros(rho.shape)
         if not counts[0].size:
             return weight
@@ -61,11 +67,11 @@ def _dimming(energy: Any, depth: NDArray[np.float64], limit: float) -> NDArray[n
     order = np.argsort(depth, kind="stable")
     sorted_mean, n = mean[order], len(depth)
     usual = np.empty(n)
-    for k in (*range(min(_NEAR, n)), *range(max(n - _NEAR, 0), n)):
-        usual[order[k]] = np.median(sorted_mean[max(0, k - _NEAR) : k + _NEAR + 1])
-    if n > 2 * _NEAR:
-        windows = np.lib.stride_tricks.sliding_window_view(sorted_mean, 2 * _NEAR + 1)
-        usual[order[_NEAR : n - _NEAR]] = np.median(windows, axis=1)
+    for k in (*range(min(_BESIDE, n)), *range(max(n - _BESIDE, 0), n)):
+        usual[order[k]] = np.median(sorted_mean[max(0, k - _BESIDE) : k + _BESIDE + 1])
+    if n > 2 * _BESIDE:
+        windows = np.lib.stride_tricks.sliding_window_view(sorted_mean, 2 * _BESIDE + 1)
+        usual[order[_BESIDE : n - _BESIDE]] = np.median(windows, axis=1)
     return np.asarray(1 / (1 + (mean / np.maximum(limit * usual, 1e-300)) ** 4))
 
 
@@ -89,17 +95,16 @@ def registration(
     width : float [m]
         Of a sub-aperture.
     """
-    step = np.abs(np.diff(offset, axis=1)).max(axis=(0, 1)) if offset.shape[1] > 1 else np.zeros(3)
-    out = []
-    for sign in (1, -1):
-        apart = offset + sign * step
-        tx, rx = (centers[:, None, None] - (midpoint + s * 0.5 * apart)[None] for s in (-1, 1))
-        cosine = (tx * rx).sum(-1) / np.maximum(np.linalg.norm(tx, axis=-1) * np.linalg.norm(rx, axis=-1), 1e-12)
-        out.append(np.sqrt(np.clip(0.5 * (1 + cosine), 1e-4, 1)))
-    mean = 0.5 * (out[0] + out[1])
+    step = np.diff(offset, axis=1).mean(axis=(0, 1)) if offset.shape[1] > 1 else np.zeros(3)
+    tx, rx = (midpoint - 0.5 * offset)[:, 0], (midpoint + 0.5 * offset)[0]
+    kappa = []
+    for sign in (0.5, -0.5):
+        back, forth = (_unit(centers[:, None] - ends) for ends in (tx - sign * step, rx + sign * step))
+        kappa.append(np.sqrt(np.clip(0.5 * (1 + back @ forth.transpose(0, 2, 1)), 1e-4, 1)))
     depth = np.linalg.norm(centers[:, None, None] - midpoint[None], axis=-1)
-    share = 1 - _NEAR[0] * np.exp(-_NEAR[1] * depth / width)
-    return 1 + share * (mean / out[0] - 1), 1 + share * (mean / out[1] - 1)
+    share = 1 - _NEAR_FIELD[0] * np.exp(-_NEAR_FIELD[1] * depth / width)
+    mean = 0.5 * (kappa[0] + kappa[1])
+    return 1 + share * (mean / kappa[0] - 1), 1 + share * (mean / kappa[1] - 1)
 
 
 def _unit(vectors: Matrix) -> Matrix:
@@ -121,8 +126,8 @@ def delay_equations(
     """
     w = 2 * np.pi * frequency
     a, b = factors
-    n, n_i, n_j = phase.shape
-    hessian, gradient = np.zeros((n, n_i + 1, n_i + 1)), np.zeros((n, n_i + 1))
+    n, m = len(phase), phase.shape[1] + 1
+    hessian, gradient = np.zeros((n, m, m)), np.zeros((n, m))
     weighted = weight * phase
     along_a, along_b = weighted * a, weighted * b
     gradient[:, :-1] += along_a.sum(2)
