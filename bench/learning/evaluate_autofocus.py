@@ -1,6 +1,6 @@
 """Maps from echoes of the full-wave cases: errors, coherence, widths of points and contrast of the cyst.
 
-python -m bench.learning.evaluate_autofocus FOLDER [--network] [--optimise] [CASE ...]
+python -m bench.learning.evaluate_autofocus [--network] [--optimise] FOLDER [CASE ...]
 
 FOLDER holds CASE.h5, as `sonoray.simulation.autofocus_cases.autofocus_data` simulates them (minutes each).
 """
