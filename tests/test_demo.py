@@ -1,11 +1,12 @@
-"""The demo's chain for rings, with few iterations: it runs, and every stage is better than the one before."""
+"""The demo's reconstructions, with few iterations: they run, and every stage is better than the one before."""
 
 from functools import partial
 
 import pytest
 
 pytest.importorskip("matplotlib")
-from sonoray.demo import ray_born
+from sonoray import Grid
+from sonoray.demo import autofocus, ray_born
 
 
 def test_waveforms_improve_the_map_from_travel_times(monkeypatch):
@@ -22,3 +23,29 @@ def test_waveforms_improve_the_map_from_travel_times(monkeypatch):
     echoes = [float(row[-1].split()[0]) for row in (water, second)]
     assert echoes[1] < 0.5 * echoes[0]
     assert len(case.figures) == 1
+
+
+def test_the_map_from_echoes_sharpens_them(monkeypatch):
+    pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
+    monkeypatch.setattr(autofocus, "map_sound_speed", partial(autofocus.map_sound_speed, optimise=False))
+    monkeypatch.setattr(autofocus, "_GRID", Grid.from_extent(x=(-10e-3, 10e-3), z=(12e-3, 30e-3), spacing=1.5e-4))
+    monkeypatch.setattr(autofocus, "load_focus_example_targets", _inner_targets(autofocus.load_focus_example_targets))
+    case = autofocus.autofocus(True)
+    head, nominal, found, true = case.table
+    assert len(head) == len(nominal) == len(found) == len(true)
+    assert float(found[1].split()[0]) < 15.0
+    widths = [float(row[3].split()[0]) for row in (nominal, found, true)]
+    assert widths[1] < 0.85 * widths[0] and widths[1] < 1.1 * widths[2]
+    contrasts = [float(row[5].split()[0]) for row in (nominal, found, true)]
+    assert contrasts[1] < contrasts[0] - 2.0
+    assert len(case.figures) == 1
+
+
+def _inner_targets(load):
+    """Points of the smaller image."""
+
+    def chosen():
+        points, cysts = load()
+        return points[points[:, 2] < 28e-3], cysts
+
+    return chosen

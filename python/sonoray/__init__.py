@@ -4,10 +4,24 @@ from . import datasets
 from ._arrays import to_device, to_host
 from ._backends import devices
 from .acquisition.channel_data import ChannelData
+from .acquisition.encoding import decode, encode
 from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
 from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
-from .assets import load_example, load_example_targets, load_ring_example
+from .assets import (
+    load_example,
+    load_example_targets,
+    load_focus_example,
+    load_focus_example_targets,
+    load_ring_example,
+    load_sound_speed_network,
+)
+from .autofocus.focus_check import Focus, FocusCheck
+from .autofocus.global_speed import GlobalSpeed, estimate_sound_speed
+from .autofocus.mapping import AutofocusResult, map_sound_speed
+from .autofocus.multistatic import multistatic_frame
+from .autofocus.network import SoundSpeedNetwork
+from .autofocus.plan import Autofocus
 from .beamforming.arrivals import Arrivals, arrivals
 from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
@@ -18,12 +32,25 @@ from .imaging.compounding import coherence_factor, compound_coherent, compound_i
 from .imaging.detection import depth_gain, envelope, log_compress, to_uint8
 from .imaging.doppler import doppler_power, doppler_velocity, nyquist_velocity
 from .imaging.localization import localization_error, localize_points
-from .imaging.metrics import cnr, contrast, fwhm, gcnr, lag_one_coherence, peak_sidelobe_level, speckle_snr
+from .imaging.metrics import (
+    cnr,
+    contrast,
+    fwhm,
+    gcnr,
+    lag_one_coherence,
+    peak_sidelobe_level,
+    sharpness,
+    speckle_size,
+    speckle_snr,
+)
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .inversion.autofocus import AutofocusReconstruction, reconstruct_autofocus
+from .inversion.autofocus_settings import AutofocusSettings
 from .inversion.born import BornOperator
 from .inversion.born_settings import RayBornSettings
 from .inversion.evaluation import sound_speed_errors
 from .inversion.finite_frequency import FiniteFrequencyOperator
+from .inversion.focus_criteria import FocusCriterion
 from .inversion.gains import Gains, fit_gains
 from .inversion.matching import match_first_arrivals
 from .inversion.outliers import reject_outliers
@@ -60,6 +87,10 @@ __all__ = [
     "ArgumentError",
     "ArrivalWindow",
     "Arrivals",
+    "Autofocus",
+    "AutofocusReconstruction",
+    "AutofocusResult",
+    "AutofocusSettings",
     "Beamformer",
     "BornOperator",
     "ChannelData",
@@ -70,8 +101,12 @@ __all__ = [
     "EikonalSolver",
     "Error",
     "FiniteFrequencyOperator",
+    "Focus",
+    "FocusCheck",
+    "FocusCriterion",
     "FormatError",
     "Gains",
+    "GlobalSpeed",
     "GreensFields",
     "GreensFunction",
     "Grid",
@@ -102,6 +137,7 @@ __all__ = [
     "SectorGrid",
     "Slice",
     "SliceResult",
+    "SoundSpeedNetwork",
     "SourceSpectrum",
     "Spectra",
     "Sphere",
@@ -120,13 +156,16 @@ __all__ = [
     "contrast",
     "covering_grid",
     "datasets",
+    "decode",
     "default_grid",
     "demodulate",
     "depth_gain",
     "devices",
     "doppler_power",
     "doppler_velocity",
+    "encode",
     "envelope",
+    "estimate_sound_speed",
     "find_slices",
     "fit_gains",
     "full_synthetic_aperture",
@@ -135,14 +174,19 @@ __all__ = [
     "lag_one_coherence",
     "load_example",
     "load_example_targets",
+    "load_focus_example",
+    "load_focus_example_targets",
     "load_ring_example",
+    "load_sound_speed_network",
     "localization_error",
     "localize_points",
     "log_compress",
+    "map_sound_speed",
     "match_first_arrivals",
     "matched_filter",
     "measure_direct_wave",
     "measure_water_speed",
+    "multistatic_frame",
     "nyquist_velocity",
     "pairs_by_distance",
     "pairs_by_open_angle",
@@ -154,6 +198,7 @@ __all__ = [
     "read",
     "read_medium",
     "read_scatterers",
+    "reconstruct_autofocus",
     "reconstruct_bmode",
     "reconstruct_ray_born",
     "reconstruct_stack",
@@ -163,7 +208,9 @@ __all__ = [
     "remove_direct_wave",
     "resample",
     "scan_convert",
+    "sharpness",
     "sound_speed_errors",
+    "speckle_size",
     "speckle_snr",
     "spectra",
     "summary",

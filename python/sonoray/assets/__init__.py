@@ -1,7 +1,7 @@
 """What ships with the package, all of it our own: full-wave examples behind a wall and inside a ring, a network.
 
 How the first is made: `sonoray.assets.making`; the second comes from the same kind of solver (finite differences of
-16th order, lossless). No part of either comes from delays, rays or images of this package, so that it can judge them.
+16th order, lossless). No part of any comes from delays, rays or images of this package, so that it can judge them.
 """
 
 from importlib.resources import as_file, files
@@ -17,6 +17,8 @@ from ..media.medium import Medium
 
 EXAMPLE = "wall_example.h5"
 EXAMPLE_MEDIUM = "wall_example_medium.h5"
+FOCUS_EXAMPLE = "focus_example.h5"
+FOCUS_EXAMPLE_MEDIUM = "focus_example_medium.h5"
 RING_EXAMPLE = "ring_example.mat"
 SOUND_SPEED_MODEL = "sound_speed.onnx"
 
@@ -40,6 +42,33 @@ def load_example() -> tuple[ChannelData, Medium]:
     if not isinstance(channel_data, ChannelData) or not isinstance(medium, Medium):
         raise FormatError(f"{EXAMPLE}: expected channel data and a medium; is the installation damaged?")
     return channel_data, medium
+
+
+def load_focus_example() -> tuple[ChannelData, Medium]:
+    """Load the shipped example of autofocus: speckle, six points and a cyst behind a layer of fat over muscle.
+
+    Returns
+    -------
+    channel_data : ChannelData
+        (1, 64, 64, 187) complex64: every one of 64 elements at 0.45 mm fires once; 2.25 MHz, I/Q at 3.3 MHz.
+    medium : Medium
+        The true sound speed, 1450 over 1580 m/s, at 0.27 mm, float32.
+    """
+    from ..io import read
+
+    with as_file(files(__name__) / FOCUS_EXAMPLE) as path:
+        channel_data = read(path)
+    with as_file(files(__name__) / FOCUS_EXAMPLE_MEDIUM) as path:
+        medium = read(path)
+    if not isinstance(channel_data, ChannelData) or not isinstance(medium, Medium):
+        raise FormatError(f"{FOCUS_EXAMPLE}: expected channel data and a medium; is the installation damaged?")
+    return channel_data, medium
+
+
+def load_focus_example_targets() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """True points (n, 3) [m] and cysts (n, 4) [m] (centre and radius) of the example of autofocus."""
+    with as_file(files(__name__) / FOCUS_EXAMPLE) as path:
+        return read_targets(path)
 
 
 def load_ring_example() -> tuple[ChannelData, ChannelData, Medium]:

@@ -17,6 +17,7 @@ from ..io import read, read_scatterers
 from ..media.grids import Grid
 from ..plotting import new_axes, show_bmode, show_velocity
 from .aberration import aberration
+from .autofocus import autofocus
 from .ray_born import ray_born
 from .report import Case
 from .sources import dataset_file
@@ -169,4 +170,5 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "aberration": aberration,
     "tomography": tomography,
     "ray_born": ray_born,
+    "autofocus": autofocus,
 }

@@ -51,9 +51,19 @@ def _table(rows: list[list[str]]) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def _section(case: Case, seconds: float) -> str:
+def section(case: Case, seconds: float | None = None) -> str:
+    """A finished case as HTML, its pictures inside."""
     body = "".join(map(_figure, case.figures)) + _table(case.table)
-    return f"<h2>{html.escape(case.title)}</h2><p>{html.escape(case.text)}</p>{body}<p>{seconds:.1f} s</p>"
+    took = "" if seconds is None else f"<p>{seconds:.1f} s</p>"
+    return f"<h2>{html.escape(case.title)}</h2><p>{html.escape(case.text)}</p>{body}{took}"
+
+
+def page(title: str, sections: Sequence[str]) -> str:
+    """A complete HTML document."""
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{_STYLE}</style>"
+        f"<h1>{html.escape(title)}</h1>{''.join(sections)}</html>"
+    )
 
 
 def write_report(folder: Path, *, offline: bool = False, only: Sequence[str] | None = None) -> str:
@@ -95,15 +105,11 @@ def write_report(folder: Path, *, offline: bool = False, only: Sequence[str] | N
             lines.append(f"{name:<12} {'no data' if isinstance(error, NoDataError) else 'failed'}: {error}")
             continue
         seconds = time.perf_counter() - begin
-        sections.append(_section(case, seconds))
+        sections.append(section(case, seconds))
         lines.append(f"{name:<12} {seconds:6.1f} s   {case.title}")
         lines.extend(f"{'':<13}" + "  ".join(row) for row in case.table)
-    page = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>sonoray demo</title><style>{_STYLE}</style>"
-        f"<h1>sonoray demo</h1>{''.join(sections)}</html>"
-    )
     target = folder / "index.html"
     draft = folder / "index.html.part"
-    draft.write_text(page, encoding="utf-8")
+    draft.write_text(page("sonoray demo", sections), encoding="utf-8")
     os.replace(draft, target)
     return "\n".join([*lines, f"report: {target}"])

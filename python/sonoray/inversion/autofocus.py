@@ -117,23 +117,24 @@ def reconstruct_autofocus(
         if report is not None:
             report(dict(entry))
 
-    with one_blas_thread():  # products are small: a second thread would mostly wait, and round otherwise
-        if chosen.method == "gauss_newton":
-            first, slowness = _gauss_newton(scene, slowness, initial is None, note)
-        else:
-            first, slowness = slowness, descend(scene, slowness, note)
-    return AutofocusReconstruction(scene.medium(slowness), scene.medium(first), chosen, tuple(history), scene.region)
+    if chosen.method == "gauss_newton":
+        first, slowness = _gauss_newton(scene, slowness, initial, note)
+    else:
+        first, slowness = slowness, descend(scene, slowness, note)
+    return AutofocusReconstruction(
+        scene.medium(slowness), scene.medium(first), chosen, tuple(history), scene.region
+    )
 
 
 def _gauss_newton(
-    scene: Scene, slowness: NDArray[np.float64], fit_constant: bool, note: Callable[..., None]
+    scene: Scene, slowness: NDArray[np.float64], initial: Medium | float | None, note: Callable[..., None]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Solve, recompute travel times, and so on; returns the start and the result."""
     settings = scene.settings
     weights = PhaseWeights(settings.threshold, settings.phase_noise, settings.robust, settings.brightness)
     limits = (1 / settings.limits[1], 1 / settings.limits[0])
     equations = _Equations(scene, weights)
-    if fit_constant:
+    if initial is None:
         for _ in range(4):
             normal, slope, _ = equations(slowness)
             change = -float(slope.sum() / max(normal.sum(), 1e-300))
@@ -144,7 +145,15 @@ def _gauss_newton(
     for _ in range(settings.iterations):
         normal, slope, misfit = equations(slowness)
         updated = total_variation_step(
-            normal, slope, slowness.ravel(), scene.grid, settings.regularization, settings.edge, settings.lateral
+            normal,
+            slope,
+            slowness.ravel(),
+            scene.grid,
+            settings.regularization,
+            settings.edge,
+            lateral=settings.lateral,
+            toward=start.ravel(),
+            pull=settings.pull if isinstance(initial, Medium) else settings.pull_constant,
         ).reshape(slowness.shape)
         updated = np.clip(updated, *limits)
         change = float(np.abs(1 / updated - 1 / slowness).mean())

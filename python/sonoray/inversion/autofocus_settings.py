@@ -42,6 +42,9 @@ class AutofocusSettings:
         Gradients of sound speed below this are smoothed as by a quadratic penalty.
     lateral : float
         Gradients along x count this many times those in depth: tissue is layered, and depth is seen more sharply.
+    pull, pull_constant : float [rad^2 s^2 / m^2]
+        Weight of the mean squared difference from the start, for an initial map and for a constant. What the data
+        see weakly, depth above all, stays near the start.
     smoothness : float [s^2]
         Weight of the mean squared gradient against the criterion, for the descent methods.
     iterations : int
@@ -63,15 +66,17 @@ class AutofocusSettings:
     f_number: float = 0.5
     patches: tuple[int, int] = (19, 22)
     kernel: tuple[int, float] = (5, 0.5)
-    threshold: float = 0.95
-    phase_noise: float = 0.1
+    threshold: float = 0.85
+    phase_noise: float = 0.3
     robust: float = 6.0
     brightness: float = 2.0
-    regularization: float = 1.5e-10
-    edge: float = 2e3
-    lateral: float = 1.0
+    regularization: float = 5e-10
+    edge: float = 5e3
+    lateral: float = 4.0
+    pull: float = 2e-8
+    pull_constant: float = 1e-9
     smoothness: float = 1e-8
-    iterations: int = 6
+    iterations: int = 3
     step: float = 5.0
     limits: tuple[float, float] = (1350.0, 1700.0)
 
@@ -89,6 +94,8 @@ class AutofocusSettings:
         scalar("regularization", self.regularization, 0.0, 1.0, "rad^2 s")
         scalar("edge", self.edge, 1.0, 1e7, "1/s")
         scalar("lateral", self.lateral, 0.0, 100.0, "(ratio)")
+        for name in ("pull", "pull_constant"):
+            scalar(name, getattr(self, name), 0.0, 1.0, "rad^2 s^2 / m^2")
         scalar("smoothness", self.smoothness, 0.0, 1.0, "s^2")
         scalar("step", self.step, 1e-3, 100.0, "m/s")
         count("iterations", self.iterations, 1, 10_000)

@@ -41,6 +41,8 @@ def total_variation_step(
     strength: float,
     edge: float,
     lateral: float = 1.0,
+    toward: NDArray[np.float64] | None = None,
+    pull: float = 0.0,
     reweightings: int = 6,
 ) -> NDArray[np.float64]:
     """Minimise d^T N d / 2 + g^T d + strength mean sqrt(abs(grad c)^2 + edge^2) over the map slowness + d.
@@ -55,6 +57,9 @@ def total_variation_step(
     edge : float [1/s]
     lateral : float
         Gradients along x count this many times those along z.
+    toward : (n,) [s/m], optional
+    pull : float [s^2/m^2]
+        Weight of the mean squared difference of the sound speed from that of `toward`.
     reweightings : int
 
     Returns
@@ -70,6 +75,9 @@ def total_variation_step(
     across = across * lateral
     factor = strength * REFERENCE**4 / grid.size
     right = normal @ slowness - slope
+    hold = pull * REFERENCE**4 / grid.size if toward is not None else 0.0
+    if toward is not None:
+        right = right + hold * toward
     # Nodes that no path touches follow their neighbours, through the prior alone; this keeps the matrix definite.
     small = 1e-12 * float(np.trace(normal)) / len(normal)
     result = slowness
@@ -80,6 +88,6 @@ def total_variation_step(
         wx, wz = (1 / np.sqrt(w.ravel() + edge**2) for w in (wx, wz))
         prior = across.T @ scipy.sparse.diags(wx) @ across + down.T @ scipy.sparse.diags(wz) @ down
         matrix = normal + factor * prior.toarray()
-        matrix[np.diag_indices_from(matrix)] += small
+        matrix[np.diag_indices_from(matrix)] += small + hold
         result = scipy.linalg.solve(matrix, right + small * slowness, assume_a="pos", check_finite=False)
     return np.asarray(result)
