@@ -117,13 +117,12 @@ def reconstruct_autofocus(
         if report is not None:
             report(dict(entry))
 
-    if chosen.method == "gauss_newton":
-        first, slowness = _gauss_newton(scene, slowness, initial, note)
-    else:
-        first, slowness = slowness, descend(scene, slowness, note)
-    return AutofocusReconstruction(
-        scene.medium(slowness), scene.medium(first), chosen, tuple(history), scene.region
-    )
+    with one_blas_thread():  # products are small: a second thread would mostly wait, and round otherwise
+        if chosen.method == "gauss_newton":
+            first, slowness = _gauss_newton(scene, slowness, initial, note)
+        else:
+            first, slowness = slowness, descend(scene, slowness, note)
+    return AutofocusReconstruction(scene.medium(slowness), scene.medium(first), chosen, tuple(history), scene.region)
 
 
 def _gauss_newton(

@@ -67,11 +67,11 @@ def _dimming(energy: Any, depth: NDArray[np.float64], limit: float) -> NDArray[n
     order = np.argsort(depth, kind="stable")
     sorted_mean, n = mean[order], len(depth)
     usual = np.empty(n)
-    for k in (*range(min(_BESIDE, n)), *range(max(n - _BESIDE, 0), n)):
-        usual[order[k]] = np.median(sorted_mean[max(0, k - _BESIDE) : k + _BESIDE + 1])
-    if n > 2 * _BESIDE:
-        windows = np.lib.stride_tricks.sliding_window_view(sorted_mean, 2 * _BESIDE + 1)
-        usual[order[_BESIDE : n - _BESIDE]] = np.median(windows, axis=1)
+    for k in (*range(min(_NEAR, n)), *range(max(n - _NEAR, 0), n)):
+        usual[order[k]] = np.median(sorted_mean[max(0, k - _NEAR) : k + _NEAR + 1])
+    if n > 2 * _NEAR:
+        windows = np.lib.stride_tricks.sliding_window_view(sorted_mean, 2 * _NEAR + 1)
+        usual[order[_NEAR : n - _NEAR]] = np.median(windows, axis=1)
     return np.asarray(1 / (1 + (mean / np.maximum(limit * usual, 1e-300)) ** 4))
 
 
@@ -101,8 +101,8 @@ def registration(
     for sign in (0.5, -0.5):
         back, forth = (_unit(centers[:, None] - ends) for ends in (tx - sign * step, rx + sign * step))
         kappa.append(np.sqrt(np.clip(0.5 * (1 + back @ forth.transpose(0, 2, 1)), 1e-4, 1)))
-    depth = np.linalg.norm(centers[:, None, None] - midpoint[None], axis=-1)
-    share = 1 - _NEAR_FIELD[0] * np.exp(-_NEAR_FIELD[1] * depth / width)
+    x, y, z = (centers[:, k, None, None] - midpoint[..., k] for k in range(3))
+    share = 1 - _NEAR_FIELD[0] * np.exp(np.sqrt(x * x + y * y + z * z) * (-_NEAR_FIELD[1] / width))
     mean = 0.5 * (kappa[0] + kappa[1])
     return 1 + share * (mean / kappa[0] - 1), 1 + share * (mean / kappa[1] - 1)
 
