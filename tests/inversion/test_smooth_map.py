@@ -108,6 +108,26 @@ def test_nodes_that_no_path_reaches_follow_their_neighbours(rng):
     assert np.abs(1 / found - 1480).max() < 0.5
 
 
+def test_what_no_data_hold_goes_toward_the_given_map():
+    nothing, start = np.zeros((GRID.size, GRID.size)), np.full(GRID.size, 1 / 1540.0)
+    toward = np.full(GRID.size, 1 / 1490.0)
+    found = total_variation_step(
+        nothing, np.zeros(GRID.size), start, GRID, 1e-15, EDGE, lateral=3.0, toward=toward, pull=1e-12
+    )
+    assert np.abs(1 / found - 1490).max() < 1e-3
+
+
+def test_the_pull_is_against_half_the_square_of_the_data():
+    """One number: data n / 2 (s - a)^2 and pull REF^4 / size (s - b)^2 / 2 meet at their weighted mean."""
+    n, a, b = 1e-6, 1 / 1500.0, 1 / 1580.0
+    pull = n * GRID.size / REFERENCE**4  # equal weights
+    start = np.full(GRID.size, 1 / 1540.0)
+    found = total_variation_step(
+        n * np.eye(GRID.size), n * (start - a), start, GRID, 1e-22, EDGE, toward=np.full(GRID.size, b), pull=pull
+    )
+    assert np.allclose(found, 0.5 * (a + b), rtol=1e-9)
+
+
 def test_noise_goes_and_an_edge_stays():
     start = np.full(GRID.size, 1 / 1540.0)
     c = np.where(np.arange(9) < 4, 1480.0, 1560.0) * np.ones((7, 1))

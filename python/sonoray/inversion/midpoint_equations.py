@@ -67,11 +67,11 @@ def _dimming(energy: Any, depth: NDArray[np.float64], limit: float) -> NDArray[n
     order = np.argsort(depth, kind="stable")
     sorted_mean, n = mean[order], len(depth)
     usual = np.empty(n)
-    for k in (*range(min(_BESIDE, n)), *range(max(n - _BESIDE, 0), n)):
-        usual[order[k]] = np.median(sorted_mean[max(0, k - _BESIDE) : k + _BESIDE + 1])
-    if n > 2 * _BESIDE:
-        windows = np.lib.stride_tricks.sliding_window_view(sorted_mean, 2 * _BESIDE + 1)
-        usual[order[_BESIDE : n - _BESIDE]] = np.median(windows, axis=1)
+    for k in (*range(min(_NEAR, n)), *range(max(n - _NEAR, 0), n)):
+        usual[order[k]] = np.median(sorted_mean[max(0, k - _NEAR) : k + _NEAR + 1])
+    if n > 2 * _NEAR:
+        windows = np.lib.stride_tricks.sliding_window_view(sorted_mean, 2 * _NEAR + 1)
+        usual[order[_NEAR : n - _NEAR]] = np.median(windows, axis=1)
     return np.asarray(1 / (1 + (mean / np.maximum(limit * usual, 1e-300)) ** 4))
 
 
