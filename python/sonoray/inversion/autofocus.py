@@ -170,6 +170,9 @@ class _Equations:
         self._scene, self._weights = scene, weights
         self._factors: Any = None
         self._paths = scene.sub_aperture_paths()
+        whole = scene.complete_sub_apertures()
+        tx, rx = whole[:, :, None], whole[:, None, :]
+        self._complete = tx[:, :-1] * rx[:, :, 1:] * tx[:, 1:] * rx[:, :, :-1]
 
     def __call__(self, slowness: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         scene = self._scene
@@ -177,6 +180,8 @@ class _Equations:
         if self._factors is None:
             self._factors = registration(scene.centers, found.offset, found.midpoint, scene.width)
         weight = self._weights(found, scene.centers[:, 2])
+        weight *= self._complete
+        weight /= max(float(weight.sum()), 1e-300)
         if not weight.any():
             apart = np.eye(*weight.shape[1:]) == 0  # beside the diagonal, which says nothing
             best = float(np.abs(found.correlation[:, apart]).max(initial=0.0))

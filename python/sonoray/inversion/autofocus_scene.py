@@ -15,7 +15,7 @@ from ..media.interpolation import Interpolator
 from ..media.medium import Medium
 from ..rays.point_times import PointTimes
 from .autofocus_settings import AutofocusSettings
-from .focus_criteria import CommonMidpointCorrelations, FocusCriterion
+from .focus_criteria import CommonMidpointCorrelations, FocusCriterion, aperture_mask
 
 Region = tuple[tuple[float, float], tuple[float, float]]
 _NOMINAL = 1540.0  # m/s, for wavelengths and the default region
@@ -98,6 +98,16 @@ class Scene:
         return scipy.sparse.csr_matrix(
             scipy.sparse.kron(scipy.sparse.eye(n_patches), mean) @ scipy.sparse.csr_matrix(rows)[by_patch]
         )
+
+    def complete_sub_apertures(self) -> NDArray[np.bool_]:
+        """Which sub-apertures the f-number leaves whole at each patch, (n_patches, n_sub_apertures).
+
+        The others' elements do not lie about their middle, as paths and midpoints suppose.
+        """
+        if not self.settings.f_number:
+            return np.ones((len(self.centers), self.probe.n_elements - self.n_sub + 1), bool)
+        mask = aperture_mask(self.probe, self.centers, self.settings.f_number, self.n_sub) > 0
+        return np.asarray(np.lib.stride_tricks.sliding_window_view(mask, self.n_sub, axis=0).all(-1).T)
 
     def judged(self, slowness: NDArray[np.float64], truth: Medium | None) -> dict[str, float]:
         """Mean speed over the region, and with a truth the mean absolute error and the bias there [m/s]."""

@@ -74,7 +74,7 @@ class AutofocusSettings:
     edge: float = 5e3
     lateral: float = 4.0
     pull: float = 2e-8
-    pull_constant: float = 1e-9
+    pull_constant: float = 3e-10
     smoothness: float = 1e-8
     iterations: int = 3
     step: float = 5.0

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from .focus_criteria import CommonMidpointCorrelations
 
 Matrix = NDArray[np.float64]
-_SHARE = (4.0, 1.23)  # see `registration`
-_BESIDE = 15  # patches above and below a patch in order of depth, with which its brightness is compared
+_NEAR = 15  # patches above and below a patch in order of depth, with which its brightness is compared
 _ROWS = 400  # of the Jacobian made dense at a time
+_NEAR_FIELD = (1.2, 1.0)  # see `registration`; from the two full-wave cases that are for settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +97,14 @@ def registration(
     """
     step = np.diff(offset, axis=1).mean(axis=(0, 1)) if offset.shape[1] > 1 else np.zeros(3)
     tx, rx = (midpoint - 0.5 * offset)[:, 0], (midpoint + 0.5 * offset)[0]
-    cosines = []
+    kappa = []
     for sign in (0.5, -0.5):
         back, forth = (_unit(centers[:, None] - ends) for ends in (tx - sign * step, rx + sign * step))
-        cosines.append(np.sqrt(np.clip(0.5 * (1 + back @ forth.transpose(0, 2, 1)), 1e-4, 1)))
-    mean = 0.5 * (cosines[0] + cosines[1])
+        kappa.append(np.sqrt(np.clip(0.5 * (1 + back @ forth.transpose(0, 2, 1)), 1e-4, 1)))
     x, y, z = (centers[:, k, None, None] - midpoint[..., k] for k in range(3))
-    share = 1 - _SHARE[0] * np.exp(np.sqrt(x * x + y * y + z * z) * (-_SHARE[1] / width))
-    return 1 + share * (mean / cosines[0] - 1), 1 + share * (mean / cosines[1] - 1)
+    share = 1 - _NEAR_FIELD[0] * np.exp(np.sqrt(x * x + y * y + z * z) * (-_NEAR_FIELD[1] / width))
+    mean = 0.5 * (kappa[0] + kappa[1])
+    return 1 + share * (mean / kappa[0] - 1), 1 + share * (mean / kappa[1] - 1)
 
 
 def _unit(vectors: Matrix) -> Matrix:
