@@ -120,7 +120,7 @@ def test_registration_in_closed_form(mirrored, width):
     half = np.cos(0.5 * (angle[:, :, None] - angle[:, None]))
     a, b = half[:, :-1, 1:], half[:, 1:, :-1]
     depth = np.hypot(centers[:, 0, None, None] - midpoint[..., 0], centers[:, 2, None, None])
-    share = 1 - 4 * np.exp(-1.23 * depth / width)
+    share = 1 - 1.2 * np.exp(-depth / width)
     assert np.allclose(found[0] - 1, share * (0.5 * (a + b) / a - 1), rtol=1e-7, atol=1e-14)
     assert np.allclose(found[1] - 1, share * (0.5 * (a + b) / b - 1), rtol=1e-7, atol=1e-14)
 

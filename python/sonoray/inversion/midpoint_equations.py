@@ -12,7 +12,7 @@ from .focus_criteria import CommonMidpointCorrelations
 Matrix = NDArray[np.float64]
 _NEAR = 15  # patches above and below a patch in order of depth, with which its brightness is compared
 _ROWS = 400  # of the Jacobian made dense at a time
-_NEAR_FIELD = (1.2, 1.0)  # see `registration`; from the two full-wave cases that are for settings
+_NEAR_FIELD = (1.2, 1.0)  # factor and rate of the share, see `registration`
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +84,8 @@ def registration(
     kappa being the cosine of half the angle between transmit and receive path. What A and B have in common is then
     seen with phase 2 pi f kappa (e_A / kappa_A - e_B / kappa_B), kappa the mean of both; for a wrong constant speed
     that is twice e_A - e_B. Within a few widths of a sub-aperture its own opening angle is no smaller than that
-    between the sub-apertures and the move is not complete; the share 1 - 4 exp(-1.23 depth / width) describes what
-    full-wave speckle in two layered media shows for changes of a constant.
+    between the sub-apertures and the move is not complete; the share 1 - 1.2 exp(-depth / width) describes what
+    homogeneous speckle of point scatterers shows for changes of a constant, sub-apertures being whole.
 
     Parameters
     ----------
