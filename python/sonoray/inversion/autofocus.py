@@ -16,7 +16,7 @@ from .autofocus_scene import Scene
 from .autofocus_settings import AutofocusSettings
 from .midpoint_equations import PhaseWeights, delay_equations, map_equations, registration
 from .settings import changed
-from .smooth_map import REFERENCE, total_variation_step
+from .smooth_map import total_variation_step
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -151,7 +151,7 @@ def _gauss_newton(
             settings.regularization,
             settings.edge,
             lateral=settings.lateral,
-            toward=start.ravel() if isinstance(initial, Medium) else np.full(start.size, 1 / REFERENCE),
+            toward=start.ravel() if isinstance(initial, Medium) else np.full(start.size, slowness[scene.inside].mean()),
             pull=settings.pull if isinstance(initial, Medium) else settings.pull_constant,
         ).reshape(slowness.shape)
         updated = np.clip(updated, *limits)

@@ -50,6 +50,13 @@ class Scene:
         )
         self._to_fine = [_linear(a, b) for a, b in zip(self.grid.axes, self.fine.axes, strict=True)]
 
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Nodes of the map that lie in the region, (n_x, n_z)."""
+        (x0, x1), (z0, z1) = self.region
+        points = self.grid.points()
+        return (points[..., 0] >= x0) & (points[..., 0] <= x1) & (points[..., 2] >= z0) & (points[..., 2] <= z1)
+
     def start(self, initial: Medium | float | None) -> NDArray[np.float64]:
         """Slowness of the first map, (n_x, n_z)."""
         if isinstance(initial, Medium):
@@ -111,9 +118,7 @@ class Scene:
 
     def judged(self, slowness: NDArray[np.float64], truth: Medium | None) -> dict[str, float]:
         """Mean speed over the region, and with a truth the mean absolute error and the bias there [m/s]."""
-        (x0, x1), (z0, z1) = self.region
-        points = self.grid.points()
-        inside = (points[..., 0] >= x0) & (points[..., 0] <= x1) & (points[..., 2] >= z0) & (points[..., 2] <= z1)
+        inside, points = self.inside, self.grid.points()
         speed = (1 / slowness)[inside]
         found = {"mean_sound_speed": float(speed.mean())}
         if truth is not None:

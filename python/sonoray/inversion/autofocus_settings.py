@@ -43,8 +43,8 @@ class AutofocusSettings:
     lateral : float
         Gradients along x count this many times those in depth: tissue is layered, and depth is seen more sharply.
     pull, pull_constant : float [rad^2 s^2 / m^2]
-        Weight of the mean squared difference from the start, for an initial map and for a constant. What the data
-        see weakly, depth above all, stays near the start.
+        Weight of half the mean squared difference from an initial map or, without one, from the map's own mean. What
+        the data see weakly, depth above all, stays near either.
     smoothness : float [s^2]
         Weight of the mean squared gradient against the criterion, for the descent methods.
     iterations : int
@@ -74,7 +74,7 @@ class AutofocusSettings:
     edge: float = 5e3
     lateral: float = 4.0
     pull: float = 2e-8
-    pull_constant: float = 3e-10
+    pull_constant: float = 5e-10
     smoothness: float = 1e-8
     iterations: int = 3
     step: float = 5.0
