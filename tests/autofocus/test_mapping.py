@@ -50,6 +50,28 @@ def test_map_of_one_speed(echoes):
     assert set(result.seconds) == {"prepare", "optimise", "global", "check"}
 
 
+@pytest.mark.filterwarnings("ignore:no single sound speed")
+def test_a_map_of_noise_is_not_used(echoes):
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((2, *echoes.samples.shape)).astype(np.float32)
+    result = map_sound_speed(echoes.with_(samples=noise[0] + 1j * noise[1]), settings=QUICK, threshold=0.0)
+    assert not result.accepted
+    assert np.ptp(result.medium.sound_speed) == 0
+
+
+@pytest.mark.parametrize("region", [((5e-3, -5e-3), (8e-3, 18e-3)), ((-4e-3, 4e-3), (8e-3, np.nan)), 3])
+def test_regions_are_checked_before_the_work(echoes, region):
+    with pytest.raises(ArgumentError, match="region"):
+        map_sound_speed(echoes, settings=QUICK, region=region)
+
+
+def test_options_and_truth_are_checked_before_the_work(echoes):
+    with pytest.raises(ArgumentError, match="bogus"):
+        map_sound_speed(echoes, bogus=3)
+    with pytest.raises(ArgumentError, match="truth"):
+        map_sound_speed(echoes, settings=QUICK, truth="x")
+
+
 def test_a_map_that_defocuses_is_not_used(echoes, monkeypatch):
     right = mapping.reconstruct_autofocus
 

@@ -13,7 +13,9 @@ from ..acquisition.channel_data import ChannelData
 from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
 from ..inversion.autofocus import reconstruct_autofocus
+from ..inversion.autofocus_scene import checked_region, checked_truth
 from ..inversion.autofocus_settings import AutofocusSettings
+from ..inversion.settings import changed
 from ..learning.fitting import fit_channel_data
 from ..media.grids import Grid
 from ..media.medium import Medium
@@ -24,6 +26,7 @@ from .network import SoundSpeedNetwork
 
 NOMINAL = 1540.0  # m/s
 _NOISE = 0.002  # of the mean coherence: by less two speeds do not differ
+_FLOOR = 0.15  # coherence of echoes; noise has 0.07
 _SPREAD = (1350.0, 1700.0)  # m/s, in which a global estimate makes sense
 
 Report = Callable[[str, dict[str, Any]], None]
@@ -134,12 +137,16 @@ def map_sound_speed(
         raise ArgumentError("model: expected a network where optimise=False, got None; there is no other way to a map")
     if model is not None and initial is not None:
         raise ArgumentError("initial: expected none with a model, whose map is where the optimiser begins")
+    changed(settings or AutofocusSettings(), options)  # refused before the work, whether needed or not
+    if truth is not None:
+        checked_truth(truth)
     if not tells_elements_apart(channel_data):
         return _single_speed(channel_data, region, check, _Clock(report), device)
     clock = _Clock(report)
     with clock("prepare"):
         network = None if model is None else open_network(model, device)
         data = multistatic_frame(channel_data)
+        region = None if region is None else checked_region(region, data)
     start: Medium | None = None
     history: tuple[dict[str, Any], ...] = ()
     if network is not None:
@@ -270,7 +277,10 @@ def _verdict(
     best = max(others, key=lambda name: others[name])
     score, value = focus["map"].score, NOMINAL if speed is None or best == "nominal" else speed.sound_speed
     name = "the map that the optimiser began with" if best == "start" else f"{value:.0f} m/s"
-    if score >= others[best] - _NOISE:
+    if score < _FLOOR:
+        reason = f"coherence {score:.3f} with the map, as of noise"
+        return False, reason, Medium(found.grid, np.full(found.grid.shape, value, np.float32))
+    if score >= others[best] - (_NOISE if best == "start" else 0.0):
         return True, f"coherence {score:.3f} with the map, at best {others[best]:.3f} with {name}", found
     reason = f"coherence {score:.3f} with the map found, {others[best]:.3f} with {name}"
     if best == "start" and network is not None:

@@ -44,7 +44,7 @@ class Autofocus:
     model : SoundSpeedNetwork, OnnxModel or path, optional
         Network for the map, or for where the optimiser begins.
     optimise : bool
-        Whether the optimiser runs; by itself it goes on from its last map.
+        Whether the optimiser runs; every map begins anew.
     initial : Medium or float [m/s], optional
         For the frames before the first map. Default: the speed that the sequence assumed.
     settings : AutofocusSettings, optional
@@ -220,9 +220,10 @@ class Autofocus:
                 self._busy = False
             raise
         with self._lock:
-            self._job = job
+            self._busy = not self._closed  # closed in the meantime: nobody would take the job
+            self._job = job if self._busy else None
             self._lock.notify_all()
-        return True
+            return self._busy
 
     def _work(self) -> None:
         while True:
@@ -241,12 +242,10 @@ class Autofocus:
                 self._lock.notify_all()
 
     def _renew(self, job: ChannelData) -> None:
-        last = self.result.medium if self.result is not None and self._network is None else None
         result = map_sound_speed(
             job,
             model=self._network,
             optimise=self._optimise,
-            initial=last,
             region=self._region,
             settings=self._settings,
             check=self._check,

@@ -12,7 +12,7 @@ from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from ..media.medium import Medium
 from .autofocus_descent import descend
-from .autofocus_scene import Scene
+from .autofocus_scene import Scene, checked_truth
 from .autofocus_settings import AutofocusSettings
 from .midpoint_equations import PhaseWeights, delay_equations, map_equations, registration
 from .settings import changed
@@ -76,7 +76,8 @@ def reconstruct_autofocus(
         One frame of a full synthetic aperture, I/Q; `sonoray.decode` makes it from plane, diverging or focused
         sequences, `sonoray.demodulate` makes I/Q.
     initial : Medium or float [m/s], optional
-        Where to start. Default: the constant that explains the phases best, found on the way.
+        Where to start. Default: the constant that explains the phases best, found on the way; for the descent
+        methods the middle of the limits. A map also holds what the data see weakly (``pull``).
     region : ((x, x), (z, z)) [m], optional
         Where patches lie. Default: below the aperture, from about a sub-aperture's width to where the record ends.
     settings : AutofocusSettings, optional
@@ -107,6 +108,8 @@ def reconstruct_autofocus(
     .. [2] W. Simson et al., Differentiable beamforming for ultrasound autofocusing, MICCAI 2023, LNCS 14229, 428.
     """
     chosen = changed(settings or AutofocusSettings(), options)
+    if truth is not None:
+        checked_truth(truth)
     scene = Scene(channel_data, chosen, region, device)
     history: list[dict[str, Any]] = []
     slowness = scene.start(initial)

@@ -33,9 +33,13 @@ class Scene:
         self.probe = data.probe
         self.n_sub = _sub_aperture(data, settings.sub_aperture * self.wavelength)
         self.width = float(np.linalg.norm(np.diff(self.probe.positions, axis=0), axis=1).mean()) * self.n_sub
-        self.region = _checked_region(region, data, self.width)
+        self.region = checked_region(region, data, self.width)
         self.centers, patches = _patches(self.region, settings, self.wavelength)
         self.grid, self.fine = _grids(self.region, self.probe, patches, settings.spacing)
+        if not self.inside.any():
+            raise ArgumentError(
+                f"region: expected a node of the map inside, spaced {settings.spacing:g} m, got {self.region} m"
+            )
         self.criterion = FocusCriterion(
             data,
             patches,
@@ -186,8 +190,16 @@ def _sub_aperture(data: ChannelData, width: float) -> int:
     return max(3, 2 * int(wanted // 2) + 1)
 
 
-def _checked_region(region: Any, data: ChannelData, width: float) -> Region:
-    """Limits of the patches' centres."""
+def checked_truth(truth: Any) -> Medium:
+    """The true map, refused by name if it is none of a plane."""
+    if not isinstance(truth, Medium) or truth.grid.ndim != 2:
+        found = f"{truth.grid.ndim} axes" if isinstance(truth, Medium) else type(truth).__name__
+        raise ArgumentError(f"truth: expected a 2-D Medium, got {found}")
+    return truth
+
+
+def checked_region(region: Any, data: ChannelData, width: float = 0.0) -> Region:
+    """Limits of the patches' centres; the default ones begin about a sub-aperture's ``width`` deep."""
     positions = data.probe.positions
     end = float(np.ravel(np.asarray(data.start_time)).min()) + data.samples.shape[3] / data.sampling_frequency
     deepest = 0.44 * _NOMINAL * end + float(positions[:, 2].max())
