@@ -35,6 +35,15 @@ def count(name: str, value: Any, low: int = 1, high: int = 1_000_000) -> int:
     return int(value)
 
 
+def pair(name: str, values: Any) -> tuple[Any, Any]:
+    """Two values, such as limits."""
+    try:
+        first, second = values
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name}: expected two values, got {values!r}") from None
+    return first, second
+
+
 def option(name: str, value: Any, choices: Sequence[str]) -> str:
     """Return ``value`` if it is one of ``choices``."""
     if value not in choices:

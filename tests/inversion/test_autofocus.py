@@ -65,7 +65,7 @@ def test_inclusion_is_found(seed):
     assert 0.5 * 50 < contrast < 1.5 * 50
 
 
-def test_layers_are_found_and_beat_every_constant(layers):
+def test_layers_are_found(layers):
     c, x, z = regions(layers)
     middle = np.abs(x) < 6e-3
     contrast = c[middle & (z > 9.5e-3) & (z < 20e-3)].mean() - c[middle & (z > 0) & (z < 6.5e-3)].mean()
@@ -73,10 +73,9 @@ def test_layers_are_found_and_beat_every_constant(layers):
     (x0, x1), (z0, z1) = layers.region
     inside = (x >= x0) & (x <= x1) & (z >= z0) & (z <= z1)
     true = np.where(z < 8e-3, 1480.0, 1560.0)[inside]
-    best_constant = np.abs(true - np.median(true)).mean()
     error = layers.history[-1]["mean_absolute_error"]
     assert error < 0.6 * np.abs(layers.start.sound_speed[inside] - true).mean()
-    assert error < best_constant or error < 20
+    assert error < 20.0
 
 
 def test_result_and_history(layers):
@@ -290,3 +289,10 @@ def test_truth_may_lie_on_another_grid():
     found = reconstruct_autofocus(speckle(1580.0), settings=QUICK, truth=coarse, iterations=1)
     assert found.history[0]["bias"] == pytest.approx(found.history[0]["mean_sound_speed"] - 1570, abs=0.01)
     assert found.medium.grid.contains(PROBE.positions).all()
+
+
+def test_defaults_on_full_wave_data():
+    """The example that ships comes from another solver: fat over muscle, no constant within 16 m/s of it."""
+    data, truth = sonoray.load_focus_example()
+    found = reconstruct_autofocus(data, truth=truth)
+    assert found.history[-1]["mean_absolute_error"] < 13.0

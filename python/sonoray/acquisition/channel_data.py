@@ -163,3 +163,10 @@ class ChannelData:
             transmits=tuple(self.transmits[i] for i in tx),
             start_time=self.start_time[tx],
         )
+
+
+def require_channel_data(data: Any, name: str = "channel_data") -> ChannelData:
+    """The data themselves, or an ArgumentError that says what came instead."""
+    if not isinstance(data, ChannelData):
+        raise ArgumentError(f"{name}: expected ChannelData, got {type(data).__name__}")
+    return data

@@ -5,6 +5,7 @@ y_w(t) = sum_e a_we x_e(t - tau_we), x_e being what it would have recorded had e
 frequency that is a matrix, Y = H X with H_we = a_we exp(-2 pi i f tau_we), which `encode` applies and `decode` inverts.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,9 @@ import scipy  # loads fft when it is first used
 from numpy.typing import NDArray
 
 from .._blas import one_blas_thread
-from .._checks import scalar
+from .._checks import pair, scalar
 from ..errors import ArgumentError
-from .channel_data import ChannelData
+from .channel_data import ChannelData, require_channel_data
 from .transmits import Transmit
 
 _BAND_LEVEL = 1e-6  # of the largest power: -60 dB
@@ -112,6 +113,8 @@ def encode(multistatic: ChannelData, transmits: Transmit | Any, *, sound_speed: 
         fire others, under-sampled RF.
     """
     _refuse_undersampled(multistatic)
+    if not isinstance(transmits, Iterable | Transmit):
+        raise ArgumentError(f"transmits: expected a sequence of Transmit, got {type(transmits).__name__}")
     sequence = (transmits,) if isinstance(transmits, Transmit) else tuple(transmits)
     if not sequence or not all(isinstance(t, Transmit) for t in sequence):
         raise ArgumentError("transmits: expected a sequence of at least one Transmit")
@@ -236,6 +239,7 @@ class _Plan:
 
 
 def _refuse_undersampled(data: ChannelData) -> None:
+    require_channel_data(data)
     center = data.center_frequency or data.probe.center_frequency
     if not data.is_iq and data.sampling_frequency < 2 * center:
         raise ArgumentError(
@@ -249,7 +253,7 @@ def _frequency_band(data: ChannelData, given: tuple[float, float] | None) -> tup
     fs, f = data.sampling_frequency, data.demodulation_frequency
     bottom, top = (f - fs / 2, f + fs / 2) if data.is_iq else (0.0, fs / 2)
     if given is not None:
-        low, high = (scalar("band", v, 0.0, 1e8, "Hz") for v in given)
+        low, high = (scalar("band", v, 0.0, 1e8, "Hz") for v in pair("band", given))
         if not bottom <= low < high <= top:
             raise ArgumentError(f"band: expected rising frequencies within {bottom:g} to {top:g} Hz, got {given}")
         return low, high

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import option, scalar
-from ..acquisition.channel_data import ChannelData
+from .._checks import option, pair, scalar
+from ..acquisition.channel_data import ChannelData, require_channel_data
 from ..acquisition.encoding import decode
 from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
@@ -112,7 +112,8 @@ def estimate_sound_speed(
     True
     """
     option("method", method, METHODS)
-    low, high = (scalar("limits", v, 300.0, 12000.0, "m/s") for v in limits)
+    require_channel_data(channel_data)
+    low, high = (scalar("limits", v, 300.0, 12000.0, "m/s") for v in pair("limits", limits))
     if not low * 1.02 < high:
         raise ArgumentError(f"limits: expected rising speeds at least 2 % apart, got {low:g} to {high:g} m/s")
     scalar("f_number", f_number, 0.3, 10.0, "(ratio)")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._checks import count
-from ..acquisition.channel_data import ChannelData
+from ..acquisition.channel_data import ChannelData, require_channel_data
 from ..acquisition.encoding import decode
 from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
@@ -19,6 +19,7 @@ TABLE_SPACING = 2e-4  # m, largest distance of nodes of maps that delays come fr
 
 def tells_elements_apart(channel_data: ChannelData) -> bool:
     """Whether a sequence has enough transmits for `decode` to recover what single elements would have sent."""
+    require_channel_data(channel_data)
     return channel_data.n_tx >= LEAST_TRANSMITS * channel_data.n_rx
 
 
