@@ -39,6 +39,32 @@ inline void check_sources(const EikonalGrid& g, View<const double, 2> sources) {
     }
 }
 
+/// Of derivatives: what `eikonal_gradient` and `eikonal_derivative` have in common.
+inline void check_around(const EikonalGrid& grid, const EikonalParams& params, View<const float, 1> slowness,
+                         View<const double, 2> sources, View<const float, 2> solution) {
+  check_grid(grid, params, slowness.size());
+  check_sources(grid, sources);
+  require(!solution || (solution.shape[0] == sources.shape[0] && solution.shape[1] == grid.size()),
+          "solution: expected (sources, nodes)");
+}
+
+inline void check_gradient(const EikonalGrid& grid, const EikonalParams& params, View<const float, 1> slowness,
+                           View<const double, 2> sources, View<const float, 2> solution, View<const float, 2> cotangent,
+                           View<double, 1> out) {
+  check_around(grid, params, slowness, sources, solution);
+  require(cotangent.shape[0] == sources.shape[0] && cotangent.shape[1] == grid.size(),
+          "cotangent: expected (sources, nodes)");
+  require(out.size() == grid.size(), "out: expected one value per node");
+}
+
+inline void check_derivative(const EikonalGrid& grid, const EikonalParams& params, View<const float, 1> slowness,
+                             View<const double, 2> sources, View<const float, 2> solution, View<const float, 1> change,
+                             View<float, 2> out) {
+  check_around(grid, params, slowness, sources, solution);
+  require(change.size() == grid.size(), "change: expected one value per node");
+  require(out.shape[0] == sources.shape[0] && out.shape[1] == grid.size(), "out: expected (sources, nodes)");
+}
+
 inline void check_reference(View<const double, 2> reference, const EikonalParams& params) {
   require(reference.shape[1] == 3, "reference: expected shape (n, 3)");
   for (std::int64_t k = 0; k < reference.size(); ++k)

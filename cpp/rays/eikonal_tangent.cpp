@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "core/dispatch.h"
-#include "core/error.h"
 #include "rays/eikonal.h"
 #include "rays/eikonal_checks.h"
 #include "rays/eikonal_groups.h"
@@ -160,24 +159,13 @@ void Call::derivative(std::int64_t group, const float* change, double largest, T
   SONORAY_DISPATCH(eikonal_carry, setup.sweep, worker.solved.lanes, tangent, vectors);
 }
 
-void check_call(const EikonalGrid& grid, const EikonalParams& params, View<const float, 1> slowness,
-                View<const double, 2> sources, View<const float, 2> solution) {
-  check_grid(grid, params, slowness.size());
-  check_sources(grid, sources);
-  require(!solution || (solution.shape[0] == sources.shape[0] && solution.shape[1] == grid.size()),
-          "solution: expected (sources, nodes)");
-}
-
 }  // namespace
 
 template <>
 void eikonal_gradient(const Cpu& exec, const EikonalGrid& grid, const EikonalParams& params,
                       View<const float, 1> slowness, View<const double, 2> sources, bool mean_slowness,
                       View<const float, 2> solution, View<const float, 2> cotangent, View<double, 1> out) {
-  check_call(grid, params, slowness, sources, solution);
-  require(cotangent.shape[0] == sources.shape[0] && cotangent.shape[1] == grid.size(),
-          "cotangent: expected (sources, nodes)");
-  require(out.size() == grid.size(), "out: expected one value per node");
+  check_gradient(grid, params, slowness, sources, solution, cotangent, out);
   float largest = 0;
   for (std::int64_t i = 0; i < cotangent.size(); ++i) largest = std::max(largest, std::fabs(cotangent.data[i]));
   std::fill_n(out.data, out.size(), 0.0);
@@ -204,9 +192,7 @@ template <>
 void eikonal_derivative(const Cpu& exec, const EikonalGrid& grid, const EikonalParams& params,
                         View<const float, 1> slowness, View<const double, 2> sources, bool mean_slowness,
                         View<const float, 2> solution, View<const float, 1> change, View<float, 2> out) {
-  check_call(grid, params, slowness, sources, solution);
-  require(change.size() == grid.size(), "change: expected one value per node");
-  require(out.shape[0] == sources.shape[0] && out.shape[1] == grid.size(), "out: expected (sources, nodes)");
+  check_derivative(grid, params, slowness, sources, solution, change, out);
   double largest = 0;
   for (std::int64_t i = 0; i < change.size(); ++i)
     largest = std::max(largest, std::fabs(static_cast<double>(change(i)) / slowness(i)));

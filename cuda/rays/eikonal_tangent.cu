@@ -326,14 +326,6 @@ void for_each_batch(const Cuda& exec, const EikonalGrid& grid, const EikonalPara
   }
 }
 
-void check_call(const EikonalGrid& grid, const EikonalParams& params, View<const float, 1> slowness,
-                View<const double, 2> sources, View<const float, 2> solution) {
-  check_grid(grid, params, slowness.size());
-  check_sources(grid, sources);
-  require(!solution || (solution.shape[0] == sources.shape[0] && solution.shape[1] == grid.size()),
-          "solution: expected (sources, nodes)");
-}
-
 /// From what relative changes do, in scaled units, to the gradient.
 struct Rescale {
   const float* slowness;
@@ -348,10 +340,7 @@ template <>
 void eikonal_gradient(const Cuda& exec, const EikonalGrid& grid, const EikonalParams& params,
                       View<const float, 1> slowness, View<const double, 2> sources, bool mean_slowness,
                       View<const float, 2> solution, View<const float, 2> cotangent, View<double, 1> out) {
-  check_call(grid, params, slowness, sources, solution);
-  require(cotangent.shape[0] == sources.shape[0] && cotangent.shape[1] == grid.size(),
-          "cotangent: expected (sources, nodes)");
-  require(out.size() == grid.size(), "out: expected one value per node");
+  check_gradient(grid, params, slowness, sources, solution, cotangent, out);
   const DeviceGuard guard(exec.device);
   const cudaStream_t stream = stream_of(exec);
   check(cudaMemsetAsync(out.data, 0, out.size() * sizeof(double), stream), "clearing");
@@ -373,9 +362,7 @@ template <>
 void eikonal_derivative(const Cuda& exec, const EikonalGrid& grid, const EikonalParams& params,
                         View<const float, 1> slowness, View<const double, 2> sources, bool mean_slowness,
                         View<const float, 2> solution, View<const float, 1> change, View<float, 2> out) {
-  check_call(grid, params, slowness, sources, solution);
-  require(change.size() == grid.size(), "change: expected one value per node");
-  require(out.shape[0] == sources.shape[0] && out.shape[1] == grid.size(), "out: expected (sources, nodes)");
+  check_derivative(grid, params, slowness, sources, solution, change, out);
   if (sources.shape[0] == 0) return;
   const DeviceGuard guard(exec.device);
   const cudaStream_t stream = stream_of(exec);

@@ -33,14 +33,18 @@ def load_example() -> tuple[ChannelData, Medium]:
     medium : Medium
         The true sound speed at 0.2 mm, float32.
     """
+    return _data_and_map(EXAMPLE, EXAMPLE_MEDIUM)
+
+
+def _data_and_map(data_name: str, medium_name: str) -> tuple[ChannelData, Medium]:
     from ..io import read
 
-    with as_file(files(__name__) / EXAMPLE) as path:
+    with as_file(files(__name__) / data_name) as path:
         channel_data = read(path)
-    with as_file(files(__name__) / EXAMPLE_MEDIUM) as path:
+    with as_file(files(__name__) / medium_name) as path:
         medium = read(path)
     if not isinstance(channel_data, ChannelData) or not isinstance(medium, Medium):
-        raise FormatError(f"{EXAMPLE}: expected channel data and a medium; is the installation damaged?")
+        raise FormatError(f"{data_name}: expected channel data and a medium; is the installation damaged?")
     return channel_data, medium
 
 
@@ -54,15 +58,7 @@ def load_focus_example() -> tuple[ChannelData, Medium]:
     medium : Medium
         The true sound speed, 1450 over 1580 m/s, at 0.27 mm, float32.
     """
-    from ..io import read
-
-    with as_file(files(__name__) / FOCUS_EXAMPLE) as path:
-        channel_data = read(path)
-    with as_file(files(__name__) / FOCUS_EXAMPLE_MEDIUM) as path:
-        medium = read(path)
-    if not isinstance(channel_data, ChannelData) or not isinstance(medium, Medium):
-        raise FormatError(f"{FOCUS_EXAMPLE}: expected channel data and a medium; is the installation damaged?")
-    return channel_data, medium
+    return _data_and_map(FOCUS_EXAMPLE, FOCUS_EXAMPLE_MEDIUM)
 
 
 def load_focus_example_targets() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .._arrays import to_device
 from ..acquisition.channel_data import ChannelData
 from ..beamforming.arrivals import arrivals
-from ..inversion.focus_criteria import FocusCriterion
+from ..inversion.focus_criteria import FocusCriterion, square_patches
 from ..media.grids import Grid
 from ..media.medium import Medium
 from ..rays.point_times import PointTimes
@@ -122,6 +122,4 @@ def _patches(region: Any, wavelength: float) -> NDArray[np.float64]:
     for (low, high), n in zip(region, (_ACROSS, _DEEP), strict=True):
         centers.append(low + (high - low) * (np.arange(n) + 0.5) / n)
     x, z = (a.ravel() for a in np.meshgrid(*centers, indexing="ij"))
-    offset = (np.arange(_KERNEL) - 0.5 * (_KERNEL - 1)) * 0.25 * wavelength
-    dx, dz = (a.ravel() for a in np.meshgrid(offset, offset, indexing="ij"))
-    return np.stack([x[:, None] + dx, np.zeros((x.size, dx.size)), z[:, None] + dz], axis=-1)
+    return square_patches(np.stack([x, np.zeros_like(x), z], axis=1), _KERNEL, 0.25 * wavelength)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import array, count, scalar
-from ..acquisition.channel_data import ChannelData
+from ..acquisition.channel_data import ChannelData, require_channel_data
 from ..acquisition.probes import Probe
 from ..errors import ArgumentError
 from ..inversion.focus_criteria import FocusCriterion
@@ -291,9 +291,7 @@ def _line_of(probe: Probe) -> NDArray[np.float64]:
 
 def _multistatic(channel_data: ChannelData, probe: Probe) -> ChannelData:
     """The first frame with reciprocal pairs averaged."""
-    if not isinstance(channel_data, ChannelData):
-        raise ArgumentError(f"channel_data: expected ChannelData, got {type(channel_data).__name__}")
-    data = channel_data
+    data = require_channel_data(channel_data)
     if not data.is_iq:
         raise ArgumentError("channel_data: expected I/Q, got RF; demodulate() it")
     if not np.allclose(data.probe.positions, probe.positions, atol=1e-6):

@@ -10,7 +10,7 @@ from ..acquisition.encoding import decode
 from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
 from ..media.grids import Grid
-from ..media.interpolation import Interpolator
+from ..media.interpolation import continued
 from ..media.medium import Medium
 
 LEAST_TRANSMITS = 0.2  # per element; with fewer most of the multistatic set is guessed
@@ -44,8 +44,7 @@ def multistatic_frame(channel_data: ChannelData, frame: int = 0) -> ChannelData:
     ArgumentError
         No such frame, an unknown centre frequency, elements that never fire, too few transmits.
     """
-    if not isinstance(channel_data, ChannelData):
-        raise ArgumentError(f"channel_data: expected ChannelData, got {type(channel_data).__name__}")
+    require_channel_data(channel_data)
     count("frame", frame, 0, channel_data.n_frames - 1)
     if not tells_elements_apart(channel_data):
         raise ArgumentError(
@@ -81,12 +80,7 @@ def covering(medium: Medium, probe: Any, grid: Any) -> Medium:
     last = np.maximum(high, [axis[-1] for axis in medium.grid.axes])
     shape = tuple(int(n) for n in np.ceil((last - first) / step - 1e-6) + 1)
     target = Grid(shape, tuple(step), tuple(first))
-    return Medium(target, values_at(medium, target.points().reshape(-1, 3)).reshape(shape).astype(np.float32))
-
-
-def values_at(medium: Medium, points: Any) -> Any:
-    """Sound speed at points (n, 3), (n,) float64 [m/s]; beyond its edge a map goes on as it ends."""
-    inside = np.array(points, np.float64)
-    for axis, column in zip(medium.grid.axes, (0, 2), strict=True):
-        inside[:, column] = np.clip(inside[:, column], axis[0], axis[-1])
-    return Interpolator(medium.grid, medium.sound_speed, "linear")(inside)
+    return Medium(
+        target,
+        continued(medium.grid, medium.sound_speed, target.points().reshape(-1, 3)).reshape(shape).astype(np.float32),
+    )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import array, count, option
-from ..acquisition.channel_data import ChannelData
+from ..acquisition.channel_data import ChannelData, require_channel_data
 from ..acquisition.probes import Probe
 from ..errors import ArgumentError, FormatError
 from ..learning.models import ModelSpec
@@ -94,8 +94,7 @@ class SoundSpeedNetwork:
         ArgumentError
             Data of another probe, sequence or sampling than the model was made for; each difference is named.
         """
-        if not isinstance(channel_data, ChannelData):
-            raise ArgumentError(f"channel_data: expected ChannelData, got {type(channel_data).__name__}")
+        require_channel_data(channel_data)
         differences = self.spec.check(channel_data)
         if differences:
             raise ArgumentError(f"channel_data: does not fit {self.spec.name!r}: {'; '.join(map(str, differences))}")

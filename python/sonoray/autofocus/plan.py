@@ -8,7 +8,7 @@ import numpy as np
 
 from .._arrays import to_host
 from .._checks import count
-from ..acquisition.channel_data import ChannelData
+from ..acquisition.channel_data import ChannelData, require_channel_data
 from ..acquisition.signals import demodulate
 from ..beamforming.arrivals import arrivals
 from ..beamforming.das import Beamformer
@@ -98,8 +98,7 @@ class Autofocus:
         map_every: int = 1,
         device: str = "cpu",
     ) -> None:
-        if not isinstance(channel_data, ChannelData):
-            raise ArgumentError(f"channel_data: expected ChannelData, got {type(channel_data).__name__}")
+        require_channel_data(channel_data)
         if model is None and not optimise:
             raise ArgumentError("model: expected a network where optimise=False, got None")
         self._example = channel_data.select(frames=slice(0, 1))

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..acquisition.channel_data import ChannelData
-from ..autofocus.multistatic import TABLE_SPACING, covering, values_at
+from ..autofocus.multistatic import TABLE_SPACING, covering
 from ..beamforming.arrivals import arrivals
 from ..beamforming.das import Beamformer
 from ..errors import ArgumentError
 from ..imaging.detection import envelope, log_compress
 from ..imaging.metrics import sharpness, speckle_size
 from ..media.grids import Grid
+from ..media.interpolation import continued
 from ..media.medium import Medium
 from ..plotting import new_axes, show_bmode, show_medium
 
@@ -55,7 +56,7 @@ def map_errors(medium: Medium, truth: Medium, region: Any) -> dict[str, float]:
     inside = (x >= x0) & (x <= x1) & (z >= z0) & (z <= z1)
     if not inside.any():
         raise ArgumentError(f"truth: expected a map that covers the region {region} m, got one of {truth.grid}")
-    error = values_at(medium, points[inside]) - np.asarray(truth.sound_speed)[inside]
+    error = continued(medium.grid, medium.sound_speed, points[inside]) - np.asarray(truth.sound_speed)[inside]
     return {"mean_absolute_error": float(np.abs(error).mean()), "bias": float(error.mean())}
 
 

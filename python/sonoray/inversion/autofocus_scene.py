@@ -6,16 +6,16 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from .._arrays import to_host
+from .._arrays import to_device, to_host
 from .._checks import scalar
-from ..acquisition.channel_data import ChannelData
+from ..acquisition.channel_data import ChannelData, require_channel_data
 from ..errors import ArgumentError
 from ..media.grids import Grid
-from ..media.interpolation import Interpolator
+from ..media.interpolation import continued
 from ..media.medium import Medium
 from ..rays.point_times import PointTimes
 from .autofocus_settings import AutofocusSettings
-from .focus_criteria import CommonMidpointCorrelations, FocusCriterion, aperture_mask
+from .focus_criteria import CommonMidpointCorrelations, FocusCriterion, aperture_mask, square_patches
 
 Region = tuple[tuple[float, float], tuple[float, float]]
 _NOMINAL = 1540.0  # m/s, for wavelengths and the default region
@@ -36,6 +36,7 @@ class Scene:
         self.region = checked_region(region, data, self.width)
         self.centers, patches = _patches(self.region, settings, self.wavelength)
         self.grid, self.fine = _grids(self.region, self.probe, patches, settings.spacing)
+        self.inside = _nodes_inside(self.grid, self.region)
         if not self.inside.any():
             raise ArgumentError(
                 f"region: expected a node of the map inside, spaced {settings.spacing:g} m, got {self.region} m"
@@ -54,19 +55,14 @@ class Scene:
         )
         self._to_fine = [_linear(a, b) for a, b in zip(self.grid.axes, self.fine.axes, strict=True)]
 
-    @property
-    def inside(self) -> NDArray[np.bool_]:
-        """Nodes of the map that lie in the region, (n_x, n_z)."""
-        (x0, x1), (z0, z1) = self.region
-        points = self.grid.points()
-        return (points[..., 0] >= x0) & (points[..., 0] <= x1) & (points[..., 2] >= z0) & (points[..., 2] <= z1)
-
     def start(self, initial: Medium | float | None) -> NDArray[np.float64]:
         """Slowness of the first map, (n_x, n_z)."""
         if isinstance(initial, Medium):
             if initial.grid.ndim != 2:
                 raise ArgumentError(f"initial: expected a 2-D medium, got {initial.grid.ndim} axes")
-            speed = _linear_values(initial, self.grid.points().reshape(-1, 3)).reshape(self.grid.shape)
+            speed = continued(initial.grid, initial.sound_speed, self.grid.points().reshape(-1, 3)).reshape(
+                self.grid.shape
+            )
             return np.asarray(1 / np.clip(speed, *self.settings.limits), np.float64)
         low, high = self.settings.limits
         value = 0.5 * (low + high) if initial is None else scalar("initial", initial, low, high, "m/s")
@@ -92,10 +88,11 @@ class Scene:
 
     def loss(self, slowness: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """The criterion and its gradient with respect to the map's slowness."""
-        fine = self._refined(slowness)
-        times = self.times(fine)
+        around = self.times.linearized(self._refined(slowness))
+        times = around.times if self.device == "cpu" else to_device(around.times, self.device)
         value, tx, rx = self.criterion.gradient(times, times)
-        gradient = sum(self.times.gradient(fine, slope) for slope in (tx, rx))
+        slope = tx + rx if self.device == "cpu" else to_device(to_host(tx) + to_host(rx), self.device)
+        gradient = around.adjoint(slope).reshape(self.fine.shape)
         return value, np.asarray(self._to_fine[0].T @ gradient @ self._to_fine[1])
 
     def sub_aperture_paths(self) -> Any:
@@ -126,7 +123,7 @@ class Scene:
         speed = (1 / slowness)[inside]
         found = {"mean_sound_speed": float(speed.mean())}
         if truth is not None:
-            error = speed - _linear_values(truth, points[inside])
+            error = speed - continued(truth.grid, truth.sound_speed, points[inside])
             found |= {"mean_absolute_error": float(np.abs(error).mean()), "bias": float(error.mean())}
         return found
 
@@ -134,17 +131,8 @@ class Scene:
         return np.asarray(self._to_fine[0] @ slowness @ self._to_fine[1].T)
 
 
-def _linear_values(medium: Medium, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sound speed at points (n, 3); beyond its edge a map goes on as it ends."""
-    inside = points.copy()
-    for axis, column in zip(medium.grid.axes, (0, 2), strict=True):
-        inside[:, column] = np.clip(points[:, column], axis[0], axis[-1])
-    return Interpolator(medium.grid, medium.sound_speed, "linear")(inside)
-
-
 def _one_iq_frame(data: Any) -> ChannelData:
-    if not isinstance(data, ChannelData):
-        raise ArgumentError(f"channel_data: expected ChannelData, got {type(data).__name__}")
+    require_channel_data(data)
     if not data.is_iq:
         raise ArgumentError("channel_data: expected I/Q, got RF; demodulate() it")
     if data.samples.shape[0] != 1:
@@ -226,15 +214,20 @@ def checked_region(region: Any, data: ChannelData, width: float = 0.0) -> Region
     return (x0, x1), (z0, z1)
 
 
+def _nodes_inside(grid: Grid, region: Region) -> NDArray[np.bool_]:
+    """Nodes that lie in the region, (n_x, n_z)."""
+    (x0, x1), (z0, z1) = region
+    x, z = grid.axes
+    return np.asarray(((x >= x0) & (x <= x1))[:, None] & (z >= z0) & (z <= z1))
+
+
 def _patches(region: Region, settings: AutofocusSettings, wavelength: float) -> tuple[Any, Any]:
     """Centres (n, 3) and points (n, n_kernel, 3) [m]."""
     x, z = (np.linspace(low, high, n) for (low, high), n in zip(region, settings.patches, strict=True))
     grid_x, grid_z = (a.ravel() for a in np.meshgrid(x, z, indexing="ij"))
     centers = np.stack([grid_x, np.zeros_like(grid_x), grid_z], axis=1)
     n, step = settings.kernel
-    offset = (np.arange(n) - 0.5 * (n - 1)) * step * wavelength
-    dx, dz = (a.ravel() for a in np.meshgrid(offset, offset, indexing="ij"))
-    return centers, centers[:, None] + np.stack([dx, np.zeros_like(dx), dz], axis=1)[None]
+    return centers, square_patches(centers, n, step * wavelength)
 
 
 def _grids(region: Region, probe: Any, patches: NDArray[np.float64], spacing: float) -> tuple[Grid, Grid]:

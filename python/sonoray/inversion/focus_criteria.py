@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .._arrays import host_array, is_device_array, stream_handle, to_device, to_host
 from .._backends import backend, place
 from .._checks import array, count, option, scalar
-from ..acquisition.channel_data import ChannelData
+from ..acquisition.channel_data import ChannelData, require_channel_data
 from ..errors import ArgumentError, DeviceError
 
 CRITERIA = ("phase_error", "coherence_factor", "lag_one_coherence", "speckle_brightness")
@@ -323,9 +323,20 @@ def aperture_mask(probe: Any, points: Any, f_number: float, least: int) -> NDArr
     return mask
 
 
+def square_patches(centers: NDArray[np.float64], n: int, step: float) -> NDArray[np.float64]:
+    """Points of patches about ``centers`` (n_patches, 3): n x n of them in x and z, ``step`` [m] apart.
+
+    Returns
+    -------
+    (n_patches, n^2, 3) float64 [m]
+    """
+    offset = (np.arange(n) - 0.5 * (n - 1)) * step
+    dx, dz = (a.ravel() for a in np.meshgrid(offset, offset, indexing="ij"))
+    return np.asarray(centers[:, None] + np.stack([dx, np.zeros_like(dx), dz], axis=1)[None])
+
+
 def _require_iq(data: Any) -> None:
-    if not isinstance(data, ChannelData):
-        raise ArgumentError(f"channel_data: expected ChannelData, got {type(data).__name__}")
+    require_channel_data(data)
     if not data.is_iq:
         raise ArgumentError("channel_data: expected I/Q data, got RF; demodulate() it")
     if data.n_frames != 1:

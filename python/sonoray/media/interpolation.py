@@ -120,6 +120,14 @@ class Interpolator:
         return out
 
 
+def continued(grid: Grid, values: Any, points: Any) -> NDArray[np.float64]:
+    """A field on a 2-D grid at points (n, 3) [m], (n,) float64: linear between nodes, beyond its edge as it ends."""
+    inside = np.array(points, np.float64)
+    for axis, column in zip(grid.axes, (0, 2), strict=True):
+        inside[:, column] = np.clip(inside[:, column], axis[0], axis[-1])
+    return Interpolator(grid, values, "linear")(inside)
+
+
 def smooth(values: Any, width: Any, *, window: str = "box") -> NDArray[np.float64]:
     """Smooth a field on a grid, for rays that should not see its finest detail.
 
