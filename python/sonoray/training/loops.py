@@ -3,9 +3,11 @@
 A loss places its batch where its network is: `device_of`.
 """
 
+import contextlib
 import math
+import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -216,8 +218,8 @@ def train_players(
 
     Step k of rank r draws from a generator seeded with (seed, k, r), and PyTorch's own is seeded from the same
     numbers, so a run that goes on from a checkpoint makes the same steps as one that was not interrupted: on the CPU,
-    with as many threads, the same weights to the last bit. ``<name>.csv`` gets a row per evaluation, ``<name>.pt`` the state, written in one
-    step: it survives a kill at any moment. Afterwards modules are on the CPU, hold the kept weights and are in
+    with as many threads, the same weights to the last bit. ``<name>.csv`` gets a row per evaluation, ``<name>.pt`` the
+    state, written in one step: it survives a kill at any moment. Afterwards modules are on the CPU, hold the kept weights and are in
     evaluation mode.
 
     Parameters
@@ -250,7 +252,7 @@ def train_players(
     DeviceError, MissingExtraError
         See `Hardware`; TensorBoard is not installed.
     KeyboardInterrupt
-        After the state has been saved; says where.
+        At the end of the step, after the state has been saved; says where. A second one stops at once.
     """
     names = [player.name for player in players]
     if not names or len(set(names)) < len(names):
@@ -262,17 +264,41 @@ def train_players(
         run.log = log
         run.begin(resume)
         try:
-            for step in progress(range(run.step, schedule.steps), name, enabled=show and processor.rank == 0):
-                run.update(seed, step)
-                if run.step % schedule.evaluate_every == 0 or run.step == schedule.steps:
-                    run.evaluated(evaluate)
+            with _interrupt_waits() as asked_to_stop:
+                for step in progress(range(run.step, schedule.steps), name, enabled=show and processor.rank == 0):
+                    run.update(seed, step)
+                    if run.step % schedule.evaluate_every == 0 or run.step == schedule.steps:
+                        run.evaluated(evaluate)
+                    if asked_to_stop():
+                        raise KeyboardInterrupt
         except KeyboardInterrupt:
-            run.save()
+            if run.whole:
+                run.save()
             raise KeyboardInterrupt(
-                f"{run.step} of {schedule.steps} steps are in {run.path}; go on with --resume"
+                f"{run.saved} of {schedule.steps} steps are in {run.path}; go on with --resume"
             ) from None
     run.finish()
     return run.result
+
+
+@contextlib.contextmanager
+def _interrupt_waits() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C wait for the end of a step; gives a function that says whether it came."""
+    asked = []
+
+    def ask(*_: Any) -> None:
+        asked.append(True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    try:
+        before = signal.signal(signal.SIGINT, ask)
+    except ValueError:  # not the main thread, which no Ctrl-C reaches
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Run:
@@ -302,6 +328,8 @@ class _Run:
             self.parameters.append(parameters)
             self.optimizers.append(processor.optimizer(optimizer))
         self.step, self.seconds, self.result = 0, 0.0, math.nan
+        self.saved = 0  # steps in the checkpoint
+        self.whole = True  # no step is half done
         self.kept = self._weights()
         self.sums = [0.0] * len(players)
         self.count = 0
@@ -325,10 +353,11 @@ class _Run:
         self.kept = [_to(weights, self.processor.device) for weights in _by_player(state["kept"], self.players)]
         self.step, self.seconds, self.result = state["step"], state["seconds"], state["result"]
         self.sums, self.count = list(state["sums"]), state["count"]
+        self.saved = self.step
 
     def save(self) -> None:
         """Write the state, on rank 0."""
-        self.seconds = time.perf_counter() - self._begin
+        self.seconds, self.saved = time.perf_counter() - self._begin, self.step
         if self.processor.rank:
             return
         save_state(
@@ -364,6 +393,7 @@ class _Run:
             self.processor.average(parameters)
             if self.schedule.clip:
                 self.processor.clip(player.module, optimizer, self.schedule.clip)
+            self.whole = False
             optimizer.step()
             values.append(value.detach())
         self._freeze_others(None)
@@ -393,6 +423,7 @@ class _Run:
                         kept[key].mul_(decay).add_(value, alpha=1 - decay)
                     else:
                         kept[key].copy_(value)
+        self.whole = True
 
     def evaluated(self, evaluate: Callable[[], float] | None) -> None:
         """Evaluate what would be kept, write a row of the log and the state."""
