@@ -114,8 +114,8 @@ def train_players(
     Step k of rank r draws from a generator seeded with (seed, k, r), and PyTorch's own is seeded from the same
     numbers, so a run that goes on from a checkpoint makes the same steps as one that was not interrupted: on the CPU,
     with as many threads, the same weights to the last bit. ``<name>.csv`` gets a row per evaluation, ``<name>.pt`` the
-    state, written in one step: it survives a kill at any moment. Afterwards modules are on the CPU, in evaluation mode, and
-    hold the kept weights.
+    state, written in one step: it survives a kill at any moment. Afterwards modules are on the CPU and in evaluation
+    mode, and hold the kept weights.
 
     Parameters
     ----------
