@@ -55,18 +55,21 @@ def wave_of(
 
 
 def _direction(positions: NDArray[np.float64], paths: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Unit vector d for which ``paths`` = positions . d + const; None where there is none. d_z > 0 if it is free."""
-    centred = positions - positions.mean(axis=0)
-    spread = np.abs(centred).max(axis=0) > 1e-6
-    if not spread.any():
+    """Unit vector d, d_z > 0, for which ``paths`` = positions . d + const as nearly as can be; None if undetermined.
+
+    Least squares on the sphere (Gauss-Newton along its tangents): curved arrays are so flat that a free d_z is noise.
+    """
+    centred, paths = positions - positions.mean(axis=0), paths - paths.mean()
+    across = [axis for axis in (0, 1) if np.abs(centred[:, axis]).max() > 1e-6]
+    if not across or not np.isfinite(paths).all():
         return None
-    part = np.linalg.lstsq(centred[:, spread], paths - paths.mean(), rcond=None)[0]
-    rest = 1.0 - float(part @ part)
     direction = np.zeros(3)
-    direction[spread] = part
-    if spread[2]:
-        return direction / np.linalg.norm(direction) if abs(rest) < 1e-2 else None
-    if rest <= 0:
-        return None
-    direction[2] = np.sqrt(rest)
+    direction[across] = np.linalg.lstsq(centred[:, across], paths, rcond=None)[0]
+    direction *= min(1.0, 0.999 / max(float(np.linalg.norm(direction)), 1e-12))
+    direction[2] = np.sqrt(1 - direction @ direction)
+    for _ in range(6):
+        tangents = np.eye(3)[across] - direction[across, None] * direction
+        step = np.linalg.lstsq(centred @ tangents.T, paths - centred @ direction, rcond=None)[0]
+        direction = direction + step @ tangents
+        direction /= np.linalg.norm(direction)
     return direction
