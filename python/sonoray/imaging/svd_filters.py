@@ -12,7 +12,7 @@ from .._checks import count, option, scalar
 from ..errors import ArgumentError
 from .wall_filters import slow_time_frames
 
-_RULES = ("frequency", "elbow", "similarity")
+_RULES = ("frequency", "similarity")
 _POINTS_AT_ONCE = 1 << 14
 
 
@@ -24,10 +24,9 @@ class SvdFilter:
 
     Parameters
     ----------
-    rank : int or {"frequency", "elbow", "similarity"}
+    rank : int or {"frequency", "similarity"}
         Components taken for tissue: a number, or found in the data.
         "frequency": those before the first whose mean velocity, by lag-one autocorrelation of t_i, reaches ``cutoff``.
-        "elbow": those before the point of the curve s_i [dB] that lies furthest below its chord.
         "similarity": abs(u_i) and abs(u_j) correlate where both are tissue or both are blood; the first of two squares
         along the diagonal that fit the matrix of correlations best [2]_.
     noise : int or {"similarity"}
@@ -53,8 +52,8 @@ class SvdFilter:
     .. [1] C. Demené et al., Spatiotemporal clutter filtering of ultrafast ultrasound data highly increases Doppler and
        fUltrasound sensitivity, IEEE Trans. Med. Imaging 34, 2271 (2015).
     .. [2] J. Baranger et al., Adaptive spatiotemporal SVD clutter filtering for ultrafast Doppler imaging using
-       similarity of spatial singular vectors, IEEE Trans. Med. Imaging 37, 1574 (2018), which also compares rules by
-       singular values and by frequencies.
+       similarity of spatial singular vectors, IEEE Trans. Med. Imaging 37, 1574 (2018), which also compares the rule by
+       frequency and rules by singular values.
     .. [3] P. Song et al., Ultrasound small vessel imaging with block-wise adaptive local clutter filtering, IEEE Trans.
        Med. Imaging 36, 251 (2017).
     """
@@ -126,8 +125,6 @@ class SvdFilter:
             similar = two_squares(_similarities(flat, values, times))
         if self.rank == "similarity":
             first = similar[0]
-        elif self.rank == "elbow":
-            first = _elbow(values)
         elif self.rank == "frequency":
             first = slow_components(times, self.cutoff)
         else:
@@ -206,20 +203,14 @@ def _similarities(
     return np.asarray((space @ space.T).astype("f8"))
 
 
-def _elbow(values: NDArray[np.float64]) -> int:
-    level = np.log(np.maximum(values, 1e-12 * max(values[0], 1e-30)))
-    chord = np.linspace(level[0], level[-1], len(level))
-    return int((chord - level).argmax())
-
-
 def _blocks(shape: tuple[int, ...], block: Any) -> Iterator[tuple[tuple[slice, ...], NDArray[np.float32]]]:
     """Windows that cover an image, overlapping by half, each with weights that fall towards its edges."""
     sizes = (block,) * len(shape) if np.ndim(block) == 0 else tuple(block)
     if len(sizes) != len(shape):
         raise ArgumentError(f"block: expected 1 or {len(shape)} values, got {len(sizes)}")
     axes = []
-    for size, length in zip(sizes, shape, strict=True):
-        size = min(count("block", size, 2, 1_000_000), length)
+    for wanted, length in zip(sizes, shape, strict=True):
+        size = min(count("block", wanted, 2, 1_000_000), length)
         n = -(-2 * (length - size) // size) + 1
         starts = np.linspace(0, length - size, n).round().astype(int)
         axes.append([slice(int(s), int(s) + size) for s in starts])

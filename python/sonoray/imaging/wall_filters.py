@@ -155,8 +155,10 @@ class PolynomialFilter:
                 f"wall_filter: expected at most {len(frames) - 2} for {len(frames)} frames, got {self.order}"
             )
         basis = self.basis(len(frames)).astype("f4")
-        parts = _real_rows(frames)
-        return _complex_frames(parts - basis @ (basis.T @ parts), frames)
+        parts = (
+            np.ascontiguousarray(frames).reshape(len(frames), -1).view("f4")
+        )  # a real filter needs no complex products
+        return (parts - basis @ (basis.T @ parts)).view("c8").reshape(frames.shape)
 
     def basis(self, n_frames: int) -> NDArray[np.float64]:
         """Return the orthonormal polynomials that are removed, (n_frames, order + 1) float64."""
@@ -186,7 +188,7 @@ class FirFilter:
     Raises
     ------
     ArgumentError
-        Cutoff outside 0.02 to 0.9, stop not below it, an odd order, fewer frames than order + 2.
+        Cutoff outside 0.05 to 0.9, stop not below it, an odd order, fewer frames than order + 2.
 
     References
     ----------
@@ -195,11 +197,11 @@ class FirFilter:
     """
 
     cutoff: float
-    order: int | None = None
-    stop: float | None = None
+    order: Any = None
+    stop: Any = None
 
     def __post_init__(self) -> None:
-        cutoff = scalar("cutoff", self.cutoff, 0.02, 0.9, "(fraction of Nyquist)")
+        cutoff = scalar("cutoff", self.cutoff, 0.05, 0.9, "(fraction of Nyquist)")
         stop = cutoff / 4 if self.stop is None else scalar("stop", self.stop, 0.0, 0.9, "(fraction of Nyquist)")
         if stop >= cutoff:
             raise ArgumentError(f"stop: expected below the cutoff {cutoff:g}, got {stop:g}")
@@ -211,7 +213,6 @@ class FirFilter:
 
     def taps(self) -> NDArray[np.float64]:
         """Return the impulse response, (order + 1,) float64, symmetric."""
-        assert self.order is not None and self.stop is not None
         return _least_squares_high_pass(self.cutoff, self.stop, self.order)
 
     def __call__(self, iq: Any) -> NDArray[np.complex64]:
@@ -314,7 +315,8 @@ def _transients(b: NDArray[np.float64], a: NDArray[np.float64], n: int) -> NDArr
 def _shortest(cutoff: float, stop: float) -> int:
     """Lowest even order that loses less than _LOSS above the cutoff."""
     above = np.linspace(cutoff, 1, 400)
-    for order in range(2, _MOST_TAPS, 2):
+    hopeless = int(0.6 / (cutoff - stop))  # half of an order that is too low, to save time
+    for order in range(2 * max(hopeless, 1), _MOST_TAPS, 2):
         gain = np.abs(_frequency_gain(_least_squares_high_pass(cutoff, stop, order), above))
         if 20 * np.log10(gain.min() + 1e-30) > -_LOSS and 20 * np.log10(gain.max()) < _LOSS:
             return order
@@ -334,12 +336,3 @@ def _least_squares_high_pass(cutoff: float, stop: float, order: int) -> NDArray[
     matrix = (np.cos(np.pi * np.outer(np.r_[stopped, kept], k)) - 1) * weight[:, None]
     a = np.linalg.lstsq(matrix, np.r_[np.zeros(dense), np.ones(dense)] * weight)[0]
     return np.r_[a[::-1] / 2, -a.sum(), a / 2]
-
-
-def _real_rows(frames: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """(n_frames, 2 n_points) float32 view: real filters need no complex products."""
-    return np.ascontiguousarray(frames).reshape(len(frames), -1).view("f4")
-
-
-def _complex_frames(parts: NDArray[np.float32], like: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    return np.ascontiguousarray(parts, "f4").view("c8").reshape(like.shape)
