@@ -146,6 +146,7 @@ def _groups(
         box = uniform_filter((guidance - shifted) ** 2, patch, origin=-(patch // 2))
         inside = (row + dr >= 0) & (row + dr <= last[0]) & (column + dc >= 0) & (column + dc <= last[1])
         distance[:, k] = np.where(inside, box[row, column], np.inf)
+    distance[:, (offsets == 0).all(1)] = -1  # the reference is always a member, so that every pixel is covered
     members = min(similar, len(offsets))
     nearest = np.argpartition(distance, members - 1, axis=1)[:, :members]
     # Near corners fewer lie inside: those outside stand for the reference itself.
