@@ -22,7 +22,8 @@ from ..._checks import count, option
 from ...errors import ArgumentError
 from ...io.writing import atomic
 from ...simulation.degradations import DegradationModel, add_fourier_noise, add_gaussian_noise, add_speckle, blur
-from ..loops import Schedule, train
+from ..hardware import Hardware
+from ..loops import Schedule, device_of, train
 from .data import (
     DEGRADATIONS,
     NATURAL_TRAINING,
@@ -130,6 +131,7 @@ def train_enhancer(
     module: nn.Module | None = None,
     resume: bool = False,
     show: bool = False,
+    hardware: Hardware | None = None,
 ) -> tuple[nn.Module, float]:
     """Train a network on degraded patches and their targets by the L1 loss.
 
@@ -146,6 +148,8 @@ def train_enhancer(
     resume : bool
     show : bool
         Progress on standard error.
+    hardware : Hardware, optional
+        Devices and precision.
 
     Returns
     -------
@@ -180,13 +184,14 @@ def train_enhancer(
         resume=resume,
         settings=f"{sampler.digest} {given}",
         show=show,
+        hardware=hardware,
     )
     return network, -loss
 
 
 def patch_loss(network: nn.Module, sampler: PatchSampler, batch: int, rng: np.random.Generator) -> Tensor:
     """Mean absolute difference of a batch."""
-    device = next(network.parameters()).device
+    device = device_of(network)
     degraded, wanted = (torch.from_numpy(v).to(device) for v in sampler(batch, rng))
     loss: Tensor = functional.l1_loss(network(degraded), wanted)
     return loss
@@ -201,7 +206,7 @@ def describe(folder: Path, recipe: EnhancementRecipe, seed: int, digest: str) ->
 
 def apply(network: nn.Module, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """One image (n_rows, n_columns) through a network, clipped to [0, 1]."""
-    device = next(network.parameters()).device
+    device = device_of(network)
     with torch.no_grad():
         given = torch.from_numpy(np.ascontiguousarray(image, np.float32)).to(device)
         result = network.eval()(given[None, None])[0, 0]
@@ -212,8 +217,15 @@ def tuning_set(size: int = 128) -> list[tuple[NDArray[np.float32], NDArray[np.fl
     """Degraded images and truths, always the same, of phantoms and a photograph that are not trained on."""
     truths = [pair[0] for pair in phantom_pairs(3, _TUNING_SEED, size=size)]
     truths += [pair[0][64 : 64 + size, 64 : 64 + size] for pair in natural_pairs(NATURAL_TUNING)]
-    rng = np.random.default_rng(_TUNING_SEED)
-    return [(degrade(truth, rng), truth) for truth in truths for degrade in CONDITIONS.values()]
+    return degraded_pairs(truths, CONDITIONS, _TUNING_SEED)
+
+
+def degraded_pairs(
+    truths: Sequence[NDArray[np.float32]], conditions: dict[str, "Degradation"], seed: int
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Every truth under every condition: (degraded, truth)."""
+    rng = np.random.default_rng(seed)
+    return [(degrade(truth, rng), truth) for truth in truths for degrade in conditions.values()]
 
 
 def psnr_gain(
@@ -251,6 +263,21 @@ def load_recipe(folder: Any) -> EnhancementRecipe:
     ArgumentError
         There is none, or of another task.
     """
+    content = read_description(folder)
+    content = {k: v for k, v in content.items() if k not in ("task", "seed", "data_digest")}
+    model = {k: tuple(v) if isinstance(v, list) else v for k, v in content.pop("degradations").items()}
+    network = SwinConvSettings.from_dict(content.pop("network"))
+    return EnhancementRecipe(**content, network=network, degradations=DegradationModel(**model))
+
+
+def read_description(folder: Any) -> dict[str, Any]:
+    """Return ``model.json`` of a training folder.
+
+    Raises
+    ------
+    ArgumentError
+        There is none, or of another task.
+    """
     path = Path(folder) / "model.json"
     try:
         content = json.loads(path.read_text())
@@ -258,7 +285,4 @@ def load_recipe(folder: Any) -> EnhancementRecipe:
         raise ArgumentError(f"folder: expected a training folder with model.json, got {folder}: {error}") from None
     if not isinstance(content, dict) or content.get("task") != NAME:
         raise ArgumentError(f"folder: expected a folder of task {NAME!r}, got {content.get('task')!r} in {path}")
-    content = {k: v for k, v in content.items() if k not in ("task", "seed", "data_digest")}
-    model = {k: tuple(v) if isinstance(v, list) else v for k, v in content.pop("degradations").items()}
-    network = SwinConvSettings.from_dict(content.pop("network"))
-    return EnhancementRecipe(**content, network=network, degradations=DegradationModel(**model))
+    return content
