@@ -31,6 +31,7 @@ from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatErro
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
 from .imaging.detection import depth_gain, envelope, log_compress, to_uint8
 from .imaging.doppler import doppler_power, doppler_velocity, nyquist_velocity
+from .imaging.eigen_filters import EigenFilter, HankelFilter
 from .imaging.localization import localization_error, localize_points
 from .imaging.metrics import (
     cnr,
@@ -44,6 +45,8 @@ from .imaging.metrics import (
     speckle_snr,
 )
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .imaging.svd_filters import SvdFilter
+from .imaging.wall_filters import FirFilter, IirFilter, PolynomialFilter, apply_wall_filter, wall_filter_response
 from .inversion.autofocus import AutofocusReconstruction, reconstruct_autofocus
 from .inversion.autofocus_settings import AutofocusSettings
 from .inversion.born import BornOperator
@@ -98,9 +101,11 @@ __all__ = [
     "DeviceError",
     "DirectWave",
     "DownloadError",
+    "EigenFilter",
     "EikonalSolver",
     "Error",
     "FiniteFrequencyOperator",
+    "FirFilter",
     "Focus",
     "FocusCheck",
     "FocusCriterion",
@@ -112,6 +117,8 @@ __all__ = [
     "Grid",
     "GridBox",
     "HalfSpaces",
+    "HankelFilter",
+    "IirFilter",
     "Interpolator",
     "LaterArrivals",
     "LinkedRays",
@@ -125,6 +132,7 @@ __all__ = [
     "Picks",
     "Plane",
     "PointTimes",
+    "PolynomialFilter",
     "Probe",
     "RayBornReconstruction",
     "RayBornSettings",
@@ -142,10 +150,12 @@ __all__ = [
     "Spectra",
     "Sphere",
     "StackSummary",
+    "SvdFilter",
     "Transmit",
     "TravelTimeOperator",
     "TravelTimeReconstruction",
     "TravelTimeSettings",
+    "apply_wall_filter",
     "arrivals",
     "band_pass",
     "calibrated_spectra",
@@ -218,6 +228,7 @@ __all__ = [
     "to_device",
     "to_host",
     "to_uint8",
+    "wall_filter_response",
     "water_sound_speed",
     "write",
     "write_dicom",

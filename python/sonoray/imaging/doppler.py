@@ -10,8 +10,9 @@ import numpy as np
 import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
 
-from .._checks import count, finite, scalar
+from .._checks import count, scalar
 from ..errors import ArgumentError
+from .wall_filters import WallFilter, apply_wall_filter
 
 
 def nyquist_velocity(center_frequency: float, frame_rate: float, sound_speed: float = 1540.0) -> float:
@@ -49,7 +50,7 @@ def doppler_velocity(
     frame_rate: float,
     sound_speed: float = 1540.0,
     *,
-    wall_filter: int | None = None,
+    wall_filter: WallFilter | None = None,
     average: Any = 1,
 ) -> NDArray[np.float32]:
     """Estimate axial velocity by lag-one autocorrelation (Kasai).
@@ -64,9 +65,9 @@ def doppler_velocity(
         The received one.
     frame_rate : float [Hz]
     sound_speed : float [m/s]
-    wall_filter : int, optional
-        Order of the polynomial in time that is removed from each point beforehand: 0 removes what stands still, 1
-        what drifts slowly too. Default none.
+    wall_filter : int or callable, optional
+        What takes tissue out beforehand, see `apply_wall_filter`. A number is the order of the polynomial in time that
+        is removed from each point: 0 removes what stands still, 1 what drifts slowly too. Default none.
     average : int or tuple of int
         Points along each image axis over which R1 is averaged.
 
@@ -89,13 +90,13 @@ def doppler_velocity(
        UFFC 49, 204 (2002): polynomial regression.
     """
     limit = nyquist_velocity(center_frequency, frame_rate, sound_speed)
-    frames = _filtered(iq, wall_filter)
+    frames = apply_wall_filter(iq, wall_filter)
     lag_one = np.einsum("n...,n...->...", frames[1:], frames[:-1].conj())
     lag_one = scipy.ndimage.uniform_filter(lag_one, _window(average, lag_one.shape), mode="nearest")
     return np.asarray(np.angle(lag_one) * (limit / np.pi), np.float32)
 
 
-def doppler_power(iq: Any, *, wall_filter: int | None = None, average: Any = 1) -> NDArray[np.float32]:
+def doppler_power(iq: Any, *, wall_filter: WallFilter | None = None, average: Any = 1) -> NDArray[np.float32]:
     """Mean power over frames, (1/N) sum_n |iq[n]|^2, after the wall filter.
 
     Parameters
@@ -112,12 +113,12 @@ def doppler_power(iq: Any, *, wall_filter: int | None = None, average: Any = 1) 
     ArgumentError
         As for `doppler_velocity`.
     """
-    frames = _filtered(iq, wall_filter)
+    frames = apply_wall_filter(iq, wall_filter)
     power = (frames.real**2 + frames.imag**2).mean(axis=0)
     return np.asarray(scipy.ndimage.uniform_filter(power, _window(average, power.shape), mode="nearest"), np.float32)
 
 
-def doppler_variance(iq: Any, *, wall_filter: int | None = None, average: Any = 1) -> NDArray[np.float32]:
+def doppler_variance(iq: Any, *, wall_filter: WallFilter | None = None, average: Any = 1) -> NDArray[np.float32]:
     """Spread of velocity within a point, 1 - |R1| / R0: 0 for steady flow, towards 1 for turbulence and for noise.
 
     R0 is the power of the pairs of frames that R1 compares, (|iq[n]|^2 + |iq[n+1]|^2) / 2.
@@ -142,7 +143,7 @@ def doppler_variance(iq: Any, *, wall_filter: int | None = None, average: Any = 
     .. [1] C. Kasai et al., IEEE Trans. Sonics Ultrason. 32, 458 (1985), eq. (15): the variance is 2 (1 - |R1| / R0)
        over the square of the time between frames.
     """
-    frames = _filtered(iq, wall_filter)
+    frames = apply_wall_filter(iq, wall_filter)
     lag_one = np.einsum("n...,n...->...", frames[1:], frames[:-1].conj())
     square = frames.real**2 + frames.imag**2
     pairs = (square[1:].sum(axis=0) + square[:-1].sum(axis=0)) / 2
@@ -151,25 +152,6 @@ def doppler_variance(iq: Any, *, wall_filter: int | None = None, average: Any = 
     pairs = scipy.ndimage.uniform_filter(pairs, window, mode="nearest")
     ratio = np.divide(lag_one, pairs, out=np.zeros_like(pairs), where=pairs > 0)
     return np.asarray(np.clip(1 - ratio, 0, 1), np.float32)
-
-
-def _filtered(iq: Any, wall_filter: int | None) -> NDArray[Any]:
-    """Checked frames without the polynomials in time up to the given order."""
-    frames = np.asarray(iq)
-    if frames.dtype.kind != "c":
-        raise ArgumentError(f"iq: expected complex I/Q images, got {frames.dtype}")
-    if frames.ndim < 2 or len(frames) < 2 or not frames.size:
-        raise ArgumentError(f"iq: expected shape (n_frames, ...) with two frames or more, got {frames.shape}")
-    finite("iq", frames)
-    frames = frames.astype("c8", copy=False)
-    if wall_filter is None:
-        return frames
-    order = count("wall_filter", wall_filter, 0, 100)
-    if order + 2 > len(frames):
-        raise ArgumentError(f"wall_filter: expected at most {len(frames) - 2} for {len(frames)} frames, got {order}")
-    time = np.linspace(-1, 1, len(frames))
-    basis = np.linalg.qr(np.polynomial.legendre.legvander(time, order))[0].astype("f4")
-    return np.asarray(frames - np.tensordot(basis, np.tensordot(basis.T, frames, 1), 1))
 
 
 def _window(average: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
