@@ -53,7 +53,9 @@ def test_blur_widens_a_line_by_the_kernel_and_keeps_constants_and_means():
     line = np.zeros((65, 65), np.float32)
     line[:, 32] = 1
     for size in (5, 9, 13):
-        np.testing.assert_allclose(blur(line, size)[10, 32 - size // 2 : 33 + size // 2], gaussian_kernel(size), atol=1e-6)
+        np.testing.assert_allclose(
+            blur(line, size)[10, 32 - size // 2 : 33 + size // 2], gaussian_kernel(size), atol=1e-6
+        )
     np.testing.assert_allclose(blur(GREY, 17), GREY, atol=1e-6)
     assert np.array_equal(blur(scene(), 1), scene())
 

@@ -22,6 +22,7 @@ def add(kinds: Any) -> None:
     form.add_argument("--steps", type=int, metavar="N", help="updates (default: 5000; as published 1301250)")
     form.add_argument("--batch", type=int, metavar="N", help="patches per update (default: 8; as published 16)")
     form.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    form.add_argument("--start", type=Path, metavar="FOLDER", help="begin with the weights of an earlier run")
     form.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
     form.add_argument("--published", action="store_true", help="network, degradations and schedule as published")
     form.add_argument("--quick", action="store_true", help="a minute's run on next to nothing, to see that it works")
@@ -63,8 +64,9 @@ def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
 
     sources = training_sources(args.images, args.targets_cache or args.out / "targets", recipe, show=not args.quiet)
     network, gain = train_enhancer(
-        args.out, sources, recipe, seed=args.seed, resume=args.resume, show=not args.quiet, hardware=_hardware(args)
-    )
+        args.out, sources, recipe, seed=args.seed, start=args.start, resume=args.resume, show=not args.quiet,
+        hardware=_hardware(args),
+    )  # fmt: skip
     target = args.out / "enhance.onnx"
     export_folder(args.out, target)
     return {"model": str(target), "parameters": n_parameters(network), "tuning_psnr_gain_db": round(gain, 2)}
@@ -78,4 +80,6 @@ def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
         args.out, args.images, cache, recipe, seed=args.seed, resume=args.resume, show=not args.quiet,
         hardware=_hardware(args),
     )  # fmt: skip
-    return {name: ", ".join(f"{condition} {gain:+.2f} dB" for condition, gain in row.items()) for name, row in rows.items()}
+    return {
+        name: ", ".join(f"{condition} {gain:+.2f} dB" for condition, gain in row.items()) for name, row in rows.items()
+    }

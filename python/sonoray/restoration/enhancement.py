@@ -1,48 +1,47 @@
-"""Blind enhancement: images become sharper and less noisy; what spoilt them need not be known."""
+"""Blind enhancement by network: images become sharper and less noisy; what spoilt them need not be known."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import count
-from ..errors import ArgumentError
+from .._checks import count, scalar
+from ..errors import ArgumentError, FormatError
 from ..learning.runtime import OnnxModel
 from .images import Planes
 
 TASK = "enhancement"
-_OVERLAP, _MARGIN = 64, 16
+_WHOLE = 512
+_OVERLAP, _MARGIN = 64, 16  # pixels
 
 
 class Enhancer:
-    """A network that deblurs and denoises B-mode images [1]_, run by ONNX Runtime.
+    """Plan that deblurs and denoises displayed images [1]_.
 
-    Images larger than ``tile`` are processed in overlapping tiles whose results are blended, so that memory does not
-    grow with the image. Attention looks across windows of 8 pixels on four scales, so that a tile's edge is felt up to
-    some 60 pixels away, weakly: seams stay below a grey level of 255.
+    Images up to ``tile`` pixels a side are processed whole, larger ones in tiles that overlap by 64 pixels and are
+    blended, so that memory does not grow with the image. Attention within windows on four scales makes a tile's edge
+    felt further away than the overlap, but weakly: seams stay far below what can be seen.
 
     Parameters
     ----------
-    model : str, path or OnnxModel
-        Made by ``sonoray train enhance``; `sonoray.assets.load_enhancer` loads the one that ships.
+    model : OnnxModel or path
+        Trained by ``sonoray train enhance``; `sonoray.assets.load_enhancer` loads the one that ships.
     device : {"cpu", "cuda", "cuda:N", "auto"}
-        See `OnnxModel`; of no effect on an `OnnxModel`.
+        Where a model given as path runs.
     tile : int, optional [pixel]
-        Edge of a tile, a multiple of 64; None: whole images.
+        A multiple of 64, from 192 on. Default: 512.
+    strength : float
+        Part of the change that is applied: 1 all, 0 none.
     max_batch : int
         Images or tiles that go through the network at once.
-    color : {"luma", "refuse"}
-        Of colour images the brightness is enhanced, or they are refused.
-
-    Attributes
-    ----------
-    model : OnnxModel
 
     Raises
     ------
+    FormatError
+        No model, or none for enhancement.
     ArgumentError
-        A model of another task, a tile that is no multiple of 64 or smaller than 192.
-    FormatError, DeviceError, MissingExtraError
+        Options out of range.
+    DeviceError, MissingExtraError
         See `OnnxModel`.
 
     References
@@ -52,47 +51,54 @@ class Enhancer:
 
     Examples
     --------
-    >>> from sonoray.assets import load_enhancer
-    >>> enhance = load_enhancer()
-    >>> enhance(np.full((200, 150), 128, np.uint8)).shape
-    (200, 150)
+    >>> enhance = Enhancer("enhance.onnx")  # doctest: +SKIP
+    >>> sharp = enhance(frames)  # doctest: +SKIP
     """
 
     def __init__(
-        self, model: Any, *, device: str = "cpu", tile: int | None = 512, max_batch: int = 4, color: str = "luma"
+        self, model: Any, *, device: str = "cpu", tile: int | None = None, strength: float = 1.0, max_batch: int = 4
     ) -> None:
-        self.max_batch = count("max_batch", max_batch, 1, 65536)
-        self.model = model if isinstance(model, OnnxModel) else OnnxModel(model, device=device, max_batch=max_batch)
-        if self.model.spec is not None and self.model.spec.task != TASK:
-            raise ArgumentError(f"model: expected one for {TASK}, got {self.model.spec.task!r}: {self.model.spec.name}")
-        if tile is not None and (count("tile", tile, 192, 65536) % 64):
+        self.model = model if isinstance(model, OnnxModel) else OnnxModel(model, device=device)
+        spec = self.model.spec
+        if spec is None or spec.task != TASK:
+            got = "none" if spec is None else repr(spec.task)
+            raise FormatError(f"{self.model.path}: expected a model for {TASK!r}, its metadata names {got}")
+        self.spec = spec
+        self.tile = _WHOLE if tile is None else count("tile", tile, 192, 16384)
+        if self.tile % 64:
             raise ArgumentError(f"tile: expected a multiple of 64 pixels, got {tile}")
-        self.tile, self.color = tile, color
+        self.strength = scalar("strength", strength, 0.0, 1.0, "(part)")
+        self.max_batch = count("max_batch", max_batch, 1, 4096)
+
+    def __repr__(self) -> str:
+        return f"Enhancer({self.spec.name!r}, on {self.model.device!r})"
 
     def __call__(self, image: Any) -> NDArray[Any]:
-        """Enhance an image or a stack of images.
+        """Enhance an image.
 
         Parameters
         ----------
-        image : (n_rows, n_columns), (n_rows, n_columns, 3 or 4), or a stack of them
-            uint8, uint16 or floating point in [0, 1]; of at least 8 x 8 pixels.
+        image : array
+            (rows, columns), (rows, columns, 3 or 4) or a stack of them; uint8, uint16 or floating point in [0, 1]; at
+            least 8 x 8 pixels. Of colours the brightness is processed, see `Planes`.
 
         Returns
         -------
-        array of the same shape and type
-            Constant images come back as they are.
+        array
+            Of the image's shape and type. Constant images come back unchanged.
 
         Raises
         ------
         ArgumentError
-            What is no image: NaN, empty, values outside [0, 1]; see `sonoray.restoration.images.Planes`.
+            What is no such image; NaN.
         """
-        planes = Planes(image, color=self.color)
-        given = planes.values[:, None]
-        if self.tile is None or max(planes.shape) <= self.tile:
-            found = np.concatenate([self.model(given[k : k + self.max_batch]) for k in range(0, len(given), self.max_batch)])
+        planes = Planes(image)
+        values = planes.values
+        given = values[:, None]
+        if max(planes.shape) <= self.tile:
+            parts = [given[k : k + self.max_batch] for k in range(0, len(given), self.max_batch)]
+            found = np.concatenate([self.model(part) for part in parts])[:, 0]
         else:
-            found = self.model.tiled(
-                given, tile=(self.tile, self.tile), overlap=_OVERLAP, margin=_MARGIN, max_tiles=self.max_batch
-            )
-        return planes.back(found[:, 0])
+            size = (self.tile, self.tile)
+            found = self.model.tiled(given, tile=size, overlap=_OVERLAP, margin=_MARGIN, max_tiles=self.max_batch)[:, 0]
+        return planes.back(values + np.float32(self.strength) * (np.clip(found, 0, 1) - values))

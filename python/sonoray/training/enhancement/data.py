@@ -47,7 +47,7 @@ DEGRADATIONS = DegradationModel(
     correlation=(0.0, 1.0),
     main_chance=0.85,
     light_chance=0.2,
-    noise_chance=0.8,
+    noise_chance=0.75,
 )
 
 
@@ -149,9 +149,9 @@ def phantom(size: int, rng: np.random.Generator) -> tuple[Image, Image]:
         decibels = np.where(_shape(row, column, size, rng), decibels + rng.uniform(-22, 16), decibels)
     if rng.random() < 0.3:
         decibels = gaussian_filter(decibels, rng.uniform(0.5, 1.5))  # not every boundary is sharp
-    for _ in range(rng.integers(2, 9)):
+    for _ in range(rng.integers(4, 20)):
         decibels = np.maximum(decibels, np.where(_line(row, column, size, rng), rng.uniform(-2, 15), -99))
-    for _ in range(rng.integers(0, 14)):
+    for _ in range(rng.integers(4, 40)):
         center, radius = rng.uniform(2, size - 2, 2), rng.uniform(0.6, 2.5)
         inside = (row - center[0]) ** 2 + (column - center[1]) ** 2 < radius**2
         decibels = np.where(inside, rng.uniform(4, 16), decibels)
@@ -328,5 +328,5 @@ def _line(
     along = (column - center[1]) * np.cos(angle) + (row - center[0]) * np.sin(angle)
     across = (row - center[0]) * np.cos(angle) - (column - center[1]) * np.sin(angle)
     bend = rng.choice([0.0, rng.uniform(-0.3, 0.3)]) / size
-    width, length = rng.uniform(0.5, 2.0), rng.uniform(0.05, 0.6) * size
+    width, length = rng.uniform(0.5, 2.0), rng.uniform(0.04, 0.5) * size
     return np.asarray((np.abs(across - bend * along**2) < width) & (np.abs(along) < length))

@@ -6,12 +6,14 @@ from typing import Any
 import torch
 
 from ...learning.models import ModelSpec, TensorSpec
+from ...restoration.enhancement import TASK
 from ..exporting import check_parity, export_onnx
 from ..loops import kept_weights
 from .networks import SwinConvUNet
 from .recipe import NAME, load_recipe, read_description
 
-TASK = "enhancement"
+__all__ = ["TASK", "export_enhancer", "export_folder"]
+
 _SIZES = ((128, 128), (192, 320), (200, 150), (8, 8))
 
 

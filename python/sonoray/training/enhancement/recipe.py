@@ -21,9 +21,10 @@ from torch.nn import functional
 from ..._checks import count, option
 from ...errors import ArgumentError
 from ...io.writing import atomic
+from ...restoration.enhancement import TASK
 from ...simulation.degradations import DegradationModel, add_fourier_noise, add_gaussian_noise, add_speckle, blur
 from ..hardware import Hardware
-from ..loops import Schedule, device_of, train
+from ..loops import Schedule, device_of, kept_weights, train
 from .data import (
     DEGRADATIONS,
     NATURAL_TRAINING,
@@ -40,7 +41,7 @@ from .data import (
 )
 from .networks import PUBLISHED, SwinConvSettings, SwinConvUNet
 
-NAME = "enhance"
+NAME = "enhance"  # of the files
 SHARES = {"natural": 0.3, "phantom": 0.35, "speckled": 0.1, "scanned": 0.25}
 _TUNING_SEED = 1_000_001
 
@@ -62,6 +63,8 @@ class EnhancementRecipe:
         What ultrasound images should become: their low-rank approximation, themselves, or they are not used.
     network : SwinConvSettings
     degradations : DegradationModel
+    size : int
+        Edge of a patch.
     published : bool
         Patches as published: from images scaled to 128 x 128.
     """
@@ -75,6 +78,7 @@ class EnhancementRecipe:
     targets: str = "low_rank"
     network: SwinConvSettings = field(default_factory=SwinConvSettings)
     degradations: DegradationModel = DEGRADATIONS
+    size: int = 64
     published: bool = False
 
     def __post_init__(self) -> None:
@@ -129,6 +133,7 @@ def train_enhancer(
     *,
     seed: int = 0,
     module: nn.Module | None = None,
+    start: Any = None,
     resume: bool = False,
     show: bool = False,
     hardware: Hardware | None = None,
@@ -145,6 +150,8 @@ def train_enhancer(
     seed : int
     module : nn.Module, optional
         Another network on the same data, for comparisons; by default the recipe's.
+    start : path, optional
+        Folder of an earlier run whose weights to begin with, to go on with other images, say.
     resume : bool
     show : bool
         Progress on standard error.
@@ -162,9 +169,12 @@ def train_enhancer(
     target.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     network = SwinConvUNet(given.network) if module is None else module
-    sampler = PatchSampler(sources, given.degradations, published=given.published)
+    if start is not None:
+        network.load_state_dict(kept_weights(Path(start) / f"{NAME}.pt"))
+    sampler = PatchSampler(sources, given.degradations, size=given.size, published=given.published)
     tuning = tuning_set()
-    describe(target, given, seed, sampler.digest)
+    before = "" if start is None else read_description(start)["data_digest"]
+    describe(target, given, seed, sampler.digest, before)
     schedule = Schedule(
         given.steps,
         given.rate,
@@ -182,7 +192,7 @@ def train_enhancer(
         seed=seed,
         evaluate=lambda: -psnr_gain(lambda x: apply(network, x), tuning),
         resume=resume,
-        settings=f"{sampler.digest} {given}",
+        settings=f"{sampler.digest} {given} {before}",
         show=show,
         hardware=hardware,
     )
@@ -197,9 +207,9 @@ def patch_loss(network: nn.Module, sampler: PatchSampler, batch: int, rng: np.ra
     return loss
 
 
-def describe(folder: Path, recipe: EnhancementRecipe, seed: int, digest: str) -> None:
-    """Write ``model.json``: what is trained here."""
-    content = {"task": NAME, "seed": seed, "data_digest": digest, **asdict(recipe)}
+def describe(folder: Path, recipe: EnhancementRecipe, seed: int, digest: str, before: str) -> None:
+    """Write ``model.json``: what is trained here, and the data digest of the run that it began with, if any."""
+    content = {"task": TASK, "seed": seed, "data_digest": digest, "before": before, **asdict(recipe)}
     with atomic(folder / "model.json") as path:
         path.write_text(json.dumps(content, indent=1) + "\n")
 
@@ -264,7 +274,7 @@ def load_recipe(folder: Any) -> EnhancementRecipe:
         There is none, or of another task.
     """
     content = read_description(folder)
-    content = {k: v for k, v in content.items() if k not in ("task", "seed", "data_digest")}
+    content = {k: v for k, v in content.items() if k not in ("task", "seed", "data_digest", "before")}
     model = {k: tuple(v) if isinstance(v, list) else v for k, v in content.pop("degradations").items()}
     network = SwinConvSettings.from_dict(content.pop("network"))
     return EnhancementRecipe(**content, network=network, degradations=DegradationModel(**model))
@@ -283,6 +293,6 @@ def read_description(folder: Any) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ArgumentError(f"folder: expected a training folder with model.json, got {folder}: {error}") from None
-    if not isinstance(content, dict) or content.get("task") != NAME:
-        raise ArgumentError(f"folder: expected a folder of task {NAME!r}, got {content.get('task')!r} in {path}")
+    if not isinstance(content, dict) or content.get("task") != TASK:
+        raise ArgumentError(f"folder: expected a folder of task {TASK!r}, got {content.get('task')!r} in {path}")
     return content
