@@ -35,7 +35,7 @@ $(VENV)/.installed: $(VENV)/.tools CMakeLists.txt pyproject.toml $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(UV) 'pytest>=8' 'hypothesis>=6.100' 'dask[distributed]>=2024.8' 'onnxruntime>=1.20' 'onnx>=1.16' $(LINTERS)
+	$(UV) 'pytest>=8' 'hypothesis>=6.100' 'dask[distributed]>=2024.8' 'onnxruntime>=1.20' 'onnx>=1.16' 'scikit-image>=0.22' $(LINTERS)
 	@touch $@
 
 # The simulation behind an abdominal wall needs devito; where it cannot be installed the demo says so.
