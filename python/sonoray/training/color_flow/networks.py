@@ -125,8 +125,8 @@ class HintedCoarse(nn.Module):
         self.down = nn.ModuleList(
             [GatedConv3d(w, 2 * w, _FLAT, 2, gated=gated), GatedConv3d(2 * w, 3 * w, _FLAT, 2, gated=gated)]
         )
-        self.half = nn.Sequential(*[_Block(2 * w, 1, gated) for _ in range(2)])
-        self.quarter = nn.Sequential(*[_Block(3 * w, d, gated) for d in (1, 2, 4, 1)])
+        self.middle = nn.Sequential(*[_Block(2 * w, 1, gated) for _ in range(2)])
+        self.deep = nn.Sequential(*[_Block(3 * w, d, gated) for d in (1, 2, 4, 1)])
         self.shrink = nn.ModuleList([nn.Conv3d(3 * w, 2 * w, 1), nn.Conv3d(2 * w, w, 1)])
         self.join = nn.ModuleList(
             [GatedConv3d(4 * w, 2 * w, _FLAT, gated=gated), GatedConv3d(2 * w, w, _FLAT, gated=gated)]
@@ -139,8 +139,8 @@ class HintedCoarse(nn.Module):
     def forward(self, channels: Tensor) -> Tensor:
         """(batch, 11, time, row, column) -> (batch, 1, time, row, column), nearly in [0, 1]."""
         first = self.first(channels)
-        half = self.half(self.down[0](first))
-        video = self.quarter(self.down[1](half))
+        half = self.middle(self.down[0](first))
+        video = self.deep(self.down[1](half))
         for shrink, join, skip in zip(self.shrink, self.join, (half, first), strict=True):
             video = join(torch.cat([_doubled(shrink(video)), skip], 1))
         return channels[:, START : START + 1] + self.last(video)
