@@ -64,8 +64,8 @@ def bridge(
     where = np.asarray(mask)
     if values.ndim != 3 or values.dtype.kind != "f" or where.shape != values.shape or where.dtype != bool:
         raise ArgumentError(
-            f"frames, mask: expected float and bool (n_frames, n_rows, n_columns), got {values.dtype} {values.shape} and "
-            f"{where.dtype} {where.shape}"
+            f"frames, mask: expected float and bool (n_frames, n_rows, n_columns), got {values.dtype} {values.shape} "
+            f"and {where.dtype} {where.shape}"
         )
     finite("frames", values)
     values = values.astype(np.float32)

@@ -191,7 +191,7 @@ def mask_batch(clips: Clips, rng: np.random.Generator, n: int, size: int = 64) -
 
 
 def compressed(color: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:
-    """(rows, columns, 3) with chroma at half resolution and noise of quantisation, as JPEG and video codecs leave it."""
+    """(rows, columns, 3) with chroma at half resolution and noise of quantisation, as codecs leave it."""
     grey = color @ np.array([0.299, 0.587, 0.114])
     chroma = scipy.ndimage.gaussian_filter(color - grey[..., None], (*rng.uniform(0.4, 1.0, 2), 0))
     noise = rng.uniform(0, 0.012) * rng.standard_normal(color.shape)
