@@ -16,6 +16,7 @@ HOMES = {  # an optional package -> the only places that may import it
     "torch": ("training/", "autograd.py"),
     "h5py": ("io/", "assets/"),
     "pydicom": ("io/",),
+    "nibabel": ("io/",),
     "pooch": ("io/", "datasets.py"),
     "devito": ("simulation/",),
     "tqdm": ("demo/", "_progress.py", "cli/"),
