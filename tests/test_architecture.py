@@ -18,6 +18,7 @@ HOMES = {  # an optional package -> the only places that may import it
     "skimage": ("restoration/quality.py", "training/", "simulation/"),
     "h5py": ("io/", "assets/"),
     "pydicom": ("io/",),
+    "nibabel": ("io/",),
     "pooch": ("io/", "datasets.py"),
     "devito": ("simulation/",),
     "tqdm": ("demo/", "_progress.py", "cli/"),
