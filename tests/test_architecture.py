@@ -14,6 +14,8 @@ HOMES = {  # an optional package -> the only places that may import it
     "matplotlib": ("plotting.py",),
     "onnxruntime": ("learning/runtime.py",),
     "torch": ("training/", "autograd.py"),
+    "lightning_fabric": ("training/hardware.py",),
+    "skimage": ("restoration/quality.py", "training/", "simulation/"),
     "h5py": ("io/", "assets/"),
     "pydicom": ("io/",),
     "pooch": ("io/", "datasets.py"),

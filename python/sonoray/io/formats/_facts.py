@@ -68,3 +68,14 @@ def one_based(file: Container, path: str, count: int) -> NDArray[np.intp]:
     if not values.size or (values != np.round(values)).any() or values.min() < 1 or values.max() > count:
         raise FormatError(f"{file.path}: {path}: expected indices from 1 to {count}, got {values[:8]}")
     return values.astype(np.intp) - 1
+
+
+def even_axis(file: Container, name: str) -> tuple[float, float, int]:
+    """First coordinate, spacing and count of an evenly spaced axis [m]."""
+    values = file.numbers(name)
+    if values.size < 2 or not np.isfinite(values).all():
+        raise FormatError(f"{file.path}: {name}: expected at least two finite coordinates, got {values.size}")
+    step = (values[-1] - values[0]) / (values.size - 1)
+    if step <= 0 or np.abs(np.diff(values) - step).max() > 0.01 * step:
+        raise FormatError(f"{file.path}: {name}: expected evenly spaced rising coordinates, got others")
+    return float(values[0]), float(f"{step:.12g}"), int(values.size)
