@@ -20,6 +20,7 @@ HOMES = {  # an optional package -> the only places that may import it
     "pydicom": ("io/",),
     "PIL": ("io/", "plotting.py", "demo/"),
     "imageio": ("io/videos.py",),
+    "nibabel": ("io/",),
     "pooch": ("io/", "datasets.py"),
     "devito": ("simulation/",),
     "tqdm": ("demo/", "_progress.py", "cli/"),

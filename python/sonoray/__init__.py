@@ -29,8 +29,9 @@ from .beamforming.default_grids import default_grid
 from .beamforming.direct_wave import DirectWave, measure_direct_wave, remove_direct_wave
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
+from .imaging.dealiasing import displacement_velocity, dual_rate_velocity, staggered_velocity, unwrap_velocity
 from .imaging.detection import depth_gain, envelope, log_compress, to_uint8
-from .imaging.doppler import doppler_power, doppler_velocity, nyquist_velocity
+from .imaging.doppler import doppler_bandwidth, doppler_power, doppler_velocity, nyquist_velocity
 from .imaging.eigen_filters import EigenFilter, HankelFilter
 from .imaging.localization import localization_error, localize_points
 from .imaging.metrics import (
@@ -46,6 +47,7 @@ from .imaging.metrics import (
 )
 from .imaging.scan_conversion import covering_grid, scan_convert
 from .imaging.svd_filters import SvdFilter
+from .imaging.vector_doppler import VectorVelocity, vector_velocity
 from .imaging.wall_filters import FirFilter, IirFilter, PolynomialFilter, apply_wall_filter, wall_filter_response
 from .inversion.autofocus import AutofocusReconstruction, reconstruct_autofocus
 from .inversion.autofocus_settings import AutofocusSettings
@@ -155,6 +157,7 @@ __all__ = [
     "TravelTimeOperator",
     "TravelTimeReconstruction",
     "TravelTimeSettings",
+    "VectorVelocity",
     "apply_wall_filter",
     "arrivals",
     "band_pass",
@@ -171,8 +174,11 @@ __all__ = [
     "demodulate",
     "depth_gain",
     "devices",
+    "displacement_velocity",
+    "doppler_bandwidth",
     "doppler_power",
     "doppler_velocity",
+    "dual_rate_velocity",
     "encode",
     "envelope",
     "estimate_sound_speed",
@@ -223,11 +229,14 @@ __all__ = [
     "speckle_size",
     "speckle_snr",
     "spectra",
+    "staggered_velocity",
     "summary",
     "time_gain_compensation",
     "to_device",
     "to_host",
     "to_uint8",
+    "unwrap_velocity",
+    "vector_velocity",
     "wall_filter_response",
     "water_sound_speed",
     "write",

@@ -106,7 +106,7 @@ def test_what_stands_still_falls_by_more_than_60_decibel(wall_filter):
 
 @pytest.mark.parametrize("wall_filter", STEEP, ids=name)
 def test_flow_above_the_cutoff_is_kept_within_one_decibel(wall_filter):
-    """Recursive filters lose 0.5 dB at the cutoff anyway and ring there: over 256 frames their transients count little."""
+    """Recursive filters lose 0.5 dB at the cutoff and ring there: over 256 frames transients count little."""
     recursive = isinstance(wall_filter, IirFilter)
     for n, low in ((256 if recursive else 64, CUTOFF), (64, 1.2 * CUTOFF)):
         kept = 10 * np.log10(wall_filter_response(wall_filter, n, np.r_[-1:-low:40j, low:1:40j]))

@@ -330,7 +330,7 @@ def _frequency_gain(taps: NDArray[np.float64], velocities: NDArray[np.float64]) 
 def _least_squares_high_pass(cutoff: float, stop: float, order: int) -> NDArray[np.float64]:
     half = order // 2
     k = np.arange(1, half + 1)
-    dense = 16 * order
+    dense = 4 * order
     stopped, kept = np.linspace(0, stop, dense), np.linspace(cutoff, 1, dense)
     weight = np.sqrt(np.r_[np.full(dense, 10 * stop), np.full(dense, 1 - cutoff)] / dense)
     matrix = (np.cos(np.pi * np.outer(np.r_[stopped, kept], k)) - 1) * weight[:, None]
