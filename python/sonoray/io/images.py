@@ -16,7 +16,7 @@ from ._pillow import admit, frame, n_frames, pictures
 from .writing import atomic
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".gif", ".dcm")
-_WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
+WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
     ".tif": ("TIFF", {"compression": "tiff_deflate"}),
     ".tiff": ("TIFF", {"compression": "tiff_deflate"}),
@@ -61,6 +61,25 @@ def read_image(path: Any, *, index: int | None = None) -> NDArray[Any]:
         n = _chosen(place, index, n_frames(place, file))
         admit(place, file, 1)
         return frame(place, file, n)
+
+
+def count_frames(path: Any) -> int:
+    """Return how many frames a picture file has.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Raises
+    ------
+    FormatError, MissingExtraError
+        As of `read_image`.
+    """
+    place = Path(path)
+    if is_dicom(place):
+        return DicomFrames(place).n_frames
+    with pictures(place) as file:
+        return n_frames(place, file)
 
 
 def image_files(folder: Any) -> list[Path]:
@@ -118,7 +137,7 @@ def write_image(path: Any, image: Any) -> None:
         from PIL import Image
     except ImportError:
         raise MissingExtraError("pictures need Pillow: pip install 'sonoray[io]'") from None
-    kind, options = _WRITTEN[Path(path).suffix.lower()]
+    kind, options = WRITTEN[Path(path).suffix.lower()]
     with atomic(path) as temporary:
         Image.fromarray(np.ascontiguousarray(values)).save(temporary, format=kind, **options)
 
@@ -126,8 +145,8 @@ def write_image(path: Any, image: Any) -> None:
 def check_writable(path: Any, image: Any) -> None:
     """Refuse, before any work, an image or a name that `write_image` could not write."""
     ending = Path(path).suffix.lower()
-    if ending not in _WRITTEN:
-        raise ArgumentError(f"path: expected a name ending in {', '.join(_WRITTEN)}, got {Path(path).name!r}")
+    if ending not in WRITTEN:
+        raise ArgumentError(f"path: expected a name ending in {', '.join(WRITTEN)}, got {Path(path).name!r}")
     shape, dtype = np.shape(image), np.dtype(getattr(image, "dtype", np.float64))
     colored = len(shape) == 3 and shape[2] in (3, 4)
     if 0 in shape or not (len(shape) == 2 or colored):
