@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..._checks import count, option, scalar
+from ...errors import ArgumentError
 
 _SLOPE = 0.1  # of the leaky ReLU where nothing is normalised
 
@@ -53,8 +54,6 @@ class NetworkSettings:
         option("decoder", self.decoder, ("resize", "transpose"))
         option("head", self.head, ("linear", "normalized"))
         if not self.widths or self.scales[:1] != (1.0,):
-            from ...errors import ArgumentError
-
             raise ArgumentError(f"scales: expected 1 first and at least one width, got {self.scales}, {self.widths}")
 
     @property
