@@ -19,6 +19,8 @@ HOMES = {  # an optional package -> the only places that may import it
     "h5py": ("io/", "assets/"),
     "pydicom": ("io/",),
     "nibabel": ("io/",),
+    "PIL": ("io/", "plotting.py", "demo/"),
+    "imageio": ("io/videos.py",),
     "pooch": ("io/", "datasets.py"),
     "devito": ("simulation/",),
     "tqdm": ("demo/", "_progress.py", "cli/"),
