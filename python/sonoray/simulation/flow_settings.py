@@ -161,7 +161,7 @@ def random_settings(rng: np.random.Generator, kind: str, coverage: float) -> Flo
         inverted=bool(rng.random() < 0.25),
         outlined=bool(rng.random() < 0.5),
         dynamic_range=rng.uniform(42, 62),
-        brightness=rng.uniform(0.33, 0.58),
+        brightness=rng.uniform(0.24, 0.55),
         gamma=rng.uniform(0.85, 1.25),
         decorrelation=rng.uniform(0.0, 0.3),
         box=_box(rng, coverage),
