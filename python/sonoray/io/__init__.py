@@ -5,21 +5,27 @@ a format is said in `sonoray.io.registry`.
 """
 
 from .describing import summary
+from .dicom import DicomPictures, DicomRegion, read_dicom
+from .dicom_writing import write_dicom, write_parametric_map
 from .extras import read_medium, read_scatterers
-from .pictures import write_dicom, write_png
+from .pictures import write_png
 from .registry import Format, Opened, formats, read, register
 from .writing import write
 
 __all__ = [
+    "DicomPictures",
+    "DicomRegion",
     "Format",
     "Opened",
     "formats",
     "read",
+    "read_dicom",
     "read_medium",
     "read_scatterers",
     "register",
     "summary",
     "write",
     "write_dicom",
+    "write_parametric_map",
     "write_png",
 ]
