@@ -71,7 +71,17 @@ from .inversion.tomography import TravelTimeOperator
 from .inversion.travel_time import TravelTimeReconstruction, reconstruct_travel_time
 from .inversion.travel_times import pick_travel_times
 from .inversion.water_speed import measure_water_speed
-from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
+from .io import (
+    read,
+    read_dicom,
+    read_medium,
+    read_scatterers,
+    summary,
+    write,
+    write_dicom,
+    write_parametric_map,
+    write_png,
+)
 from .learning.models import ModelSpec
 from .learning.runtime import OnnxModel
 from .media.grids import Grid, SectorGrid
@@ -212,6 +222,7 @@ __all__ = [
     "plane_waves",
     "pulse_onset",
     "read",
+    "read_dicom",
     "read_medium",
     "read_scatterers",
     "reconstruct_autofocus",
@@ -241,5 +252,6 @@ __all__ = [
     "water_sound_speed",
     "write",
     "write_dicom",
+    "write_parametric_map",
     "write_png",
 ]
