@@ -8,6 +8,7 @@ from .describing import summary
 from .extras import read_medium, read_scatterers
 from .pictures import write_dicom, write_png
 from .registry import Format, Opened, formats, read, register
+from .sound import write_wav
 from .writing import write
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "write",
     "write_dicom",
     "write_png",
+    "write_wav",
 ]
