@@ -136,6 +136,42 @@ def doppler_power(iq: Any, *, wall_filter: WallFilter | None = None, average: An
     return np.asarray(_autocorrelation(frames, 0, averaging_window(average, frames.shape[1:])).real, np.float32)
 
 
+def doppler_variance(iq: Any, *, wall_filter: WallFilter | None = None, average: Any = 1) -> NDArray[np.float32]:
+    """Spread of velocity within a point, 1 - |R1| / R0: 0 for steady flow, towards 1 for turbulence and for noise.
+
+    R0 is the power of the pairs of frames that R1 compares, (|iq[n]|^2 + |iq[n+1]|^2) / 2.
+
+    Parameters
+    ----------
+    iq, wall_filter, average
+        As for `doppler_velocity`.
+
+    Returns
+    -------
+    (...) float32
+        In [0, 1]; 1 where there is nothing.
+
+    Raises
+    ------
+    ArgumentError
+        As for `doppler_velocity`.
+
+    References
+    ----------
+    .. [1] C. Kasai et al., IEEE Trans. Sonics Ultrason. 32, 458 (1985), eq. (15): the variance is 2 (1 - |R1| / R0)
+       over the square of the time between frames.
+    """
+    frames = apply_wall_filter(iq, wall_filter)
+    lag_one = np.einsum("n...,n...->...", frames[1:], frames[:-1].conj())
+    square = frames.real**2 + frames.imag**2
+    pairs = (square[1:].sum(axis=0) + square[:-1].sum(axis=0)) / 2
+    window = averaging_window(average, pairs.shape)
+    lag_one = np.abs(scipy.ndimage.uniform_filter(lag_one, window, mode="nearest"))
+    pairs = scipy.ndimage.uniform_filter(pairs, window, mode="nearest")
+    ratio = np.divide(lag_one, pairs, out=np.zeros_like(pairs), where=pairs > 0)
+    return np.asarray(np.clip(1 - ratio, 0, 1), np.float32)
+
+
 def doppler_bandwidth(
     iq: Any,
     center_frequency: float,

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ..errors import FormatError
 from ..media.grids import Grid
 from ..media.medium import Medium
-from ._container import Container, naming
+from ._container import naming
+from .formats._facts import even_axis
 from .formats.picmus import ROOT
 from .registry import opened, read
 
@@ -30,7 +31,7 @@ def read_medium(path: Any) -> Medium:
             if isinstance(medium, Medium):
                 return medium
             raise FormatError(f"{path}: expected a medium (C, xi_orig, yi_orig), got {type(medium).__name__}")
-        x, z = (_even_axis(contents, name) for name in ("xi_orig", "yi_orig"))
+        x, z = (even_axis(contents, name) for name in ("xi_orig", "yi_orig"))
         speed = contents.array("C")
         speed = speed.T if contents.matlab else speed
         if speed.dtype.kind not in "iuf":
@@ -38,17 +39,6 @@ def read_medium(path: Any) -> Medium:
         with naming(file.path):
             grid = Grid((x[2], z[2]), (x[1], z[1]), (x[0], z[0]))
             return Medium(grid, speed)
-
-
-def _even_axis(file: Container, name: str) -> tuple[float, float, int]:
-    """First coordinate, spacing and count of an evenly spaced axis [m]."""
-    values = file.numbers(name)
-    if values.size < 2 or not np.isfinite(values).all():
-        raise FormatError(f"{file.path}: {name}: expected at least two finite coordinates, got {values.size}")
-    step = (values[-1] - values[0]) / (values.size - 1)
-    if step <= 0 or np.abs(np.diff(values) - step).max() > 0.01 * step:
-        raise FormatError(f"{file.path}: {name}: expected evenly spaced rising coordinates, got others")
-    return float(values[0]), float(f"{step:.12g}"), int(values.size)
 
 
 def read_scatterers(path: Any) -> NDArray[np.float64]:

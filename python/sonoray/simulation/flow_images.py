@@ -1,112 +1,109 @@
-"""Beamformed I/Q images of moving scatterers with a known velocity: cheap truth for Doppler estimators."""
+"""I/Q images of moving scatterers by convolution with a point-spread function, without beamforming every shot.
 
-from collections.abc import Callable
+Scatterers much denser than one per resolution cell are complex white noise on the image's points: demodulated at the
+carrier, the phases of neighbours have nothing to do with each other. A displacement d moves that noise by d and turns
+its phase by -(4 pi f / c) u.d, u being the beam's direction away from the probe. The image is its convolution with
+the baseband point-spread function, steered as the beam is.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # loads fft and ndimage when they are first used
 from numpy.typing import NDArray
 
-from .._checks import array, scalar
-from ..errors import ArgumentError
-from ..media.grids import Grid
-
-_FWHM = 2 * np.sqrt(2 * np.log(2))
-Field = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[Any, Any]]
+_GRAIN = 0.45  # blur of the texture in samples of the image; the point-spread function lacks that much
 
 
-def simulate_flow_images(
-    grid: Grid,
-    velocity: Field,
-    frame_times: Any,
-    center_frequency: float,
-    *,
-    sound_speed: float = 1540.0,
-    angles: tuple[float, float] = (0.0, 0.0),
-    resolution: tuple[float, float] = (5e-4, 3e-4),
-    region: Callable[[NDArray[np.float64], NDArray[np.float64]], Any] | None = None,
-    density: float = 10.0,
-    seed: int = 0,
-) -> NDArray[np.complex64]:
-    """Images of scatterers that drift with a velocity field, through a Gaussian point spread function.
-
-    image_n(p) = sum_s a_s g(p - p_s(t_n)) exp(2 pi i f (tau(p) - tau(p_s))), with tau(p) = p . (u_tx + u_rx) / c the
-    time along the two directions and g a Gaussian along x and z. Images add: call it for blood and for tissue.
+@dataclass(frozen=True)
+class PointSpread:
+    """A Gaussian main lobe over a weak, wide skirt of side lobes.
 
     Parameters
     ----------
-    grid : Grid
-        2-D.
-    velocity : callable
-        From x and z [m], arrays, to velocities along x and z [m/s]. Steady; z points away from the probe.
-    frame_times : (n_frames,) float64 [s]
-        When the frames are taken, evenly or not.
-    center_frequency : float [Hz]
-    sound_speed : float [m/s]
-    angles : (transmit, receive) [rad]
-        From the z axis towards x.
-    resolution : (lateral, axial) [m]
-        Full widths at half maximum of the point spread function's magnitude.
-    region : callable, optional
-        From x and z to bool: where scatterers start. Default everywhere.
-    density : float
-        Scatterers per resolution cell.
-    seed : int
-        Of places and complex normal amplitudes; equal seeds are the same scatterers.
-
-    Returns
-    -------
-    (n_frames, *grid.shape) complex64
-        Mean power about 1 where there are scatterers.
-
-    Raises
-    ------
-    ArgumentError
-        A grid that is not 2-D, values in the wrong unit, more than 2 million scatterers.
+    axial, lateral : float
+        Standard deviations of the amplitude, in samples of the image; at least 0.5.
+    steering : float [rad]
+        Of the beams against the rows' normal.
+    skirt : float
+        Amplitude of the side lobes over the main lobe's, for a point.
     """
-    if not isinstance(grid, Grid) or grid.ndim != 2:
-        raise ArgumentError(f"grid: expected a 2-D Grid, got {grid!r}")
-    times = array("frame_times", frame_times, (None,), low=-1e3, high=1e3, unit="s")
-    wave = 2 * np.pi * scalar("center_frequency", center_frequency, 2e4, 1e8, "Hz")
-    wave /= scalar("sound_speed", sound_speed, 300.0, 12000.0, "m/s")
-    widths = array("resolution", resolution, (2,), low=1e-6, high=1e-1, unit="m")
-    tilt = array("angles", angles, (2,), low=-np.pi / 2, high=np.pi / 2, unit="rad")
-    wave_x, wave_z = wave * np.sin(tilt).sum(), wave * np.cos(tilt).sum()
-    (x0, x1), (z0, z1) = grid.extent
-    margin = 2 * widths
-    low, high = np.array([x0, z0]) - margin, np.array([x1, z1]) + margin
-    number = scalar("density", density, 0.1, 1e4, "(per cell)") * np.prod((high - low) / widths)
-    if number > 2e6:
-        raise ArgumentError(f"density: expected at most 2 million scatterers, got {number:.0f}")
-    rng = np.random.default_rng(seed)
-    x, z = rng.uniform(low, high, (int(number), 2)).T
-    amplitude = rng.standard_normal((int(number), 2)) @ [1, 1j]
-    # power at a point: 2 per amplitude, times scatterers per area, times the integral of g^2
-    amplitude /= np.sqrt(2 * number / np.prod(high - low) * np.pi * np.prod(widths / _FWHM))
-    if region is not None:
-        inside = np.broadcast_to(np.asarray(region(x, z), bool), x.shape)
-        x, z, amplitude = x[inside], z[inside], amplitude[inside]
-    frames = np.empty((len(times), *grid.shape), "c8")
-    now = times[0]
-    for n, time in enumerate(times):
-        x, z = _moved(velocity, x, z, time - now)
-        now = time
-        # The Gaussian and the phase are products of one factor in x and one in z.
-        across = _factor(grid.x, x, widths[0], wave_x) * amplitude
-        frames[n] = across.astype("c8") @ _factor(grid.z, z, widths[1], wave_z).astype("c8").T
-    return frames
+
+    axial: float
+    lateral: float
+    steering: float = 0.0
+    skirt: float = 0.0
+
+    def spectrum(self, shape: tuple[int, int]) -> NDArray[np.complex64]:
+        """Its transform, for white scatterers of unit power to make an image of unit power."""
+        kz = 2 * np.pi * np.fft.fftfreq(shape[0])[:, None]
+        kx = 2 * np.pi * np.fft.fftfreq(shape[1])[None]
+        along = kz * np.cos(self.steering) + kx * np.sin(self.steering)
+        across = kx * np.cos(self.steering) - kz * np.sin(self.steering)
+        squares = [max(s**2 - _GRAIN**2, 0.05) for s in (self.axial, self.lateral)]
+        lobe = np.exp(-(squares[0] * along**2 + squares[1] * across**2) / 2)
+        wide = np.exp(-(squares[0] * along**2 * 2 + squares[1] * across**2 * 20) / 2)
+        full = lobe + self.skirt * np.sqrt(40.0) * wide
+        grain = np.exp(-((_GRAIN**2) * (kz**2 + kx**2)) / 2)
+        return np.asarray(full / np.sqrt(np.mean((full * grain) ** 2)), np.complex64)
 
 
-def _factor(axis: NDArray[Any], at: NDArray[np.float64], width: float, wave: float) -> NDArray[np.complex128]:
-    offset = axis[:, None] - at
-    return np.asarray(np.exp(-0.5 * (offset * (_FWHM / width)) ** 2 + 1j * wave * offset))
+class Texture:
+    """Scatterers: complex white noise that can be looked up between its points and repeats itself far away.
+
+    Parameters
+    ----------
+    rng : Generator
+    shape : (n_rows, n_columns)
+        Of the image; the texture repeats after as much.
+    fine : int
+        Samples of texture per sample of the image: 2 keeps the amplitude under interpolation, 4 that of the nearest
+        sample (blood, which is looked up at many more places).
+    """
+
+    def __init__(self, rng: np.random.Generator, shape: tuple[int, int], fine: int = 2) -> None:
+        size = (2, shape[0] * fine, shape[1] * fine)
+        parts = rng.standard_normal(size, np.float32)
+        parts = scipy.ndimage.gaussian_filter(parts, (0, _GRAIN * fine, _GRAIN * fine), mode="wrap", truncate=3)
+        # The spectrum that `PointSpread.spectrum` expects: unit power before the blur, per sample of the image.
+        self._values = ((parts[0] + 1j * parts[1]) * (fine / np.sqrt(2))).astype(np.complex64)
+        self._fine = np.float32(fine)
+
+    def at(self, index: NDArray[np.float32]) -> NDArray[np.complex64]:
+        """Values at fractional sample indices (2, ...), interpolated linearly."""
+        return np.asarray(bilinear(self._values[None], index * self._fine, wrap=True)[0])
+
+    def nearest(self, index: NDArray[np.float32]) -> NDArray[np.complex64]:
+        """Values at the samples next to fractional indices (2, ...)."""
+        rows, columns = self._values.shape
+        row, column = (index * self._fine).astype(np.int32)
+        return np.asarray(self._values.ravel()[(row % rows) * columns + column % columns])
 
 
-def _moved(
-    velocity: Field, x: NDArray[np.float64], z: NDArray[np.float64], step: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scatterers one interval later, by the midpoint rule."""
-    if step == 0:
-        return x, z
-    vx, vz = velocity(x, z)
-    vx, vz = velocity(x + step / 2 * np.asarray(vx), z + step / 2 * np.asarray(vz))
-    return x + step * np.asarray(vx), z + step * np.asarray(vz)
+def bilinear(maps: NDArray[Any], index: NDArray[np.float32], *, wrap: bool = False) -> NDArray[Any]:
+    """Several maps (n, n_rows, n_columns) at fractional indices (2, ...), linearly: (n, ...).
+
+    Beyond the maps their edge goes on, or, with ``wrap``, their other side.
+    """
+    n, rows, columns = maps.shape
+    row, column = index
+    if not wrap:
+        row, column = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
+    top, left = np.floor(row), np.floor(column)
+    down, right = row - top, column - left
+    i, j = top.astype(np.int32), left.astype(np.int32)
+    if wrap:
+        i, j = i % rows, j % columns
+        below, beside = (i + 1) % rows, (j + 1) % columns
+    else:
+        below, beside = np.minimum(i + 1, rows - 1), np.minimum(j + 1, columns - 1)
+    flat = maps.reshape(n, -1)
+    upper = flat[:, i * columns + j] * (1 - right) + flat[:, i * columns + beside] * right
+    lower = flat[:, below * columns + j] * (1 - right) + flat[:, below * columns + beside] * right
+    return np.asarray(upper * (1 - down) + lower * down)
+
+
+def convolve(scatterers: NDArray[np.complex64], spectrum: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Images (..., n_rows, n_columns) of scatterers on the same points; circular, hence the margins."""
+    return np.asarray(scipy.fft.ifft2(scipy.fft.fft2(scatterers) * spectrum), np.complex64)
