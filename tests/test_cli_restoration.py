@@ -67,7 +67,9 @@ COMMANDS = ("despeckle", "enhance")
 def test_one_file(tmp_path, models, command, ending, capsys):
     write_image(tmp_path / f"a{ending}", GREY)
     out = tmp_path / f"b{ending}"
-    assert main([command, str(tmp_path / f"a{ending}"), "-o", str(out), "--model", str(models / f"{command}.onnx")]) == 0
+    assert (
+        main([command, str(tmp_path / f"a{ending}"), "-o", str(out), "--model", str(models / f"{command}.onnx")]) == 0
+    )
     inner = np.s_[2:-2, 2:-2]
     np.testing.assert_allclose(read_image(out)[inner], blurred(GREY)[inner], atol=1)
     assert f"{out}: 40 x 60 uint8" in capsys.readouterr().out
@@ -114,7 +116,10 @@ def test_classical_methods(tmp_path, method, capsys):
     found = read_image(tmp_path / "b.png")
     assert found.std() < GREY.std()
     assert abs(found.mean() - GREY.mean()) < 25  # of an envelope the mean is kept, not of its logarithm
-    assert main(["despeckle", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), "--method", method, "--tile", "256"]) == 1
+    assert (
+        main(["despeckle", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), "--method", method, "--tile", "256"])
+        == 1
+    )
     assert "has no network" in capsys.readouterr().err
 
 
@@ -179,7 +184,7 @@ def test_translate(tmp_path, models, capsys):
 def test_translate_refuses(tmp_path, models, capsys):
     frames = flow_video()
     write_video(tmp_path / "in.npz", Video(frames))
-    write_video(tmp_path / "full.npz", Video(np.full_like(frames, 200) // (1, 2, 3)))
+    write_video(tmp_path / "full.npz", Video(np.full_like(frames, 200) // np.array([1, 2, 3], np.uint8)))
     write_image(tmp_path / "small.png", GREY)
     common = ["--model", str(models / "flow_coarse.onnx"), "-o", str(tmp_path / "out.tif")]
     for arguments, reason in [

@@ -46,6 +46,7 @@ from .imaging.metrics import (
     speckle_snr,
 )
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .imaging.spectral_doppler import Sonogram, SpectralTraces, doppler_audio, sonogram, spectral_traces
 from .imaging.svd_filters import SvdFilter
 from .imaging.vector_doppler import VectorVelocity, vector_velocity
 from .imaging.wall_filters import FirFilter, IirFilter, PolynomialFilter, apply_wall_filter, wall_filter_response
@@ -71,7 +72,18 @@ from .inversion.tomography import TravelTimeOperator
 from .inversion.travel_time import TravelTimeReconstruction, reconstruct_travel_time
 from .inversion.travel_times import pick_travel_times
 from .inversion.water_speed import measure_water_speed
-from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
+from .io import (
+    read,
+    read_dicom,
+    read_medium,
+    read_scatterers,
+    summary,
+    write,
+    write_dicom,
+    write_parametric_map,
+    write_png,
+    write_wav,
+)
 from .learning.models import ModelSpec
 from .learning.runtime import OnnxModel
 from .media.grids import Grid, SectorGrid
@@ -147,9 +159,11 @@ __all__ = [
     "SectorGrid",
     "Slice",
     "SliceResult",
+    "Sonogram",
     "SoundSpeedNetwork",
     "SourceSpectrum",
     "Spectra",
+    "SpectralTraces",
     "Sphere",
     "StackSummary",
     "SvdFilter",
@@ -175,6 +189,7 @@ __all__ = [
     "depth_gain",
     "devices",
     "displacement_velocity",
+    "doppler_audio",
     "doppler_bandwidth",
     "doppler_power",
     "doppler_velocity",
@@ -212,6 +227,7 @@ __all__ = [
     "plane_waves",
     "pulse_onset",
     "read",
+    "read_dicom",
     "read_medium",
     "read_scatterers",
     "reconstruct_autofocus",
@@ -225,10 +241,12 @@ __all__ = [
     "resample",
     "scan_convert",
     "sharpness",
+    "sonogram",
     "sound_speed_errors",
     "speckle_size",
     "speckle_snr",
     "spectra",
+    "spectral_traces",
     "staggered_velocity",
     "summary",
     "time_gain_compensation",
@@ -241,5 +259,7 @@ __all__ = [
     "water_sound_speed",
     "write",
     "write_dicom",
+    "write_parametric_map",
     "write_png",
+    "write_wav",
 ]

@@ -269,6 +269,8 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "image-mha-plain": lambda path: _renamed(path, ".mha", (signal(2, 5, 4), GRID), "metaimage", compress=False),
     "image-nii": lambda path: _renamed(path, ".nii", (signal(2, 5, 4), GRID), "nifti"),
     "image-nii-gz": lambda path: _renamed(path, ".nii.gz", (signal(2, 5, 4), GRID), "nifti"),
+    "image-dicom": lambda path: sonoray.write(path, (np.zeros((2, 5, 4), "u1"), GRID), format="dicom"),
+    "map-dicom": lambda path: sonoray.write(path, sonoray.Medium(GRID, 1500.0), format="dicom"),
     "sonoray-channel-data": lambda path: sonoray.write(path, channel_data()),
     "sonoray-medium": write_native_medium,
     "sonoray-image": lambda path: sonoray.write(path, (np.ones((2, 5, 4), "f4"), GRID)),

@@ -4,6 +4,7 @@ How the first is made: `sonoray.assets.making`; the second comes from the same k
 16th order, lossless). No part of any comes from delays, rays or images of this package, so that it can judge them.
 """
 
+from contextlib import ExitStack
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..acquisition.channel_data import ChannelData
 from ..autofocus.network import SoundSpeedNetwork
 from ..errors import FormatError
 from ..media.medium import Medium
+from ..restoration.color_flow import ColorFlowTranslator
 from ..restoration.enhancement import Enhancer
 
 EXAMPLE = "wall_example.h5"
@@ -24,6 +26,7 @@ FOCUS_EXAMPLE_MEDIUM = "focus_example_medium.h5"
 RING_EXAMPLE = "ring_example.mat"
 SOUND_SPEED_MODEL = "sound_speed.onnx"
 ENHANCEMENT_MODEL = "enhance.onnx"
+COLOR_FLOW_MODELS = "color_flow_{}.onnx"  # mask, coarse, refine
 
 
 def load_example() -> tuple[ChannelData, Medium]:
@@ -131,6 +134,33 @@ def load_enhancer(*, device: str = "cpu", **options: Any) -> Enhancer:
     """
     with as_file(files(__name__) / ENHANCEMENT_MODEL) as path:
         return Enhancer(path, device=device, **options)
+
+
+def load_color_flow_translator(*, stage: str = "coarse", device: str = "cpu") -> ColorFlowTranslator:
+    """Load the shipped translator from colour-flow to B-mode videos.
+
+    ``docs/models/color-flow.md`` says what it was trained on and how far to trust it; ``sonoray train translate`` makes
+    others.
+
+    Parameters
+    ----------
+    stage : {"coarse", "refined"}
+        What calls return by default: the network that is closest to the truth, or what the refinement makes of it.
+    device : {"cpu", "cuda", "cuda:N", "auto"}
+
+    Raises
+    ------
+    MissingExtraError
+        ONNX Runtime is not installed.
+    """
+    with ExitStack() as stack:
+        models = {
+            role: stack.enter_context(as_file(files(__name__) / COLOR_FLOW_MODELS.format(role)))
+            for role in ("mask", "coarse", "refine")
+        }
+        return ColorFlowTranslator(
+            models["coarse"], mask=models["mask"], refine=models["refine"], stage=stage, device=device
+        )
 
 
 def load_example_targets() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -37,11 +37,13 @@ def add(commands: Any) -> None:
     form = commands.add_parser("translate", help="turn a colour-flow video into the B-mode video underneath")
     form.add_argument("video", type=Path, help="GIF, TIFF, APNG, MP4, AVI, DICOM, .npy, or a folder of pictures")
     form.add_argument("-o", "--output", type=Path, required=True,
-                      help=".gif, .tif, .png (APNG), .mp4, .avi, .npy, .npz, or a folder that is not there yet")  # fmt: skip
+                      help=".gif, .tif, .png (APNG), .mp4, .avi, .npy, .npz, or a new folder")  # fmt: skip
     form.add_argument("--mask", metavar="WHERE", help="how colour is found: network or color, or a picture or video "
                       "that is white there (default: network where there is one)")  # fmt: skip
     form.add_argument("--mask-output", type=Path, metavar="FILE", help="write what was replaced, white, as a video")
-    form.add_argument("--stage", choices=STAGES, help="coarse: likeliest greys; refined: with texture (default: coarse)")
+    form.add_argument(
+        "--stage", choices=STAGES, help="coarse: likeliest greys; refined: with texture (default: coarse)"
+    )
     form.add_argument("--seed", type=int, default=0, help="of the refinement's speckle (default: 0)")
     form.add_argument("--model", type=Path, metavar="FILE", help="NAME_coarse.onnx, its NAME_mask.onnx and "
                       "NAME_refine.onnx beside it (default: the ones that ship)")  # fmt: skip
@@ -76,7 +78,7 @@ def despeckle(args: argparse.Namespace) -> None:
     else:
         from sonoray.restoration.despeckling import Despeckler
 
-        plan = _plan(args, Despeckler, assets.load_despeckler)
+        plan = _plan(args, Despeckler, lambda **options: assets.load_despeckler(**options))
     _run(args, made, plan, {"method": args.method})
 
 
@@ -141,7 +143,9 @@ def _check_video_output(path: Path, inputs: Any) -> None:
 
 def _colored(frames: NDArray[Any]) -> NDArray[np.uint8]:
     if frames.dtype != np.uint8:
-        raise sonoray.ArgumentError(f"video: expected 8 bits per channel, as scanners display colour, got {frames.dtype}")
+        raise sonoray.ArgumentError(
+            f"video: expected 8 bits per channel, as scanners display colour, got {frames.dtype}"
+        )
     return np.ascontiguousarray(frames[..., :3] if frames.ndim == 4 else np.repeat(frames[..., None], 3, axis=3))
 
 
