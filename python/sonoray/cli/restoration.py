@@ -47,7 +47,6 @@ def add(commands: Any) -> None:
     form.add_argument("--seed", type=int, default=0, help="of the refinement's speckle (default: 0)")
     form.add_argument("--model", type=Path, metavar="FILE", help="NAME_coarse.onnx, its NAME_mask.onnx and "
                       "NAME_refine.onnx beside it (default: the ones that ship)")  # fmt: skip
-    form.add_argument("--window", type=int, help="frames that go through the network together (default: up to 24)")
     _add_common(form)
     form.set_defaults(run=translate)
 
@@ -78,7 +77,7 @@ def despeckle(args: argparse.Namespace) -> None:
     else:
         from sonoray.restoration.despeckling import Despeckler
 
-        plan = _plan(args, Despeckler, lambda **options: assets.load_despeckler(**options))
+        plan = _plan(args, Despeckler, getattr(assets, "load_despeckler", None))
     _run(args, made, plan, {"method": args.method})
 
 
@@ -163,14 +162,13 @@ def _mask(given: str | None, shape: tuple[int, ...]) -> Any:
 
 
 def _translator(args: argparse.Namespace) -> ColorFlowTranslator:
-    options = {"device": args.device, "window": args.window}
     if args.model is None:
-        return assets.load_color_flow_translator(**options)
+        return assets.load_color_flow_translator(device=args.device)
     path = _model(args.model)
     stem = path.stem.removesuffix("_coarse")
     beside = {role: path.with_name(f"{stem}_{role}.onnx") for role in ("mask", "refine")}
-    found = {role: place for role, place in beside.items() if place.exists()}
-    return ColorFlowTranslator(path, **found, **options)
+    found: dict[str, Any] = {role: place for role, place in beside.items() if place.exists()}
+    return ColorFlowTranslator(path, device=args.device, **found)
 
 
 def _model(path: Path) -> Path:
