@@ -24,7 +24,6 @@ from ..._progress import progress
 from ...errors import ArgumentError, FormatError, MissingExtraError
 from ...imaging.low_rank import low_rank_despeckle
 from ...io.images import image_files, read_image
-from ...restoration.images import Planes
 from ...simulation.degradations import DegradationModel, sample_patch
 from ...simulation.speckle import SpeckleModel, simulate_speckle
 
@@ -259,7 +258,12 @@ def read_images(paths: Sequence[Any]) -> list[Image]:
         if not path.exists():
             raise ArgumentError(f"images: expected a file or folder, {path} is not there")
         files += image_files(path) if path.is_dir() else [path]
-    return [plane for file in files for plane in Planes(read_image(file)).values]
+    return [_grey(_colored(read_image(file)), shrink=False) for file in files]
+
+
+def _colored(values: NDArray[Any]) -> NDArray[Any]:
+    """Grey of 8 bits as colours: rounded alike, equal pictures of both kinds have one digest."""
+    return np.repeat(values[..., None], 3, axis=2) if values.dtype == np.uint8 and values.ndim == 2 else values
 
 
 def _own(image: Image) -> Pair:
@@ -269,8 +273,6 @@ def _own(image: Image) -> Pair:
 def _grey(values: NDArray[Any], *, shrink: bool = True) -> Image:
     """Grey in [0, 1]; large ones are averaged over blocks."""
     white = float(np.iinfo(values.dtype).max) if values.dtype.kind in "ui" else max(1.0, float(values.max(initial=1.0)))
-    if values.dtype == np.int32:  # how Pillow shows 16 bits
-        white = 65535.0
     grey = values.astype(np.float32) / white
     if grey.ndim == 3:
         grey = grey[..., :3] @ _LUMA
