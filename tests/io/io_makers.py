@@ -246,6 +246,12 @@ def write_native_medium(path: Path) -> None:
     sonoray.write(path, sonoray.Medium(GRID, np.linspace(1400, 1600, 20).reshape(5, 4), density=1000.0))
 
 
+def _renamed(path: Path, ending: str, data: Any, format: str, **options: Any) -> None:
+    """Write with the ending that the format asks for, then take the name that the test wants."""
+    sonoray.write(path.with_suffix(ending), data, format=format, **options)
+    path.with_suffix(ending).rename(path)
+
+
 MAKERS: dict[str, Callable[[Path], None]] = {
     "must-v5": write_must,
     "must-v5-plain": lambda path: write_must(path, compress=False),
@@ -259,6 +265,12 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "zea-tracks": lambda path: write_zea(path, tracks=True),
     "uff": write_uff,
     "image-uff": lambda path: sonoray.write(path, (np.ones((2, 5, 4), "c8"), GRID), format="uff"),
+    "image-mha": lambda path: _renamed(path, ".mha", (signal(2, 5, 4), GRID), "metaimage"),
+    "image-mha-plain": lambda path: _renamed(path, ".mha", (signal(2, 5, 4), GRID), "metaimage", compress=False),
+    "image-nii": lambda path: _renamed(path, ".nii", (signal(2, 5, 4), GRID), "nifti"),
+    "image-nii-gz": lambda path: _renamed(path, ".nii.gz", (signal(2, 5, 4), GRID), "nifti"),
+    "image-dicom": lambda path: sonoray.write(path, (np.zeros((2, 5, 4), "u1"), GRID), format="dicom"),
+    "map-dicom": lambda path: sonoray.write(path, sonoray.Medium(GRID, 1500.0), format="dicom"),
     "sonoray-channel-data": lambda path: sonoray.write(path, channel_data()),
     "sonoray-medium": write_native_medium,
     "sonoray-image": lambda path: sonoray.write(path, (np.ones((2, 5, 4), "f4"), GRID)),

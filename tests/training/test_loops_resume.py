@@ -1,6 +1,8 @@
 """Killed runs, several players, devices and precision: the same steps come out."""
 
 import csv
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +31,6 @@ COMMON = f"""
 import sys
 sys.path[:0] = {[str(ROOT), str(ROOT / "python")]!r}
 from pathlib import Path
-import os, signal
 from tests.training.test_loops_resume import *
 torch.set_num_threads({torch.get_num_threads()})
 """  # another number of threads adds in another order
@@ -159,7 +160,7 @@ def test_players_train_each_other_and_resume(tmp_path):
             raise KeyboardInterrupt
         return loss(rng)
 
-    with pytest.raises(KeyboardInterrupt, match="25 of 40 steps"):
+    with pytest.raises(KeyboardInterrupt, match="20 of 40 steps"):  # the judge had moved on: no state to keep
         play(tmp_path / "b", [stopped[0], Player("maker", stopped[1].module, stopping)])
     fresh, _ = game()
     play(tmp_path / "b", fresh, resume=True)
@@ -170,6 +171,22 @@ def test_players_train_each_other_and_resume(tmp_path):
         kept_weights(tmp_path / "b" / "game.pt", "nobody")
     with (tmp_path / "a" / "game.csv").open() as file:
         assert csv.DictReader(file).fieldnames[1:3] == ["loss judge", "loss maker"]
+
+
+def test_interrupt_waits_for_the_end_of_the_step(tmp_path):
+    players, _ = game()
+
+    def interrupted(rng, loss=players[1].loss, count=[0]):  # noqa: B006
+        count[0] += 1
+        if count[0] == 26:
+            os.kill(os.getpid(), signal.SIGINT)
+        return loss(rng)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="26 of 40 steps"):
+        play(tmp_path, [players[0], Player("maker", players[1].module, interrupted)])
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert torch.load(tmp_path / "game.pt", weights_only=True)["step"] == 26
 
 
 @pytest.mark.parametrize(

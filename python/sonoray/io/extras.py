@@ -11,11 +11,12 @@ from ..media.medium import Medium
 from ._container import naming
 from .formats._facts import even_axis
 from .formats.picmus import ROOT
-from .registry import opened, read
+from .registry import identify, opened, read
 
 
 def read_medium(path: Any) -> Medium:
-    """Read the medium of a ring-array file (``C``, ``xi_orig``, ``yi_orig``) or of sonoray's own.
+    """Read the medium of a ring-array file (``C``, ``xi_orig``, ``yi_orig``), of sonoray's own, or of a picture in m/s
+    (MetaImage, NIfTI, DICOM parametric map).
 
     ``C(iy, ix)`` [m/s] in MATLAB's order becomes ``sound_speed[ix, iz]``, y being z here.
 
@@ -25,9 +26,10 @@ def read_medium(path: Any) -> Medium:
         The file holds none.
     """
     with opened(path) as file:
-        contents = file.contents
-        if not set(contents.members()) >= {"C", "xi_orig", "yi_orig"}:
-            medium = read(path)
+        contents = file.container
+        if contents is None or not set(contents.members()) >= {"C", "xi_orig", "yi_orig"}:
+            chosen = identify(file)
+            medium = read(path, **({"quantity": "sound_speed"} if "quantity" in chosen.options else {}))
             if isinstance(medium, Medium):
                 return medium
             raise FormatError(f"{path}: expected a medium (C, xi_orig, yi_orig), got {type(medium).__name__}")

@@ -17,7 +17,7 @@ from ..errors import ArgumentError
 from ..imaging.color_overlay import draw_overlay, persist, steered_box
 from ..imaging.doppler import doppler_power, doppler_variance, doppler_velocity
 from .flow_background import blend_background, checked_background
-from .flow_echoes import Moment, bmode_envelopes, doppler_direction, doppler_ensembles, moment
+from .flow_echoes import bmode_envelopes, doppler_direction, doppler_ensembles, moment
 from .flow_images import bilinear
 from .flow_scenes import SCENES, FlowScene, blood_share, make_scene
 from .flow_settings import SOUND_SPEED, FlowSettings, random_settings
@@ -27,6 +27,7 @@ QUARTILES = ((0.01, 0.05), (0.05, 0.12), (0.12, 0.25), (0.25, 0.6))  # share of 
 _MARGIN = 6  # samples around the picture
 _OUTLINES = ((255, 255, 255), (255, 255, 0), (0, 255, 0), (160, 200, 255))
 _ATTEMPTS = 12
+_PAINTED = {"chamber": 0.55, "vessels": 1.0}  # share of blood that is painted, on average; else 0.85
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,10 @@ def _aimed_clip(
     limits: tuple[float, float],
     background: NDArray[np.uint8] | None,
 ) -> ColorFlowVideo:
-    """One clip, with vessels as wide as the coverage wants: first by the area of blood, then by what was painted."""
+    """One clip, with vessels as wide as the coverage wants: first by the area of blood, then by what was painted.
+
+    The second try is spared where the first shows far too little (flow across the beams, tissue too bright).
+    """
     view = (
         linear_view(shape, _MARGIN)
         if settings.view == "linear"
@@ -156,7 +160,7 @@ def _aimed_clip(
     )
     box = _box(view, settings)
 
-    small, large, wanted = 0.015, 1.2, aim
+    small, large, wanted = 0.015, 1.2, min(aim / _PAINTED.get(kind, 0.85), 0.95 * float(box.mean()))
     for attempt in range(2):
         for _ in range(8):
             size = float(np.sqrt(small * large))
@@ -166,7 +170,7 @@ def _aimed_clip(
         clip = _clip(seeds[2:], scene, view, settings, box, n_frames, background)
         if attempt or limits[0] <= clip.coverage <= limits[1] or clip.coverage < 0.3 * aim:
             break
-        wanted = min(wanted * aim / clip.coverage, 0.95 * box.mean())
+        wanted = min(wanted * aim / clip.coverage, 0.95 * float(box.mean()))
         small, large = size / 3, size * 3
     return clip
 
@@ -232,11 +236,13 @@ def _flow(
     ensembles: NDArray[np.complex64], view: FlowView, settings: FlowSettings
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Velocity, power and variance (n_frames, n_rows, n_columns) in the picture."""
-    smooth = {"wall_filter": settings.wall_filter, "average": (1, settings.average, settings.average)}
+    order, average = settings.wall_filter, (1, settings.average, settings.average)
     frequency, rate = settings.doppler_frequency, settings.repetition_rate
-    velocity = doppler_velocity(ensembles, frequency, rate, SOUND_SPEED, **smooth)
-    power = doppler_power(ensembles, **smooth)
-    variance = doppler_variance(ensembles, **smooth) if settings.variance else np.zeros_like(power)
+    velocity = doppler_velocity(ensembles, frequency, rate, SOUND_SPEED, wall_filter=order, average=average)
+    power = doppler_power(ensembles, wall_filter=order, average=average)
+    variance = np.zeros_like(power)
+    if settings.variance:
+        variance = doppler_variance(ensembles, wall_filter=order, average=average)
     if view.apex is None:
         return view.show(velocity), view.show(power), view.show(variance)
     # Velocities wrap, so that phasors are interpolated.

@@ -40,7 +40,7 @@ def blend_background(
     if rng.random() < 0.25:
         return background.copy()
     lumen = np.clip(view.show(np.stack([now.lumen for now in moments])), 0, 1)
-    wall = np.clip(4 * lumen * (1 - lumen), 0, 1) * rng.uniform(0, 0.5)
+    wall = np.clip(4 * lumen * (1 - lumen), 0, 1) * rng.uniform(0, 0.25)
     share = np.clip(lumen + wall, 0, 1)
 
     # Amplitudes, not grey levels, add up.

@@ -144,7 +144,7 @@ def read_clip(path: Any) -> StoredClip:
 
 def _cut(rng: np.random.Generator, backgrounds: Sequence[Any], size: list[int], n_frames: int) -> NDArray[np.uint8]:
     """A random part of a random sequence; a sequence that is too short is played to and fro."""
-    frames = np.asarray(backgrounds[rng.integers(len(backgrounds))])
+    frames = np.asarray(backgrounds[int(rng.integers(len(backgrounds)))])
     row, column = (int(rng.integers(n - m + 1)) for n, m in zip(frames.shape[1:], size, strict=True))
     first = int(rng.integers(len(frames)))
     turn = max(2 * len(frames) - 2, 1)

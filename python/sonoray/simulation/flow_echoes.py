@@ -76,7 +76,7 @@ def bmode_envelopes(
     """B-mode envelopes (n_frames, n_depths, n_lines): 1 is the mean amplitude of tissue at 0 dB.
 
     The tissue's speckle moves with it and slowly turns into other speckle, as motion across the slice does; blood has
-    long left the place when the next frame is taken, so its speckle is new in every frame.
+    long left the place when the next frame is taken, so its speckle is new in every frame, as noise is.
     """
     shape = view.x.shape
     spread = PointSpread(settings.bmode_axial, settings.bmode_lateral, 0.0, settings.skirt).spectrum(shape)
@@ -93,10 +93,10 @@ def bmode_envelopes(
             grain = first.at(now.material)
             if turn:
                 grain = np.float32(np.cos(turn)) * grain + np.float32(np.sin(turn)) * second.at(now.material)
-            scatterers[i] = (now.tissue + haze) * grain + blood * now.lumen * _complex_noise(rng, shape)
-        image = convolve(scatterers, spread)
-        total += np.abs(image + np.float32(noise) * _complex_noise(rng, image.shape))
-    return total / settings.looks
+            fresh = np.sqrt((blood * now.lumen) ** 2 + noise**2)
+            scatterers[i] = (now.tissue + haze) * grain + fresh * _complex_noise(rng, shape)
+        total += np.abs(convolve(scatterers, spread))
+    return np.asarray(total / settings.looks, np.float32)
 
 
 def doppler_ensembles(
@@ -112,23 +112,23 @@ def doppler_ensembles(
     shot_time = 1 / settings.repetition_rate
     shots = np.arange(n, dtype=np.float32)
     turn = np.float32(np.pi / settings.nyquist)  # phase per shot for 1 m/s towards the probe
-    result = np.zeros((n, len(moments), *shape), np.complex64)
+    # Noise passes the receiver's filter and the beamformer as echoes do, so it goes where the scatterers are.
+    result = np.float32(noise) * _complex_noise(rng, (n, len(moments), *shape))
     for i, now in enumerate(moments):
         flowing = now.lumen > 0.02
         velocity = now.blood_velocity + _eddies(rng, shape) * now.turbulence
         speed = -(beams * velocity).sum(axis=0)[flowing]
-        there = shots[:, None, None] * (velocity[:, flowing] * np.float32(shot_time / settings.pixel))
+        there = np.float32(shot_time / settings.pixel) * velocity[:, flowing] * shots[:, None, None]
         where = view.index(view.x[flowing] - there[:, 0], view.z[flowing] - there[:, 1])
         where += rng.uniform(0, 1000, (2, 1, 1)).astype("f4")  # other blood in every frame
         echoes = blood.nearest(where) * _turning(turn * speed, n)
-        result[:, i, flowing] = np.float32(level) * now.lumen[flowing] * echoes
+        result[:, i, flowing] += np.float32(level) * now.lumen[flowing] * echoes
     result = convolve(result, spectrum)
     # Tissue moves by micrometres during an ensemble and alike over a point-spread function: its phase alone turns.
     still = convolve(np.stack([now.tissue * tissue.at(now.material) for now in moments]), spectrum)
     for i, now in enumerate(moments):
         moving = -(beams * now.tissue_velocity).sum(axis=0) + _flash(rng, shape, settings)
         result[:, i] += still[i] * _turning(turn * moving, n)
-    result += np.float32(noise) * _complex_noise(rng, result.shape)
     return result
 
 

@@ -99,8 +99,9 @@ def bilinear(maps: NDArray[Any], index: NDArray[np.float32], *, wrap: bool = Fal
     else:
         below, beside = np.minimum(i + 1, rows - 1), np.minimum(j + 1, columns - 1)
     flat = maps.reshape(n, -1)
-    upper = flat[:, i * columns + j] * (1 - right) + flat[:, i * columns + beside] * right
-    lower = flat[:, below * columns + j] * (1 - right) + flat[:, below * columns + beside] * right
+    i, below = i * columns, below * columns
+    upper = flat.take(i + j, axis=1) * (1 - right) + flat.take(i + beside, axis=1) * right
+    lower = flat.take(below + j, axis=1) * (1 - right) + flat.take(below + beside, axis=1) * right
     return np.asarray(upper * (1 - down) + lower * down)
 
 

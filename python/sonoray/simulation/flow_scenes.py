@@ -233,10 +233,10 @@ def _bifurcation(rng: np.random.Generator, canvas: _Canvas) -> NDArray[np.float6
     angle, sign = rng.normal(0, 0.3) + np.pi * rng.integers(0, 2), rng.choice([-1, 1])
     pulsatile, bends = rng.uniform(0.3, 0.9), rng.normal(0, [0.15, 0.1], (3, 2))
     stem = _curve((x, z), angle + np.pi, 1.2 * columns, bends[0], canvas.radius, 0, -sign, pulsatile)
-    spread = rng.uniform(0.25, 0.7, 2)
+    spread, widths, speeds = rng.uniform(0.25, 0.7, 2), rng.uniform(0.6, 0.85, 2), rng.uniform(0.6, 1.1, 2)
     branches = [
         _curve((x, z), angle + s * a, 1.2 * columns, b, canvas.radius * w, 0.1, sign * v, pulsatile)
-        for s, a, b, w, v in zip((1, -1), spread, bends[1:], rng.uniform(0.6, 0.85, 2), rng.uniform(0.6, 1.1, 2), strict=True)
+        for s, a, b, w, v in zip((1, -1), spread, bends[1:], widths, speeds, strict=True)
     ]  # fmt: skip
     return np.concatenate([stem, *branches])
 
@@ -291,7 +291,7 @@ def _chamber(
     axis, side = np.array([-np.sin(tilt), np.cos(tilt)]), np.array([np.cos(tilt), np.sin(tilt)])  # axis: to the valve
     waves, phases = rng.normal(0, 0.05, 3), rng.uniform(0, 2 * np.pi, 3)
     two, jet = rng.random() < 0.7, rng.random() < 0.5
-    width, off, jet_width = rng.uniform(0.25, 0.4), rng.normal(0, 0.1), rng.uniform(0.08, 0.16)
+    width, off, jet_width = rng.uniform(0.35, 0.6), rng.normal(0, 0.1), rng.uniform(0.08, 0.16)
     opening = rng.uniform(0.45, 0.6) * b
     swirl = rng.uniform(0, 0.5) * rng.choice([-1, 1])
     parts = []
@@ -307,11 +307,12 @@ def _chamber(
     if two:  # the valve's orifice joins the chambers
         u, n = parts[0][2] - a, parts[0][3]
         distance = np.minimum(distance, np.maximum(np.abs(n) - opening, np.abs(u) - 0.3 * b))
-    normal = np.stack(np.gradient(distance)[::-1])
+    down, right = np.gradient(distance)
+    normal = np.stack([right, down])
     normal /= np.maximum(np.hypot(*normal), 1e-3)
     # A stream function makes the flow free of divergence and tangential at the wall.
     stream = np.zeros_like(canvas.x)
-    for q, _, u, n in parts:
+    for q, _, _, n in parts:
         h = n / b - off
         stream += np.where(
             q < 1, (h * np.exp(-((h / width) ** 2)) + swirl * np.exp(-(q**2) * 2)) * (1 - np.minimum(q, 1) ** 2), 0

@@ -126,6 +126,7 @@ def random_settings(rng: np.random.Generator, kind: str, coverage: float) -> Flo
     nyquist = rng.uniform(0.3, 0.9) if heart else rng.uniform(0.08, 0.6)
     kind_of_map = rng.random()
     power = kind_of_map < 0.1 and not heart
+    dynamic_range, brightness = rng.uniform(42, 62), rng.uniform(0.26, 0.55)
     steering = np.deg2rad(rng.choice([-20.0, -15.0, -10.0, 0.0, 10.0, 15.0, 20.0])) if view == "linear" else 0.0
     return FlowSettings(
         view=view,
@@ -146,7 +147,8 @@ def random_settings(rng: np.random.Generator, kind: str, coverage: float) -> Flo
         peak=rng.uniform(0.4, 1.4),
         blood_level=-rng.uniform(25, 38),
         noise_level=-rng.uniform(50, 60),
-        bmode_blood_level=-rng.uniform(13, 36),
+        # Users set the gain so that blood is just black or just not.
+        bmode_blood_level=min(max(-dynamic_range * brightness + rng.uniform(-5, 9), -40.0), -12.0),
         bmode_noise_level=-rng.uniform(30, 60),
         haze_level=-rng.uniform(16, 40),
         wall_filter=int(rng.integers(0, 3)),
@@ -160,8 +162,8 @@ def random_settings(rng: np.random.Generator, kind: str, coverage: float) -> Flo
         variance=bool(not power and rng.random() < 0.15),
         inverted=bool(rng.random() < 0.25),
         outlined=bool(rng.random() < 0.5),
-        dynamic_range=rng.uniform(42, 62),
-        brightness=rng.uniform(0.33, 0.58),
+        dynamic_range=dynamic_range,
+        brightness=brightness,
         gamma=rng.uniform(0.85, 1.25),
         decorrelation=rng.uniform(0.0, 0.3),
         box=_box(rng, coverage),
