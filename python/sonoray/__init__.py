@@ -29,8 +29,10 @@ from .beamforming.default_grids import default_grid
 from .beamforming.direct_wave import DirectWave, measure_direct_wave, remove_direct_wave
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
+from .imaging.dealiasing import displacement_velocity, dual_rate_velocity, staggered_velocity, unwrap_velocity
 from .imaging.detection import depth_gain, envelope, log_compress, to_uint8
-from .imaging.doppler import doppler_power, doppler_velocity, nyquist_velocity
+from .imaging.doppler import doppler_bandwidth, doppler_power, doppler_velocity, nyquist_velocity
+from .imaging.eigen_filters import EigenFilter, HankelFilter
 from .imaging.localization import localization_error, localize_points
 from .imaging.metrics import (
     cnr,
@@ -44,6 +46,10 @@ from .imaging.metrics import (
     speckle_snr,
 )
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .imaging.spectral_doppler import Sonogram, SpectralTraces, doppler_audio, sonogram, spectral_traces
+from .imaging.svd_filters import SvdFilter
+from .imaging.vector_doppler import VectorVelocity, vector_velocity
+from .imaging.wall_filters import FirFilter, IirFilter, PolynomialFilter, apply_wall_filter, wall_filter_response
 from .inversion.autofocus import AutofocusReconstruction, reconstruct_autofocus
 from .inversion.autofocus_settings import AutofocusSettings
 from .inversion.born import BornOperator
@@ -66,7 +72,18 @@ from .inversion.tomography import TravelTimeOperator
 from .inversion.travel_time import TravelTimeReconstruction, reconstruct_travel_time
 from .inversion.travel_times import pick_travel_times
 from .inversion.water_speed import measure_water_speed
-from .io import read, read_medium, read_scatterers, summary, write, write_dicom, write_png
+from .io import (
+    read,
+    read_dicom,
+    read_medium,
+    read_scatterers,
+    summary,
+    write,
+    write_dicom,
+    write_parametric_map,
+    write_png,
+    write_wav,
+)
 from .learning.models import ModelSpec
 from .learning.runtime import OnnxModel
 from .media.grids import Grid, SectorGrid
@@ -98,9 +115,11 @@ __all__ = [
     "DeviceError",
     "DirectWave",
     "DownloadError",
+    "EigenFilter",
     "EikonalSolver",
     "Error",
     "FiniteFrequencyOperator",
+    "FirFilter",
     "Focus",
     "FocusCheck",
     "FocusCriterion",
@@ -112,6 +131,8 @@ __all__ = [
     "Grid",
     "GridBox",
     "HalfSpaces",
+    "HankelFilter",
+    "IirFilter",
     "Interpolator",
     "LaterArrivals",
     "LinkedRays",
@@ -125,6 +146,7 @@ __all__ = [
     "Picks",
     "Plane",
     "PointTimes",
+    "PolynomialFilter",
     "Probe",
     "RayBornReconstruction",
     "RayBornSettings",
@@ -137,15 +159,20 @@ __all__ = [
     "SectorGrid",
     "Slice",
     "SliceResult",
+    "Sonogram",
     "SoundSpeedNetwork",
     "SourceSpectrum",
     "Spectra",
+    "SpectralTraces",
     "Sphere",
     "StackSummary",
+    "SvdFilter",
     "Transmit",
     "TravelTimeOperator",
     "TravelTimeReconstruction",
     "TravelTimeSettings",
+    "VectorVelocity",
+    "apply_wall_filter",
     "arrivals",
     "band_pass",
     "calibrated_spectra",
@@ -161,8 +188,12 @@ __all__ = [
     "demodulate",
     "depth_gain",
     "devices",
+    "displacement_velocity",
+    "doppler_audio",
+    "doppler_bandwidth",
     "doppler_power",
     "doppler_velocity",
+    "dual_rate_velocity",
     "encode",
     "envelope",
     "estimate_sound_speed",
@@ -196,6 +227,7 @@ __all__ = [
     "plane_waves",
     "pulse_onset",
     "read",
+    "read_dicom",
     "read_medium",
     "read_scatterers",
     "reconstruct_autofocus",
@@ -209,17 +241,25 @@ __all__ = [
     "resample",
     "scan_convert",
     "sharpness",
+    "sonogram",
     "sound_speed_errors",
     "speckle_size",
     "speckle_snr",
     "spectra",
+    "spectral_traces",
+    "staggered_velocity",
     "summary",
     "time_gain_compensation",
     "to_device",
     "to_host",
     "to_uint8",
+    "unwrap_velocity",
+    "vector_velocity",
+    "wall_filter_response",
     "water_sound_speed",
     "write",
     "write_dicom",
+    "write_parametric_map",
     "write_png",
+    "write_wav",
 ]

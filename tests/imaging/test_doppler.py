@@ -88,3 +88,77 @@ def test_averaging_weights_by_power_over_the_window():
 def test_refusals_name_the_argument(call, named):
     with pytest.raises(ArgumentError, match=named):
         call(moving(0.1))
+
+
+def noisy(fraction, level, n=16, shape=(40, 40), width=0.0, seed=3):
+    """Echoes of a Gaussian Doppler spectrum of a given width [rad per frame], with white noise."""
+    rng = np.random.default_rng(seed)
+    spread = rng.standard_normal((64, *shape)) * width  # many scatterers per point, each at its own speed
+    weights = rng.standard_normal((64, *shape)) + 1j * rng.standard_normal((64, *shape))
+    steps = np.exp(1j * (np.pi * fraction + spread))
+    frames = np.stack([(weights * steps**k).sum(axis=0) for k in range(n)]) / np.sqrt(128)
+    noise = rng.standard_normal((2, n, *shape)) * level / np.sqrt(2)
+    return (frames + noise[0] + 1j * noise[1]).astype("c8")
+
+
+@pytest.mark.parametrize("lags", [2, 5, 11])
+@pytest.mark.parametrize("fraction", [-0.97, -0.4, 0.0, 0.6, 0.99])
+def test_several_lags_are_exact_without_noise(lags, fraction):
+    estimate = sonoray.doppler_velocity(moving(fraction * LIMIT), F, RATE, C, lags=lags)
+    np.testing.assert_allclose(estimate, fraction * LIMIT, atol=1e-5 * LIMIT)
+
+
+def test_several_lags_lower_noise_where_echoes_stay_coherent():
+    frames = noisy(0.3, 0.7)
+    errors = [sonoray.doppler_velocity(frames, F, RATE, C, lags=lags) - 0.3 * LIMIT for lags in (1, 2, 5, 8)]
+    spreads = [np.median(np.abs(e)) for e in errors]
+    assert spreads[1] < 0.8 * spreads[0]
+    assert spreads[2] < 0.6 * spreads[0]
+    assert max(abs(np.median(e)) for e in errors) < 0.01 * LIMIT
+
+
+def test_fits_at_the_nyquist_velocity_stay_in_range():
+    estimate = sonoray.doppler_velocity(noisy(1.0, 0.3), F, RATE, C, lags=4)
+    assert np.abs(estimate).max() <= LIMIT * (1 + 1e-6)
+    assert np.median(LIMIT - np.abs(estimate)) < 0.05 * LIMIT
+
+
+@pytest.mark.parametrize("width", [0.1, 0.3, 0.6])
+def test_bandwidth_of_a_gaussian_spectrum(width):
+    frames = noisy(0.4, 0.0, width=width)
+    for lags in ((0, 1), (1, 2)):
+        estimate = sonoray.doppler_bandwidth(frames, F, RATE, C, average=40, lags=lags)[20, 20]
+        assert estimate == pytest.approx(width * LIMIT / np.pi, rel=0.15)  # of 1600 points
+
+
+def test_noise_widens_lag_zero_only():
+    frames = noisy(0.4, 0.5, width=0.3)
+    expected = 0.3 * LIMIT / np.pi
+    with_noise, without = (
+        sonoray.doppler_bandwidth(frames, F, RATE, C, average=40, lags=lags)[20, 20] for lags in ((0, 1), (1, 2))
+    )
+    # R0 grows by 0.25, R1 and R2 do not
+    assert with_noise == pytest.approx(np.sqrt(0.3**2 + 2 * np.log(1.25)) * LIMIT / np.pi, rel=0.1)
+    assert without == pytest.approx(expected, rel=0.15)
+
+
+def test_small_bandwidths_agree_with_kasai_and_a_pure_tone_has_none():
+    frames = noisy(-0.2, 0.02, width=0.05)
+    r0 = np.mean(np.abs(frames) ** 2, axis=0)
+    r1 = np.abs(np.mean(frames[1:] * frames[:-1].conj(), axis=0))
+    kasai = np.sqrt(np.maximum(2 * (1 - r1 / r0), 0)) * LIMIT / np.pi
+    np.testing.assert_allclose(sonoray.doppler_bandwidth(frames, F, RATE, C), kasai, rtol=0.05, atol=1e-3 * LIMIT)
+    assert sonoray.doppler_bandwidth(moving(0.1), F, RATE, C).max() < 1e-3 * LIMIT
+    assert not sonoray.doppler_bandwidth(np.zeros((4, 3), "c8"), F, RATE, C).any()
+
+
+@pytest.mark.parametrize("lags", [(1, 1), (2, 1), (0, 12), (-1, 1), 1])
+def test_bandwidth_refuses_lags_that_do_not_rise(lags):
+    with pytest.raises(ArgumentError, match="lags"):
+        sonoray.doppler_bandwidth(moving(0.1), F, RATE, C, lags=lags)
+
+
+@pytest.mark.parametrize("lags", [0, 12, 1.5])
+def test_velocity_refuses_lags_beyond_the_frames(lags):
+    with pytest.raises(ArgumentError, match="lags"):
+        sonoray.doppler_velocity(moving(0.1), F, RATE, C, lags=lags)

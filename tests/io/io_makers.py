@@ -117,6 +117,73 @@ def write_pybf(path: Path, *, measured: bool = False, angles: Any = ANGLES, **ch
                 file[name] = value
 
 
+def uff_object(parent: Any, name: str, kind: str, count: int = 1) -> h5py.Group:
+    """A group with the attributes that the USTB gives its objects."""
+    group = parent.create_group(name)
+    group.attrs["class"], group.attrs["name"] = f"uff.{kind}", name  # MATLAB's strings have variable length
+    group.attrs["array"], group.attrs["size"] = float(count > 1), np.array([1.0, count])
+    return group
+
+
+def write_uff(path: Path) -> None:
+    """A plane wave, one element and a focus, as `write_object.m` stores them."""
+
+    def put(group: h5py.Group, name: str, value: Any) -> None:
+        group[name] = np.atleast_2d(np.asarray(value, "f4"))
+        group[name].attrs["class"], group[name].attrs["name"] = "double", name
+        group[name].attrs["imaginary"] = group[name].attrs["complex"] = 0.0
+
+    x = sonoray.Probe.linear(N_ELEMENTS, PITCH).positions[:, 0]
+    sources = [(np.inf, -0.1), (x[4], np.pi / 2), (0.02, 0.0)]
+    with h5py.File(path, "w") as file:
+        file.attrs.create("version", ["v1.0.1"], dtype=h5py.string_dtype())
+        data = uff_object(file, "channel_data", "channel_data")
+        for name, value in (("sampling_frequency", FS), ("initial_time", 2e-6), ("sound_speed", 1500), ("PRF", 300)):
+            put(data, name, value)
+        put(data, "data", signal(3, N_ELEMENTS, N_SAMPLES, kind="f4"))
+        pulse = uff_object(data, "pulse", "pulse")
+        put(pulse, "center_frequency", FC)
+        put(pulse, "fractional_bandwidth", 60)
+        probe = uff_object(data, "probe", "linear_array")
+        put(probe, "geometry", np.array([[v, 0, 0, 0, 0, 2e-4, 5e-3] for v in x]).T)
+        sequence = uff_object(data, "sequence", "wave", 3)
+        for i, (distance, azimuth) in enumerate(sources):
+            wave = uff_object(sequence, f"sequence_{i + 1:04d}", "wave")
+            point = uff_object(wave, "source", "point")
+            put(point, "distance", distance)
+            put(point, "azimuth", azimuth)
+            put(wave, "sound_speed", 1500)
+            put(wave, "delay", [0, x[4] / 1500, 5e-7][i])
+
+
+def write_zea(path: Path, *, tracks: bool = False) -> None:
+    """A plane wave, a focus, one element and free delays, in the flat layout or that with tracks."""
+    x = sonoray.Probe.linear(N_ELEMENTS, PITCH).positions[:, 0]
+    focus = 0.02 * np.array([np.sin(0.1), np.cos(0.1)])
+    delays = np.zeros((4, N_ELEMENTS))
+    delays[0] = x * np.sin(0.2) / 1500
+    delays[1] = -np.hypot(x - focus[0], focus[1]) / 1500
+    delays[3] = [0, 4e-7, 0, 1e-7, 1e-7, 2e-7]
+    weights = np.ones((4, N_ELEMENTS))
+    weights[2] = np.arange(N_ELEMENTS) == 3
+    weights[3] = [1, 1, 0, 1, 1, -1]
+    scan = {
+        "probe_geometry": np.stack([x, 0 * x, 0 * x], axis=1), "sampling_frequency": FS, "center_frequency": FC,
+        "demodulation_frequency": FC, "initial_times": 1e-6 + np.arange(4) * 1e-7,
+        "t0_delays": delays - delays.min(axis=1, keepdims=True), "tx_apodizations": weights,
+        "focus_distances": [np.inf, 0.02, 0, np.inf], "polar_angles": [0.2, 0.1, 0, 0], "sound_speed": 1500,
+        "azimuth_angles": np.zeros(4), "transmit_origins": np.zeros((4, 3)),
+    }  # fmt: skip
+    with h5py.File(path, "w") as file:
+        file.attrs["probe_name" if tracks else "probe"] = "L7-4"
+        root = file.create_group("tracks/track_0") if tracks else file
+        root.create_dataset("data/raw_data", data=signal(2, 4, N_SAMPLES, N_ELEMENTS)[..., None], compression="gzip")
+        geometry = scan.pop("probe_geometry")
+        (file if tracks else root)["probe/probe_geometry" if tracks else "scan/probe_geometry"] = np.float32(geometry)
+        for name, value in scan.items():
+            root[f"scan/{name}"] = np.asarray(value, "f4")
+
+
 def full_matrix_values(*, half: bool = True, **changes: Any) -> dict[str, Any]:
     """Trace (i, j) holds 100 i + j + time, made symmetric, so that every place in the result is known."""
     pairs = [(i, j) for i in range(N_ELEMENTS) for j in range(N_ELEMENTS) if i <= j or not half]
@@ -179,6 +246,12 @@ def write_native_medium(path: Path) -> None:
     sonoray.write(path, sonoray.Medium(GRID, np.linspace(1400, 1600, 20).reshape(5, 4), density=1000.0))
 
 
+def _renamed(path: Path, ending: str, data: Any, format: str, **options: Any) -> None:
+    """Write with the ending that the format asks for, then take the name that the test wants."""
+    sonoray.write(path.with_suffix(ending), data, format=format, **options)
+    path.with_suffix(ending).rename(path)
+
+
 MAKERS: dict[str, Callable[[Path], None]] = {
     "must-v5": write_must,
     "must-v5-plain": lambda path: write_must(path, compress=False),
@@ -188,6 +261,16 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "full-matrix": lambda path: scipy.io.savemat(path, full_matrix_values(), do_compression=True),
     "ring-v5": lambda path: scipy.io.savemat(path, ring_values()),
     "ring-v7.3": lambda path: write_mat73(path, ring_values()),
+    "zea": write_zea,
+    "zea-tracks": lambda path: write_zea(path, tracks=True),
+    "uff": write_uff,
+    "image-uff": lambda path: sonoray.write(path, (np.ones((2, 5, 4), "c8"), GRID), format="uff"),
+    "image-mha": lambda path: _renamed(path, ".mha", (signal(2, 5, 4), GRID), "metaimage"),
+    "image-mha-plain": lambda path: _renamed(path, ".mha", (signal(2, 5, 4), GRID), "metaimage", compress=False),
+    "image-nii": lambda path: _renamed(path, ".nii", (signal(2, 5, 4), GRID), "nifti"),
+    "image-nii-gz": lambda path: _renamed(path, ".nii.gz", (signal(2, 5, 4), GRID), "nifti"),
+    "image-dicom": lambda path: sonoray.write(path, (np.zeros((2, 5, 4), "u1"), GRID), format="dicom"),
+    "map-dicom": lambda path: sonoray.write(path, sonoray.Medium(GRID, 1500.0), format="dicom"),
     "sonoray-channel-data": lambda path: sonoray.write(path, channel_data()),
     "sonoray-medium": write_native_medium,
     "sonoray-image": lambda path: sonoray.write(path, (np.ones((2, 5, 4), "f4"), GRID)),

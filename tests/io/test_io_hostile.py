@@ -28,6 +28,7 @@ def originals(tmp_path_factory):
     result = {}
     for name, make in MAKERS.items():
         make(folder / name)
+        sonoray.read(folder / name)  # optional packages are imported now, not where memory is counted
         result[name] = (folder / name).read_bytes()
     return result
 
@@ -47,6 +48,7 @@ def read_within_bounds(path):
         assert peak < BOUND
 
 
+@pytest.mark.filterwarnings("ignore:.*after calibration")  # a damaged size
 @pytest.mark.parametrize("name", MAKERS)
 @PROPERTY
 @given(share=st.floats(0, 1, exclude_max=True))
@@ -59,6 +61,7 @@ def test_truncated(name, originals, tmp_path, share):
     assert not readable or name == "ring-v5"
 
 
+@pytest.mark.filterwarnings("ignore:.*after calibration")  # a damaged size
 @pytest.mark.parametrize("name", MAKERS)
 @PROPERTY
 @given(flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8))

@@ -62,7 +62,7 @@ def test_pictures_of_the_wrong_kind_are_refused(tmp_path):
     for image, grid, words in (
         (GREY / 255.0, GRID, "uint8"),
         (GREY.T, GRID, "shape"),
-        (GREY[None], GRID, "shape"),
+        (GREY[None, None], GRID, "shape"),
         (GREY, sector, "grid"),
     ):
         for write in (sonoray.write_dicom, sonoray.write_png):

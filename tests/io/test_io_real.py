@@ -188,7 +188,7 @@ def test_ring_medium_and_subset():
 
 
 @pytest.mark.parametrize(
-    "name", ["must-rotating-disk/bmode_PWI_disk.mat", "abdominal-wall-map", "phantom-verasonics-beamformed", "dicom-us"]
+    "name", ["must-rotating-disk/bmode_PWI_disk.mat", "abdominal-wall-map", "phantom-verasonics-beamformed"]
 )
 def test_what_is_no_channel_data_is_refused_with_a_reason(name):
     with pytest.raises(sonoray.FormatError, match=r"expected one of the formats .* got"):

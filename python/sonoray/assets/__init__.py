@@ -4,7 +4,9 @@ How the first is made: `sonoray.assets.making`; the second comes from the same k
 16th order, lossless). No part of any comes from delays, rays or images of this package, so that it can judge them.
 """
 
+from contextlib import ExitStack
 from importlib.resources import as_file, files
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,6 +16,8 @@ from ..acquisition.channel_data import ChannelData
 from ..autofocus.network import SoundSpeedNetwork
 from ..errors import FormatError
 from ..media.medium import Medium
+from ..restoration.color_flow import ColorFlowTranslator
+from ..restoration.enhancement import Enhancer
 
 EXAMPLE = "wall_example.h5"
 EXAMPLE_MEDIUM = "wall_example_medium.h5"
@@ -21,6 +25,8 @@ FOCUS_EXAMPLE = "focus_example.h5"
 FOCUS_EXAMPLE_MEDIUM = "focus_example_medium.h5"
 RING_EXAMPLE = "ring_example.mat"
 SOUND_SPEED_MODEL = "sound_speed.onnx"
+ENHANCEMENT_MODEL = "enhance.onnx"
+COLOR_FLOW_MODELS = "color_flow_{}.onnx"  # mask, coarse, refine
 
 
 def load_example() -> tuple[ChannelData, Medium]:
@@ -107,6 +113,54 @@ def load_sound_speed_network(*, device: str = "cpu") -> SoundSpeedNetwork:
     """
     with as_file(files(__name__) / SOUND_SPEED_MODEL) as path:
         return SoundSpeedNetwork(path, device=device)
+
+
+def load_enhancer(*, device: str = "cpu", **options: Any) -> Enhancer:
+    """Load the shipped network that deblurs and denoises B-mode images.
+
+    ``docs/models/enhance.md`` says what it was trained on and how far to trust it; ``sonoray train enhance`` makes
+    another one.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "cuda:N", "auto"}
+    **options
+        See `sonoray.restoration.enhancement.Enhancer`.
+
+    Raises
+    ------
+    MissingExtraError
+        ONNX Runtime is not installed.
+    """
+    with as_file(files(__name__) / ENHANCEMENT_MODEL) as path:
+        return Enhancer(path, device=device, **options)
+
+
+def load_color_flow_translator(*, stage: str = "coarse", device: str = "cpu") -> ColorFlowTranslator:
+    """Load the shipped translator from colour-flow to B-mode videos.
+
+    ``docs/models/color-flow.md`` says what it was trained on and how far to trust it; ``sonoray train translate`` makes
+    others.
+
+    Parameters
+    ----------
+    stage : {"coarse", "refined"}
+        What calls return by default: the network that is closest to the truth, or what the refinement makes of it.
+    device : {"cpu", "cuda", "cuda:N", "auto"}
+
+    Raises
+    ------
+    MissingExtraError
+        ONNX Runtime is not installed.
+    """
+    with ExitStack() as stack:
+        models = {
+            role: stack.enter_context(as_file(files(__name__) / COLOR_FLOW_MODELS.format(role)))
+            for role in ("mask", "coarse", "refine")
+        }
+        return ColorFlowTranslator(
+            models["coarse"], mask=models["mask"], refine=models["refine"], stage=stage, device=device
+        )
 
 
 def load_example_targets() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

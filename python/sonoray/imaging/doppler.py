@@ -1,4 +1,4 @@
-"""Doppler: axial velocity and power of blood flow or tissue from a sequence of I/Q images.
+"""Doppler: axial velocity, power and bandwidth of blood flow or tissue from a sequence of I/Q images.
 
 With iq(t) = a(t) exp(-2 pi i f t), a scatterer that comes nearer by d between two frames turns the phase of its
 pixel by +4 pi f d / c. Velocities are positive towards the probe.
@@ -10,8 +10,9 @@ import numpy as np
 import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
 
-from .._checks import count, finite, scalar
+from .._checks import count, pair, scalar
 from ..errors import ArgumentError
+from .wall_filters import WallFilter, apply_wall_filter
 
 
 def nyquist_velocity(center_frequency: float, frame_rate: float, sound_speed: float = 1540.0) -> float:
@@ -49,12 +50,14 @@ def doppler_velocity(
     frame_rate: float,
     sound_speed: float = 1540.0,
     *,
-    wall_filter: int | None = None,
+    wall_filter: WallFilter | None = None,
     average: Any = 1,
+    lags: int = 1,
 ) -> NDArray[np.float32]:
-    """Estimate axial velocity by lag-one autocorrelation (Kasai).
+    """Estimate axial velocity by autocorrelation (Kasai), or by the phases of several lags.
 
-    v = v_nyquist arg(R1) / pi with R1 = sum_n iq[n+1] conj(iq[n]), averaged over neighbouring points.
+    v = v_nyquist arg(R1) / pi with R_l = <iq[n + l] conj(iq[n])>, averaged over frames and neighbouring points. With
+    more lags the line phi_l = l phi is fitted to their phases by weighted least squares.
 
     Parameters
     ----------
@@ -64,11 +67,15 @@ def doppler_velocity(
         The received one.
     frame_rate : float [Hz]
     sound_speed : float [m/s]
-    wall_filter : int, optional
-        Order of the polynomial in time that is removed from each point beforehand: 0 removes what stands still, 1
-        what drifts slowly too. Default none.
+    wall_filter : int or callable, optional
+        What takes tissue out beforehand, see `apply_wall_filter`. A number is the order of the polynomial in time that
+        is removed from each point: 0 removes what stands still, 1 what drifts slowly too. Default none.
     average : int or tuple of int
-        Points along each image axis over which R1 is averaged.
+        Points along each image axis over which R_l is averaged.
+    lags : int
+        1, or the largest lag of the fit: less noise where echoes stay coherent that long, at the price of more work.
+        Weights are (n_frames - l) rho_l^2 / (1 - rho_l^2) with rho_l = abs(R_l) / R_0, the inverse variance of a
+        phase; each lag's phase is unwrapped by the fit to the smaller ones.
 
     Returns
     -------
@@ -79,23 +86,36 @@ def doppler_velocity(
     Raises
     ------
     ArgumentError
-        Real data, fewer than two frames (or than the wall filter needs), NaN, values in the wrong unit.
+        Real data, fewer frames than two, the lags or the wall filter need, NaN, values in the wrong unit.
 
     References
     ----------
     .. [1] C. Kasai et al., Real-time two-dimensional blood flow imaging using an autocorrelation technique, IEEE
        Trans. Sonics Ultrason. 32, 458 (1985).
-    .. [2] S. Bjærum, H. Torp, K. Kristoffersen, Clutter filter design for ultrasound color flow imaging, IEEE Trans.
-       UFFC 49, 204 (2002): polynomial regression.
+    .. [2] S. Kay, A fast and accurate single frequency estimator, IEEE Trans. Acoust. Speech Signal Process. 37, 1987
+       (1989): frequency from phases by weighted least squares.
     """
     limit = nyquist_velocity(center_frequency, frame_rate, sound_speed)
-    frames = _filtered(iq, wall_filter)
-    lag_one = np.einsum("n...,n...->...", frames[1:], frames[:-1].conj())
-    lag_one = scipy.ndimage.uniform_filter(lag_one, _window(average, lag_one.shape), mode="nearest")
-    return np.asarray(np.angle(lag_one) * (limit / np.pi), np.float32)
+    frames = apply_wall_filter(iq, wall_filter)
+    largest = count("lags", lags, 1, len(frames) - 1)
+    window = averaging_window(average, frames.shape[1:])
+    slope = np.angle(_autocorrelation(frames, 1, window))
+    if largest > 1:
+        power = _autocorrelation(frames, 0, window).real
+        numerator, denominator = np.zeros((2, *slope.shape))
+        for lag in range(1, largest + 1):
+            r = _autocorrelation(frames, lag, window)
+            phase = lag * slope + np.angle(r * np.exp(-1j * lag * slope))
+            coherence = np.minimum(np.abs(r) / np.maximum(power, np.finfo("f4").tiny), 0.9999) ** 2
+            weight = (len(frames) - lag) * coherence / (1 - coherence) + 1e-30
+            numerator += weight * lag * phase
+            denominator += weight * lag**2
+            slope = numerator / denominator
+        slope = np.pi - (np.pi - slope) % (2 * np.pi)  # the fit may end just beyond
+    return np.asarray(slope * (limit / np.pi), np.float32)
 
 
-def doppler_power(iq: Any, *, wall_filter: int | None = None, average: Any = 1) -> NDArray[np.float32]:
+def doppler_power(iq: Any, *, wall_filter: WallFilter | None = None, average: Any = 1) -> NDArray[np.float32]:
     """Mean power over frames, (1/N) sum_n |iq[n]|^2, after the wall filter.
 
     Parameters
@@ -112,12 +132,11 @@ def doppler_power(iq: Any, *, wall_filter: int | None = None, average: Any = 1) 
     ArgumentError
         As for `doppler_velocity`.
     """
-    frames = _filtered(iq, wall_filter)
-    power = (frames.real**2 + frames.imag**2).mean(axis=0)
-    return np.asarray(scipy.ndimage.uniform_filter(power, _window(average, power.shape), mode="nearest"), np.float32)
+    frames = apply_wall_filter(iq, wall_filter)
+    return np.asarray(_autocorrelation(frames, 0, averaging_window(average, frames.shape[1:])).real, np.float32)
 
 
-def doppler_variance(iq: Any, *, wall_filter: int | None = None, average: Any = 1) -> NDArray[np.float32]:
+def doppler_variance(iq: Any, *, wall_filter: WallFilter | None = None, average: Any = 1) -> NDArray[np.float32]:
     """Spread of velocity within a point, 1 - |R1| / R0: 0 for steady flow, towards 1 for turbulence and for noise.
 
     R0 is the power of the pairs of frames that R1 compares, (|iq[n]|^2 + |iq[n+1]|^2) / 2.
@@ -142,37 +161,91 @@ def doppler_variance(iq: Any, *, wall_filter: int | None = None, average: Any = 
     .. [1] C. Kasai et al., IEEE Trans. Sonics Ultrason. 32, 458 (1985), eq. (15): the variance is 2 (1 - |R1| / R0)
        over the square of the time between frames.
     """
-    frames = _filtered(iq, wall_filter)
+    frames = apply_wall_filter(iq, wall_filter)
     lag_one = np.einsum("n...,n...->...", frames[1:], frames[:-1].conj())
     square = frames.real**2 + frames.imag**2
     pairs = (square[1:].sum(axis=0) + square[:-1].sum(axis=0)) / 2
-    window = _window(average, pairs.shape)
+    window = averaging_window(average, pairs.shape)
     lag_one = np.abs(scipy.ndimage.uniform_filter(lag_one, window, mode="nearest"))
     pairs = scipy.ndimage.uniform_filter(pairs, window, mode="nearest")
     ratio = np.divide(lag_one, pairs, out=np.zeros_like(pairs), where=pairs > 0)
     return np.asarray(np.clip(1 - ratio, 0, 1), np.float32)
 
 
-def _filtered(iq: Any, wall_filter: int | None) -> NDArray[Any]:
-    """Checked frames without the polynomials in time up to the given order."""
-    frames = np.asarray(iq)
-    if frames.dtype.kind != "c":
-        raise ArgumentError(f"iq: expected complex I/Q images, got {frames.dtype}")
-    if frames.ndim < 2 or len(frames) < 2 or not frames.size:
-        raise ArgumentError(f"iq: expected shape (n_frames, ...) with two frames or more, got {frames.shape}")
-    finite("iq", frames)
-    frames = frames.astype("c8", copy=False)
-    if wall_filter is None:
-        return frames
-    order = count("wall_filter", wall_filter, 0, 100)
-    if order + 2 > len(frames):
-        raise ArgumentError(f"wall_filter: expected at most {len(frames) - 2} for {len(frames)} frames, got {order}")
-    time = np.linspace(-1, 1, len(frames))
-    basis = np.linalg.qr(np.polynomial.legendre.legvander(time, order))[0].astype("f4")
-    return np.asarray(frames - np.tensordot(basis, np.tensordot(basis.T, frames, 1), 1))
+def doppler_bandwidth(
+    iq: Any,
+    center_frequency: float,
+    frame_rate: float,
+    sound_speed: float = 1540.0,
+    *,
+    wall_filter: WallFilter | None = None,
+    average: Any = 1,
+    lags: tuple[int, int] = (0, 1),
+) -> NDArray[np.float32]:
+    """Standard deviation of the Doppler spectrum as a velocity: turbulence, gradients, and the beam's own width.
+
+    sigma^2 = 2 ln(|R_a| / |R_b|) / (b^2 - a^2) in squared radians per frame, exact for a Gaussian spectrum; for small
+    widths and lags (0, 1) it is Kasai's 2 (1 - |R_1| / R_0). Scanners' "variance" is its square.
+
+    Parameters
+    ----------
+    iq, center_frequency, frame_rate, sound_speed, wall_filter, average
+        As for `doppler_velocity`.
+    lags : (int, int)
+        The two that are compared. White noise adds to lag 0 only, so that (1, 2) ignores it, but scatters more.
+
+    Returns
+    -------
+    (...) float32 [m/s]
+        0 where the later lag is the larger one, at most sqrt(2 ln 1e6 / (b^2 - a^2)) v_nyquist / pi.
+
+    Raises
+    ------
+    ArgumentError
+        As for `doppler_velocity`; lags that do not rise.
+
+    References
+    ----------
+    .. [1] C. Kasai et al., IEEE Trans. Sonics Ultrason. 32, 458 (1985).
+    .. [2] R. J. Doviak, D. S. Zrnić, Doppler Radar and Weather Observations, Academic Press (1993), section 6.5:
+       logarithmic estimators from two lags.
+    """
+    limit = nyquist_velocity(center_frequency, frame_rate, sound_speed)
+    frames = apply_wall_filter(iq, wall_filter)
+    first, second = pair("lags", lags)
+    first, second = count("lags", first, 0, len(frames) - 2), count("lags", second, 1, len(frames) - 1)
+    if second <= first:
+        raise ArgumentError(f"lags: expected a smaller and a larger one, got {lags}")
+    window = averaging_window(average, frames.shape[1:])
+    early, late = (np.abs(_autocorrelation(frames, lag, window)) for lag in (first, second))
+    ratio = np.clip(early / np.maximum(late, 1e-6 * np.maximum(early, np.finfo("f4").tiny)), 1, 1e6)
+    return np.asarray(np.sqrt(2 * np.log(ratio) / (second**2 - first**2)) * (limit / np.pi), np.float32)
 
 
-def _window(average: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _autocorrelation(frames: NDArray[np.complex64], lag: int, window: tuple[int, ...]) -> NDArray[np.complex64]:
+    """Mean of iq[n + lag] conj(iq[n]) over frames and a window of points."""
+    if lag:
+        product = np.einsum("n...,n...->...", frames[lag:], frames[:-lag].conj())
+    else:
+        product = np.einsum("n...,n...->...", frames.real, frames.real).astype("c8")
+        product += np.einsum("n...,n...->...", frames.imag, frames.imag)
+    product /= len(frames) - lag
+    return np.asarray(scipy.ndimage.uniform_filter(product, window, mode="nearest"))
+
+
+def averaging_window(average: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Points to average over along each axis of an image.
+
+    Parameters
+    ----------
+    average : int or tuple of int
+    shape : tuple of int
+
+    Raises
+    ------
+    ArgumentError
+        Another number of values than axes, or none positive.
+    """
     sizes = (average,) * len(shape) if np.ndim(average) == 0 else tuple(average)
     if len(sizes) != len(shape):
         raise ArgumentError(f"average: expected 1 or {len(shape)} values, got {len(sizes)}")

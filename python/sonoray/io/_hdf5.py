@@ -81,10 +81,13 @@ class Hdf5:
                 return None
             handle = node.attrs.get_id(name)
             self._budget.take(f"{path}@{name}", handle.shape, handle.dtype.itemsize)
-            if handle.dtype.kind not in "biufS" or handle.shape not in ((), (1,)):
+            text = h5py.check_string_dtype(handle.dtype) is not None  # of variable length: no longer than the file
+            if (handle.dtype.kind not in "biufS" and not text) or handle.shape not in ((), (1,)):
                 raise FormatError(f"{self._path}: {path}@{name}: expected a number or text, got {handle.dtype}")
             value = np.asarray(node.attrs[name]).reshape(-1)[0]
-            return value.decode("utf-8") if isinstance(value, bytes) else value.item()
+            if isinstance(value, (bytes, str)):
+                return value.decode("utf-8") if isinstance(value, bytes) else value
+            return value.item()
 
     def shape(self, path: str) -> tuple[int, ...]:
         """Shape of the dataset at ``path``."""

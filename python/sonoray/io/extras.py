@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 from ..errors import FormatError
 from ..media.grids import Grid
 from ..media.medium import Medium
-from ._container import Container, naming
+from ._container import naming
+from .formats._facts import even_axis
 from .formats.picmus import ROOT
-from .registry import opened, read
+from .registry import identify, opened, read
 
 
 def read_medium(path: Any) -> Medium:
-    """Read the medium of a ring-array file (``C``, ``xi_orig``, ``yi_orig``) or of sonoray's own.
+    """Read the medium of a ring-array file (``C``, ``xi_orig``, ``yi_orig``), of sonoray's own, or of a picture in m/s
+    (MetaImage, NIfTI, DICOM parametric map).
 
     ``C(iy, ix)`` [m/s] in MATLAB's order becomes ``sound_speed[ix, iz]``, y being z here.
 
@@ -24,13 +26,14 @@ def read_medium(path: Any) -> Medium:
         The file holds none.
     """
     with opened(path) as file:
-        contents = file.contents
-        if not set(contents.members()) >= {"C", "xi_orig", "yi_orig"}:
-            medium = read(path)
+        contents = file.container
+        if contents is None or not set(contents.members()) >= {"C", "xi_orig", "yi_orig"}:
+            chosen = identify(file)
+            medium = read(path, **({"quantity": "sound_speed"} if "quantity" in chosen.options else {}))
             if isinstance(medium, Medium):
                 return medium
             raise FormatError(f"{path}: expected a medium (C, xi_orig, yi_orig), got {type(medium).__name__}")
-        x, z = (_even_axis(contents, name) for name in ("xi_orig", "yi_orig"))
+        x, z = (even_axis(contents, name) for name in ("xi_orig", "yi_orig"))
         speed = contents.array("C")
         speed = speed.T if contents.matlab else speed
         if speed.dtype.kind not in "iuf":
@@ -38,17 +41,6 @@ def read_medium(path: Any) -> Medium:
         with naming(file.path):
             grid = Grid((x[2], z[2]), (x[1], z[1]), (x[0], z[0]))
             return Medium(grid, speed)
-
-
-def _even_axis(file: Container, name: str) -> tuple[float, float, int]:
-    """First coordinate, spacing and count of an evenly spaced axis [m]."""
-    values = file.numbers(name)
-    if values.size < 2 or not np.isfinite(values).all():
-        raise FormatError(f"{file.path}: {name}: expected at least two finite coordinates, got {values.size}")
-    step = (values[-1] - values[0]) / (values.size - 1)
-    if step <= 0 or np.abs(np.diff(values) - step).max() > 0.01 * step:
-        raise FormatError(f"{file.path}: {name}: expected evenly spaced rising coordinates, got others")
-    return float(values[0]), float(f"{step:.12g}"), int(values.size)
 
 
 def read_scatterers(path: Any) -> NDArray[np.float64]:

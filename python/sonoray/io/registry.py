@@ -10,7 +10,8 @@ A format is a module in ``sonoray/io/formats`` with one object ``FORMAT``; dropp
 
     FORMAT = Format("my-format", "one line for people", sniff, read)
 
-A package of your own calls `register` with such an object instead.
+A fifth argument ``write``, a function of a path, the data and keyword options, makes `sonoray.write` take
+``format="my-format"``. A package of your own calls `register` with such an object instead.
 """
 
 import importlib
@@ -57,7 +58,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: how to recognise it and how to read it.
+    """A file format: how to recognise it, how to read it and, for some, how to write it.
 
     Parameters
     ----------
@@ -66,18 +67,33 @@ class Format:
     description : str
     sniff : function of an `Opened`, returns bool
     read : function of an `Opened` and keyword options
+    write : function of a path, the data and keyword options, optional
     """
 
     name: str
     description: str
     sniff: Callable[[Opened], bool]
     read: Callable[..., Any]
+    write: Callable[..., None] | None = None
 
     @property
     def options(self) -> tuple[str, ...]:
         """Names of the keyword options of ``read``."""
-        parameters = inspect.signature(self.read).parameters.values()
-        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        return keywords(self.read)
+
+
+def keywords(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the keyword-only arguments of a function."""
+    return tuple(p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY)
+
+
+def check_options(name: str, known: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Refuse an option that format ``name`` does not have."""
+    for option in options:
+        if option not in known:
+            raise ArgumentError(
+                f"{option}: expected an option of format {name!r} ({', '.join(known) or 'none'}), got {option!r}"
+            )
 
 
 _FORMATS: dict[str, Format] = {}
@@ -172,8 +188,5 @@ def read(path: Any, *, format: str | None = None, **options: Any) -> Any:
         chosen = identify(file) if format is None else formats().get(format)
         if chosen is None:
             raise ArgumentError(f"format: expected one of {', '.join(formats())}, got {format!r}")
-        for name in options:
-            if name not in chosen.options:
-                known = ", ".join(chosen.options) or "none"
-                raise ArgumentError(f"{name}: expected an option of format {chosen.name!r} ({known}), got {name!r}")
+        check_options(chosen.name, chosen.options, options)
         return chosen.read(file, **options)

@@ -1,4 +1,4 @@
-"""Writing sonoray's own HDF5 files, whole or not at all."""
+"""Writing files, whole or not at all; sonoray's own HDF5 here, other formats where they are read."""
 
 import os
 import uuid
@@ -19,6 +19,7 @@ from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
 from ._budget import RATIO
 from .formats.native import TRANSMIT_KINDS, VERSION
+from .registry import check_options, formats, keywords
 
 _CHUNK_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 14  # not worth a chunk
@@ -38,32 +39,50 @@ def atomic(path: Any) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write(path: Any, data: Any, *, compress: bool = True) -> None:
-    """Write channel data, a medium or an image to sonoray's own HDF5 format.
+def write(path: Any, data: Any, *, format: str = "sonoray", **options: Any) -> None:
+    """Write channel data, a medium or an image.
 
-    The file appears whole or not at all: it is written beside ``path`` and renamed. `sonoray.read` gives back an equal
-    object of the same types.
+    The file appears whole or not at all: it is written beside ``path`` and renamed. From sonoray's own HDF5 format
+    `sonoray.read` gives back an equal object of the same types; what another format can hold, its row in
+    ``docs/formats.md`` says, and what it cannot is refused.
 
     Parameters
     ----------
     path : str or path-like
     data : ChannelData, Medium or tuple (image, grid)
         ``image`` ends in ``grid.shape``; leading axes (frames) are free. ``grid`` is a Grid or SectorGrid.
-    compress : bool
-        Deflate with byte shuffling and a checksum per chunk; False writes plain arrays, faster and larger.
+    format : str
+        Name of a format that can be written (see `sonoray.io.formats`).
+    **options
+        Of the format's writer. For "sonoray": ``compress`` (default True), deflate with byte shuffling and a checksum
+        per chunk; False writes plain arrays, faster and larger.
 
     Raises
     ------
     ArgumentError
-        Another kind of data, or an image that does not fit its grid.
+        Another kind of data, an image that does not fit its grid, a format that cannot hold it or an unknown option.
     """
+    if format == "sonoray":
+        writer: Callable[..., None] | None = write_native
+    else:
+        chosen = formats().get(format)
+        writer = None if chosen is None else chosen.write
+    if writer is None:
+        known = ", ".join(["sonoray", *(f.name for f in formats().values() if f.write is not None)])
+        raise ArgumentError(f"format: expected one that can be written ({known}), got {format!r}")
+    check_options(format, keywords(writer), options)
+    writer(path, data, **options)
+
+
+def write_native(path: Any, data: Any, *, compress: bool = True) -> None:
+    """Write sonoray's own HDF5 format; see `write`."""
     fill: Callable[[_Target, Any], None]
     if isinstance(data, ChannelData):
         kind, fill = "channel_data", _fill_channel_data
     elif isinstance(data, Medium):
         kind, fill = "medium", _fill_medium
     elif isinstance(data, tuple) and len(data) == 2:
-        data = (_checked_image(*data), data[1])
+        data = (checked_image(*data), data[1])
         kind, fill = "image", _fill_image
     else:
         raise ArgumentError(f"data: expected ChannelData, Medium or (image, grid), got {type(data).__name__}")
@@ -184,7 +203,8 @@ def _fill_image(target: _Target, data: tuple[NDArray[Any], Any]) -> None:
     target.array("image", data[0])
 
 
-def _checked_image(image: Any, grid: Any) -> NDArray[Any]:
+def checked_image(image: Any, grid: Any) -> NDArray[Any]:
+    """An image as a host array whose shape ends in the grid's."""
     if not isinstance(grid, (Grid, SectorGrid)):
         raise ArgumentError(f"grid: expected a Grid or SectorGrid, got {type(grid).__name__}")
     values = host_array("image", image)

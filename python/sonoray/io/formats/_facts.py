@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from ..._checks import array, scalar
 from ...errors import FormatError
+from ...media.grids import Grid
+from ...media.medium import Medium
 from .._container import Container
 
 _LIMITS = {
@@ -68,3 +70,31 @@ def one_based(file: Container, path: str, count: int) -> NDArray[np.intp]:
     if not values.size or (values != np.round(values)).any() or values.min() < 1 or values.max() > count:
         raise FormatError(f"{file.path}: {path}: expected indices from 1 to {count}, got {values[:8]}")
     return values.astype(np.intp) - 1
+
+
+def even_axis(file: Container, name: str) -> tuple[float, float, int]:
+    """First coordinate, spacing and count of an evenly spaced axis [m]."""
+    values = file.numbers(name)
+    if values.size < 2 or not np.isfinite(values).all():
+        raise FormatError(f"{file.path}: {name}: expected at least two finite coordinates, got {values.size}")
+    step = (values[-1] - values[0]) / (values.size - 1)
+    if step <= 0 or np.abs(np.diff(values) - step).max() > 0.01 * step:
+        raise FormatError(f"{file.path}: {name}: expected evenly spaced rising coordinates, got others")
+    return float(values[0]), float(f"{step:.12g}"), int(values.size)
+
+
+QUANTITIES = ("image", "sound_speed")
+
+
+def as_quantity(image: NDArray[Any], grid: Grid, quantity: str) -> tuple[NDArray[Any], Grid] | Medium:
+    """(image, grid), or the Medium of an image that holds a sound speed in m/s."""
+    if quantity == "image":
+        return image, grid
+    return Medium(grid, image[0] if image.ndim == grid.ndim + 1 and len(image) == 1 else image)
+
+
+def given_spacing(spacing: Any) -> tuple[float, ...] | None:
+    """Spacings [m] of the caller, one or one per axis."""
+    if spacing is None:
+        return None
+    return tuple(scalar("spacing", h, 1e-7, 0.05, "m") for h in np.atleast_1d(spacing))

@@ -1,10 +1,5 @@
 """From trained networks to ONNX files that run without PyTorch, with their `ModelSpec` inside."""
 
-import contextlib
-import io
-import os
-import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,11 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...autofocus.moveouts import MoveoutSettings
-from ...errors import MissingExtraError
-from ...learning.models import ModelSpec, TensorSpec, attach_spec
+from ...learning.models import ModelSpec, TensorSpec
+from ..exporting import export_onnx
 from .networks import MoveoutNetwork, SoundSpeedHead, TraceAutoencoder, pooling_matrix
 
-OPSET = 17
 UPSTREAM_RMS = 0.6616  # of the published training data, by which its networks divide I/Q
 
 
@@ -98,9 +92,7 @@ def export_moveouts(network: MoveoutNetwork, settings: MoveoutSettings, path: An
         sound_speed=settings.sound_speed,
         **spec,
     )
-    return _export(
-        _Moveouts(network, len(settings.midpoints) - 1), features, "moveouts", "sound_speed", path, described
-    )
+    return export_onnx(_Moveouts(network, len(settings.midpoints) - 1), features, path, described)
 
 
 def export_upstream(
@@ -151,34 +143,6 @@ def export_upstream(
     traces = torch.zeros(2, autoencoder.n_samples, 2)
     latent = torch.zeros(1, head.n_tx, n_rx, head.features, n_latent)
     return (
-        _export(_Encoder(autoencoder, rms), traces, "traces", "latent", encoder_path, first),
-        _export(_Head(head, n_rx, n_latent), latent, "latent", "sound_speed", head_path, second),
+        export_onnx(_Encoder(autoencoder, rms), traces, encoder_path, first),
+        export_onnx(_Head(head, n_rx, n_latent), latent, head_path, second),
     )
-
-
-def _export(module: nn.Module, example: Tensor, name: str, result: str, path: Any, spec: ModelSpec) -> ModelSpec:
-    """Trace, attach the spec and write in one step."""
-    try:
-        import onnx
-    except ImportError:
-        raise MissingExtraError("onnx is needed to write networks: pip install 'sonoray[train]'") from None
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracing exporter announces its successor, which clutters these graphs
-        torch.onnx.export(
-            module.eval(),
-            (example,),
-            buffer,  # type: ignore[arg-type]
-            input_names=[name],
-            output_names=[result],
-            dynamic_axes={name: {0: "batch"}, result: {0: "batch"}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    model = onnx.load_from_string(buffer.getvalue())
-    filled = attach_spec(model, spec)
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.partial")
-    partial.write_bytes(model.SerializeToString())
-    os.replace(partial, target)
-    return filled

@@ -1,0 +1,85 @@
+"""sonoray train enhance: a network for blind enhancement."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import sonoray
+from sonoray.training.requirements import use_torch
+
+
+def add(kinds: Any) -> None:
+    """Add the command's arguments."""
+    form = kinds.add_parser("enhance", help="from spoilt B-mode images to sharp ones without noise")
+    form.add_argument(
+        "--images", type=Path, nargs="+", default=[], metavar="PATH",
+        help="B-mode pictures or folders of them (default: simulated ones alone)",
+    )  # fmt: skip
+    form.add_argument("-o", "--out", type=Path, required=True, help="folder for the model, the checkpoint and the log")
+    form.add_argument("--targets-cache", type=Path, metavar="FOLDER", help="of low-rank targets (default: OUT/targets)")
+    form.add_argument("--steps", type=int, metavar="N", help="updates (default: 5000; as published 1301250)")
+    form.add_argument("--batch", type=int, metavar="N", help="patches per update (default: 8; as published 16)")
+    form.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    form.add_argument("--start", type=Path, metavar="FOLDER", help="begin with the weights of an earlier run")
+    form.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
+    form.add_argument("--published", action="store_true", help="network, degradations and schedule as published")
+    form.add_argument("--quick", action="store_true", help="a minute's run on next to nothing, to see that it works")
+    form.add_argument("--ablate", action="store_true", help="compare targets and degradations instead, short runs")
+    form.add_argument("--device", default="cpu", help="cpu, cuda or auto (default: cpu)")
+    form.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs to share the work (default: 1)")
+    form.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed", "16-mixed"])
+    form.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1)")
+    form.add_argument("--json", action="store_true", help="print figures as JSON")
+    form.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    form.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train and export, or compare."""
+    use_torch(args.threads)
+    from sonoray.training.enhancement.recipe import PUBLISHED_RECIPE, QUICK, EnhancementRecipe
+
+    if args.published and args.quick:
+        raise sonoray.ArgumentError("published: expected a run of its own, got quick, too")
+    recipe = PUBLISHED_RECIPE if args.published else QUICK if args.quick else EnhancementRecipe()
+    given = {name: getattr(args, name) for name in ("steps", "batch") if getattr(args, name) is not None}
+    begin = time.perf_counter()
+    figures = (_ablated if args.ablate else _trained)(args, recipe.with_(**given))
+    figures |= {"seconds": round(time.perf_counter() - begin, 1)}
+    print(json.dumps(figures, indent=2) if args.json else "\n".join(f"{k}: {v}" for k, v in figures.items()))
+
+
+def _hardware(args: argparse.Namespace) -> Any:
+    from sonoray.training.hardware import Hardware
+
+    return Hardware(args.device, n_devices=args.devices, precision=args.precision)
+
+
+def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
+    from sonoray.training.enhancement.export import export_folder
+    from sonoray.training.enhancement.networks import n_parameters
+    from sonoray.training.enhancement.recipe import train_enhancer, training_sources
+
+    sources = training_sources(args.images, args.targets_cache or args.out / "targets", recipe, show=not args.quiet)
+    network, gain = train_enhancer(
+        args.out, sources, recipe, seed=args.seed, start=args.start, resume=args.resume, show=not args.quiet,
+        hardware=_hardware(args),
+    )  # fmt: skip
+    target = args.out / "enhance.onnx"
+    export_folder(args.out, target)
+    return {"model": str(target), "parameters": n_parameters(network), "tuning_psnr_gain_db": round(gain, 2)}
+
+
+def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
+    from sonoray.training.enhancement.ablation import ablate
+
+    cache = args.targets_cache or args.out / "targets"
+    rows = ablate(
+        args.out, args.images, cache, recipe, seed=args.seed, resume=args.resume, show=not args.quiet,
+        hardware=_hardware(args),
+    )  # fmt: skip
+    return {
+        name: ", ".join(f"{condition} {gain:+.2f} dB" for condition, gain in row.items()) for name, row in rows.items()
+    }

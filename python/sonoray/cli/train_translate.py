@@ -1,0 +1,138 @@
+"""sonoray train translate: the networks from colour-flow to B-mode videos, on simulated pairs."""
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sonoray._checks import count
+from sonoray._progress import progress
+from sonoray.training.requirements import use_torch
+
+_HELD_OUT = 1  # added to the seed of the training clips
+
+
+def add(kinds: Any) -> None:
+    """Add the command's arguments."""
+    form = kinds.add_parser("translate", help="from colour-flow to B-mode videos, on simulated pairs")
+    form.add_argument("-o", "--out", type=Path, required=True, help="folder for models, checkpoints and logs")
+    form.add_argument("--dataset", type=Path, help="folder of the simulated clips, made as needed (default: OUT/data)")
+    form.add_argument("--clips", type=int, help="clips to train on (default: 480)")
+    form.add_argument("--steps", type=int, help="of the coarse network (default: 2400)")
+    form.add_argument("--refine-steps", type=int, help="of the refinement; 0: none (default: a quarter of steps)")
+    form.add_argument("--mask-steps", type=int, help="of the mask network; 0: none (default: a quarter of steps)")
+    form.add_argument("--batch", type=int, help="clips per step (default: 2)")
+    form.add_argument("--size", type=int, help="rows and columns cut out of clips, a multiple of 4 (default: 64)")
+    form.add_argument("--width", type=int, help="of the coarse network (default: 12; published: 8)")
+    form.add_argument("--mask-weight", type=float, help="lambda, weight of L1 inside the mask (default: 20)")
+    form.add_argument("--plain", action="store_true", help="plain convolutions instead of gated ones, as many weights")
+    form.add_argument("--published", action="store_true", help="inputs, coarse network and losses as published")
+    form.add_argument("--leave-out", metavar="SCENE", help="train without a scene, to judge on it")
+    form.add_argument("--ablate", action="store_true", help="short trainings that differ in one thing, and their table")
+    form.add_argument("--quick", action="store_true", help="a minute's run on next to nothing, to see that it works")
+    form.add_argument("--resume", action="store_true", help="go on from the checkpoints in OUT")
+    form.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    form.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="(default: cpu)")
+    form.add_argument("--devices", type=int, default=1, help="processes, one per GPU (default: 1)")
+    form.add_argument(
+        "--precision", choices=["32-true", "bf16-mixed", "16-mixed"], default="32-true", help="(default: 32-true)"
+    )
+    form.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1)")
+    form.add_argument("--json", action="store_true", help="print figures as JSON")
+    form.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    form.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Simulate, train, export."""
+    use_torch(args.threads)
+    from sonoray.training.loops import Hardware
+
+    begin = time.perf_counter()
+    hardware = Hardware(args.device, args.devices, args.precision)
+    clips, held_out, digest = _clips(args)
+    common = {"seed": args.seed, "resume": args.resume, "show": not args.quiet, "hardware": hardware}
+    figures = (_ablated if args.ablate else _trained)(args, clips, held_out, digest, common)
+    figures["seconds"] = round(time.perf_counter() - begin, 1)
+    if args.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        print("\n".join(f"{k}: {v}" for k, v in figures.items()))
+
+
+def _clips(args: argparse.Namespace) -> tuple[Any, Any, str]:
+    """Clips to train on, clips to validate on, digest of the former's plan."""
+    from sonoray.simulation.flow_scenes import SCENES
+    from sonoray.training.color_flow.data import ClipPlan, load_clips, scene_split
+
+    n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 480, 4, 10_000_000)
+    scenes = scene_split(SCENES, args.leave_out) if args.leave_out else SCENES
+    shape, frames = ((48, 48), 4) if args.quick else ((96, 96), 8)
+    plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), scenes)
+    judge = replace(plan, n_clips=max(4, min(24, n // 4)), seed=plan.seed + _HELD_OUT)
+    folder = args.dataset or args.out / "data"
+    args.out.mkdir(parents=True, exist_ok=True)
+    loaded = []
+    for each in (plan, judge):
+        bar = iter(progress(range(each.n_clips), "clips", enabled=not args.quiet))
+        loaded.append(load_clips(each, folder, progress=lambda done, total, bar=bar: next(bar, None)))  # type: ignore[misc]
+    return loaded[0], loaded[1], plan.digest
+
+
+def _settings(args: argparse.Namespace) -> Any:
+    from sonoray.training.color_flow.recipe import PUBLISHED, CoarseSettings
+
+    base = PUBLISHED if args.published else CoarseSettings()
+    if args.quick:
+        base = replace(base, width=4, steps=4, batch=1, size=32)
+    names = ("steps", "batch", "size", "width", "mask_weight")
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    return replace(base, gated=base.gated and not args.plain, **given)
+
+
+def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, common: Any) -> dict[str, Any]:
+    from sonoray.training.color_flow import export
+    from sonoray.training.color_flow.networks import n_parameters
+    from sonoray.training.color_flow.recipe import RefineSettings, train_coarse, train_mask, train_refine
+
+    settings = _settings(args)
+    quarter = max(1, settings.steps // 4)
+    refine_steps = count("refine_steps", quarter if args.refine_steps is None else args.refine_steps, 0)
+    mask_steps = count("mask_steps", quarter if args.mask_steps is None else args.mask_steps, 0)
+    network, error = train_coarse(settings, clips, held_out, args.out, **common)
+    notes = {"coarse": export.coarse_note(settings, "coarse", args.seed)}
+    if refine_steps:
+        refine = RefineSettings(steps=refine_steps, batch=settings.batch, size=settings.size)
+        refine = replace(refine, width=4, critic_width=4) if args.quick else refine
+        train_refine(refine, network, settings.kind, clips, args.out, **common)
+        notes["refine"] = export.refine_note(refine, "refine", args.seed)
+    if mask_steps:
+        train_mask(clips, args.out, steps=mask_steps, **common)
+        notes["mask"] = export.mask_note(8, "mask", args.seed)
+    export.write_note(args.out, digest, notes)
+    target = args.out / "color_flow_coarse.onnx"
+    export.export_folder(args.out, target)
+    return {
+        "model": str(target),
+        "networks": ", ".join(notes),
+        "parameters": n_parameters(network),
+        "ssim_in_mask_on_validation_cuts": round(1 - error, 4),
+    }
+
+
+def _ablated(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, common: Any) -> dict[str, Any]:
+    from sonoray.training.color_flow.ablation import run_ablation
+    from sonoray.training.color_flow.recipe import RefineSettings
+
+    settings = _settings(args)
+    steps = 600 if args.steps is None and not args.quick else settings.steps
+    refine = RefineSettings(batch=settings.batch, size=settings.size)
+    refine = replace(refine, width=4, critic_width=4) if args.quick else refine
+    refine_steps = max(1, steps // 2) if args.refine_steps is None else count("refine_steps", args.refine_steps)
+    rows = run_ablation(
+        settings, refine, clips, held_out, args.out, steps=steps, refine_steps=refine_steps, **common
+    )  # fmt: skip
+    print((args.out / "ablation.md").read_text())
+    return {"clips": digest, "ssim_in_mask": {row.name: round(row.mean_ssim_mask, 4) for row in rows}}

@@ -1,0 +1,266 @@
+"""Colour-flow videos to B-mode videos: what colour hides is filled in from what can be seen, without PyTorch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._arrays import host_array, to_device, to_host
+from .._checks import count, option
+from ..errors import ArgumentError, FormatError
+from ..imaging.color_overlay import find_color
+from ..learning.runtime import OnnxModel
+from .bridge import bridge
+from .frame_channels import KINDS, REACH, frame_channels, grey_of
+
+TASKS = {"mask": "color mask", "coarse": "color flow translation", "refine": "color flow refinement"}
+STAGES = ("coarse", "refined")
+FINDERS = ("network", "color")
+_MARGIN = 32  # pixels around what is hidden that the networks are shown
+_MULTIPLE = 4  # of rows and columns
+_LEAST_SIDE = 16
+_LEAST_VISIBLE = 0.01  # share of a frame
+_VOXELS = 4_000_000  # of a window in time, which bounds the memory between the layers
+_LONGEST, _SHORTEST = 24, 8  # frames of a window
+
+
+@dataclass(frozen=True)
+class TranslatedVideo:
+    """A video without colour.
+
+    Parameters
+    ----------
+    frames : (n_frames, n_rows, n_columns) uint8
+        Grey levels; outside ``mask`` those of the input, bit for bit.
+    mask : (n_frames, n_rows, n_columns) bool
+        What was replaced.
+    coverage : (n_frames,) float
+        Share of every frame that was replaced.
+    stage : {"coarse", "refined"}
+        Which network's result it is.
+    """
+
+    frames: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    coverage: NDArray[np.float64]
+    stage: str
+
+
+class ColorFlowTranslator:
+    """Plan that turns colour-flow videos into the B-mode videos underneath.
+
+    What is painted is found, or given; a coarse network fills it in from what is visible around it and in frames
+    before and after; a refinement, where there is one and it is asked for, adds texture. Nothing else is changed.
+
+    Parameters
+    ----------
+    coarse : OnnxModel or path
+    mask : OnnxModel or path, optional
+        Network that finds what is painted. Without it `find_color` does.
+    refine : OnnxModel or path, optional
+        For ``stage="refined"``.
+    stage : {"coarse", "refined"}
+    device : {"cpu", "cuda", "cuda:N", "auto"}
+        For models given as paths.
+    window : int, optional
+        Frames that go through the networks together; neighbouring windows share a third, where they are blended.
+        Default: up to 24, as memory allows.
+
+    Raises
+    ------
+    FormatError
+        Models of another task.
+    ArgumentError
+        ``stage`` "refined" without a refinement.
+
+    Examples
+    --------
+    >>> translate = ColorFlowTranslator("color_flow_coarse.onnx")  # doctest: +SKIP
+    >>> video = translate(frames)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        coarse: Any,
+        *,
+        mask: Any = None,
+        refine: Any = None,
+        stage: str = "coarse",
+        device: str = "cpu",
+        window: int | None = None,
+    ) -> None:
+        self.coarse = _opened("coarse", coarse, device)
+        self.mask = None if mask is None else _opened("mask", mask, device)
+        self.refine = None if refine is None else _opened("refine", refine, device)
+        self.stage = self._checked_stage(stage)
+        self.kind = option("coarse: channels", self.coarse.spec.settings.get("channels"), KINDS)
+        self._window = None if window is None else count("window", window, 2, 1024)
+
+    def __call__(self, frames: Any, mask: Any = None, *, stage: str | None = None, seed: int = 0) -> TranslatedVideo:
+        """Translate a video.
+
+        Parameters
+        ----------
+        frames : (n_frames, n_rows, n_columns, 3) uint8
+            RGB. Frames without colour are used as what they show, and returned as grey.
+        mask : "network", "color", or (n_frames, n_rows, n_columns) or (n_rows, n_columns) bool, optional
+            How what is painted is found, or where it is. Default: the network where there is one. In pictures with
+            colour bars or tinted greys, give the mask or cut the picture.
+        stage : {"coarse", "refined"}, optional
+            Default as given to the plan.
+        seed : int
+            Of the speckle that the refinement starts from.
+
+        Returns
+        -------
+        TranslatedVideo
+
+        Raises
+        ------
+        ArgumentError
+            Not such frames; a frame of which less than 1 % is visible: there is nothing to go by; a mask of another
+            shape.
+        """
+        video = checked_frames(frames)
+        chosen = self.stage if stage is None else self._checked_stage(stage)
+        hidden = self.find(video) if mask is None else self._mask(video, mask)
+        coverage = hidden.mean(axis=(1, 2))
+        if (coverage > 1 - _LEAST_VISIBLE).any():
+            k = int(coverage.argmax())
+            raise ArgumentError(
+                f"frames: expected at least {100 * _LEAST_VISIBLE:g} % of every frame without colour to go by, got "
+                f"{100 * (1 - coverage[k]):.2g} % in frame {k}; if its greys are tinted, give the mask"
+            )
+        result = grey_of(video)
+        if hidden.any():
+            self._fill(result, video, hidden, chosen, seed)
+        return TranslatedVideo(result, hidden, coverage, chosen)
+
+    def find(self, frames: Any) -> NDArray[np.bool_]:
+        """Return what is painted, (n_frames, n_rows, n_columns) bool, as the plan finds it by default."""
+        return self._mask(checked_frames(frames), "color" if self.mask is None else "network")
+
+    def _checked_stage(self, stage: str) -> str:
+        if option("stage", stage, STAGES) == "refined" and self.refine is None:
+            raise ArgumentError("stage: expected 'coarse', since the plan has no refinement, got 'refined'")
+        return stage
+
+    def _mask(self, video: NDArray[np.uint8], mask: Any) -> NDArray[np.bool_]:
+        if isinstance(mask, str):
+            if option("mask", mask, FINDERS) == "color":
+                return find_color(video)
+            if self.mask is None:
+                raise ArgumentError("mask: expected 'color' or an array, since the plan has no network, got 'network'")
+            return self._found(video)
+        given = host_array("mask", mask)
+        if given.dtype != bool or given.shape not in (video.shape[:3], video.shape[1:3]):
+            raise ArgumentError(
+                f"mask: expected bool of shape {video.shape[:3]} or {video.shape[1:3]}, got {given.dtype} {given.shape}"
+            )
+        return np.broadcast_to(given, video.shape[:3])
+
+    def _found(self, video: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """What the mask network finds, frame by frame where its colours leave no doubt that there is any."""
+        found = np.zeros(video.shape[:3], bool)
+        for k, frame in enumerate(video):
+            if not np.ptp(frame, axis=-1).any():
+                continue
+            given = _padded(np.moveaxis(frame, -1, 0)[None].astype(np.float32) / 255)
+            found[k] = _run(self.mask, given)[0, 0, : frame.shape[0], : frame.shape[1]] > 0.5
+        return found
+
+    def _fill(
+        self, result: NDArray[np.uint8], video: NDArray[np.uint8], hidden: NDArray[np.bool_], stage: str, seed: int
+    ) -> None:
+        """Replace what is hidden in ``result``."""
+        rows, columns = _region(hidden)
+        part, mask = video[:, rows, columns], hidden[:, rows, columns]
+        filled = self._windowed(
+            self.coarse, len(part), mask.shape[1:], lambda first, last: _channels(part, mask, self.kind, first, last)
+        )
+        if stage == "refined":
+            pasted = np.where(mask, np.clip(filled, 0, 1), result[:, rows, columns].astype(np.float32) / 255)
+            assert self.refine is not None
+            given = bridge(pasted, mask, seed=seed) if self.refine.spec.settings.get("bridge") else pasted
+            whole = np.stack([given, mask.astype(np.float32), pasted])
+            filled = self._windowed(self.refine, len(part), mask.shape[1:], lambda a, b: whole[:, a:b])
+        levels = np.rint(255 * np.clip(filled, 0, 1)).astype(np.uint8)
+        result[:, rows, columns] = np.where(mask, levels, result[:, rows, columns])
+
+    def _windowed(self, model: Any, n: int, shape: tuple[int, ...], channels: Any) -> NDArray[np.float32]:
+        """Run a network on windows in time and blend where they overlap."""
+        window = self._window or int(np.clip(_VOXELS // (shape[0] * shape[1]), _SHORTEST, _LONGEST))
+        total, weight = np.zeros((n, *shape), np.float32), np.zeros(n, np.float32)
+        for first, last, ramp in _windows(n, window):
+            made = _run(model, _padded(channels(first, last)[None]))[0, 0, :, : shape[0], : shape[1]]
+            total[first:last] += ramp[:, None, None] * made
+            weight[first:last] += ramp
+        return total / weight[:, None, None]
+
+
+def checked_frames(frames: Any) -> NDArray[np.uint8]:
+    """Return ``frames`` as an array if they are a colour video."""
+    given = host_array("frames", frames)
+    if given.dtype != np.uint8 or given.ndim != 4 or given.shape[-1] != 3 or 0 in given.shape:
+        raise ArgumentError(
+            f"frames: expected uint8 (n_frames, n_rows, n_columns, 3), RGB, got {given.dtype} {given.shape}"
+        )
+    return given
+
+
+def _channels(
+    video: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str, first: int, last: int
+) -> NDArray[np.float32]:
+    """Channels of frames ``first`` to ``last``, which know of frames around them."""
+    begin = max(0, first - REACH)
+    near = np.s_[begin : last + REACH]
+    return frame_channels(video[near], mask[near], kind)[:, first - begin : last - begin]
+
+
+def _windows(n: int, window: int) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    """First and last frame (excluded) and weights of windows that cover ``n`` frames and share a third."""
+    size = min(n, window)
+    step = max(1, size - size // 3)
+    starts = [*range(0, n - size, step), n - size]
+    for k, first in enumerate(starts):
+        at = np.arange(size) + 1.0
+        ramp = np.full(size, np.inf)
+        if k:
+            ramp = np.minimum(ramp, at / (starts[k - 1] + size - first + 1))
+        if k + 1 < len(starts):
+            ramp = np.minimum(ramp, (size + 1 - at) / (first + size - starts[k + 1] + 1))
+        yield first, first + size, np.minimum(ramp, 1).astype(np.float32)
+
+
+def _region(hidden: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns around everything that is hidden, with a margin."""
+    sides = []
+    for axis in (1, 2):
+        at = np.flatnonzero(hidden.any(axis=(0, 3 - axis)))
+        first, last = max(0, int(at[0]) - _MARGIN), int(at[-1]) + 1 + _MARGIN
+        sides.append(slice(first, min(last, hidden.shape[axis])))
+    return sides[0], sides[1]
+
+
+def _padded(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Repeat the last row and column until networks can take them."""
+    extra = [max(_LEAST_SIDE, -(-n // _MULTIPLE) * _MULTIPLE) - n for n in values.shape[-2:]]
+    widths = [(0, 0)] * (values.ndim - 2) + [(0, n) for n in extra]
+    return np.ascontiguousarray(np.pad(values, widths, mode="edge") if any(extra) else values, np.float32)
+
+
+def _run(model: Any, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Run a network on host values wherever it is."""
+    if model.device == "cpu":
+        return np.asarray(model(values))
+    return np.asarray(to_host(model(to_device(values, model.device))))
+
+
+def _opened(role: str, model: Any, device: str) -> Any:
+    opened = model if isinstance(model, OnnxModel) else OnnxModel(model, device=device)
+    task = opened.spec.task if opened.spec else ""
+    if task != TASKS[role]:
+        raise FormatError(f"{role}: expected a model of the task {TASKS[role]!r}, got {task!r} in {opened.path}")
+    return opened

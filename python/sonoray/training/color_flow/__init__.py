@@ -1,0 +1,1 @@
+"""Training of the networks that translate colour-flow videos to B-mode videos."""

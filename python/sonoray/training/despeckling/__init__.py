@@ -1,0 +1,1 @@
+"""Training of despeckling networks from single noisy images (Speckle2Self)."""

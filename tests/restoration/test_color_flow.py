@@ -1,0 +1,169 @@
+"""The translator around its networks: masks, windows, what stays untouched, what is refused."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
+
+from sonoray.errors import ArgumentError, FormatError  # noqa: E402
+from sonoray.restoration.color_flow import ColorFlowTranslator, _windows  # noqa: E402
+from sonoray.restoration.frame_channels import classical_fill, grey_of  # noqa: E402
+from sonoray.restoration.quality import ssim  # noqa: E402
+from sonoray.simulation.color_flow import color_flow_video  # noqa: E402
+
+assets = pytest.importorskip("sonoray.assets")
+
+
+@pytest.fixture(scope="module")
+def translator():
+    return assets.load_color_flow_translator()
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return color_flow_video(900_500, shape=(64, 80), n_frames=6, coverage=2)
+
+
+def painted(n=3, shape=(40, 52), color=(200, 30, 20)):
+    frames = np.repeat(np.random.default_rng(0).integers(0, 256, (n, *shape, 1), dtype=np.uint8), 3, axis=-1)
+    frames[:, 10:20, 12:30] = color
+    return frames
+
+
+def test_nothing_changes_outside_the_mask(translator, clip):
+    video = translator(clip.color)
+    assert video.frames.shape == clip.bmode.shape
+    assert video.frames.dtype == np.uint8
+    assert np.array_equal(video.frames[~video.mask], grey_of(clip.color)[~video.mask])
+
+
+def test_what_is_painted_is_found_and_replaced(translator, clip):
+    video = translator(clip.color)
+    assert video.mask[clip.painted].mean() > 0.97
+    assert video.coverage == pytest.approx(video.mask.mean(axis=(1, 2)))
+    assert (video.frames != grey_of(clip.color))[clip.mask].mean() > 0.5
+
+
+def test_it_is_deterministic(translator, clip):
+    assert np.array_equal(translator(clip.color).frames, translator(clip.color).frames)
+
+
+def test_a_given_mask_is_used(translator, clip):
+    mask = np.zeros(clip.bmode.shape[1:], bool)
+    mask[20:40, 30:60] = True
+    video = translator(clip.color, mask)
+    assert np.array_equal(video.mask, np.broadcast_to(mask, video.mask.shape))
+    assert np.array_equal(video.frames[:, ~mask], grey_of(clip.color)[:, ~mask])
+
+
+def test_closed_form_mask(translator, clip):
+    assert translator(clip.color, "color").mask[clip.mask].mean() > 0.95
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("shape", [(8, 9), (21, 40), (33, 64)])
+def test_any_size_and_number_of_frames(translator, n, shape):
+    frames = np.full((n, *shape, 3), 90, np.uint8)
+    frames[:, 2:5, 3:6] = [220, 40, 30]
+    mask = np.zeros((n, *shape), bool)
+    mask[:, 2:5, 3:6] = True
+    video = translator(frames, mask)
+    assert video.frames.shape == (n, *shape)
+    assert (video.frames[~mask] == 90).all()
+
+
+def test_no_colour_gives_the_grey_back(translator):
+    frames = np.repeat(np.random.default_rng(1).integers(0, 256, (3, 30, 31, 1), dtype=np.uint8), 3, axis=-1)
+    video = translator(frames)
+    assert np.array_equal(video.frames, frames[..., 0])
+    assert not video.mask.any()
+
+
+def test_full_coverage_is_refused(translator):
+    frames = painted()
+    frames[1] = [10, 60, 220]
+    with pytest.raises(ArgumentError, match=r"in frame 1"):
+        translator(frames, "color")
+    with pytest.raises(ArgumentError, match=r"without colour"):
+        translator(frames, np.ones(frames.shape[:3], bool))
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        np.zeros((2, 20, 20, 3), np.uint16),
+        np.full((2, 20, 20, 3), np.nan),
+        np.zeros((20, 20, 3), np.uint8),
+        np.zeros((2, 20, 20, 4), np.uint8),
+        np.zeros((2, 20, 20), np.uint8),
+        np.zeros((0, 20, 20, 3), np.uint8),
+    ],
+)
+def test_other_frames_are_refused(translator, frames):
+    with pytest.raises(ArgumentError, match="frames: expected uint8"):
+        translator(frames)
+
+
+def test_other_masks_and_stages_are_refused(translator):
+    frames = painted()
+    with pytest.raises(ArgumentError, match="mask: expected bool"):
+        translator(frames, np.zeros((3, 40, 51), bool))
+    with pytest.raises(ArgumentError, match="mask: expected bool"):
+        translator(frames, np.zeros((3, 40, 52), np.uint8))
+    with pytest.raises(ArgumentError, match="mask"):
+        translator(frames, "guess")
+    with pytest.raises(ArgumentError, match="stage"):
+        translator(frames, stage="finest")
+
+
+def test_a_refinement_must_be_there(translator):
+    with pytest.raises(ArgumentError, match="refined"):
+        ColorFlowTranslator(translator.coarse, stage="refined")
+
+
+def test_models_of_another_task_are_refused(translator):
+    with pytest.raises(FormatError, match="coarse: expected a model of the task"):
+        ColorFlowTranslator(translator.mask)
+
+
+@pytest.mark.parametrize(("n", "window"), [(1, 8), (7, 8), (8, 8), (9, 8), (40, 8), (41, 24), (3, 2), (200, 24)])
+def test_windows_cover_every_frame_with_weight(n, window):
+    total = np.zeros(n)
+    for first, last, ramp in _windows(n, window):
+        assert 0 <= first < last <= n
+        assert last - first == min(n, window)
+        assert (ramp > 0).all()
+        total[first:last] += ramp
+    assert (total > 0).all()
+
+
+def test_seams_in_time_do_not_show(translator):
+    """Windows of 12 frames against all 30 at once: what differs is small, and no larger where windows meet."""
+    clip = color_flow_video(900_501, shape=(48, 48), n_frames=30, coverage=3)
+    whole, parts = (
+        ColorFlowTranslator(translator.coarse, window=w)(clip.color, clip.painted).frames.astype(int) for w in (64, 12)
+    )
+    assert np.abs(whole - parts)[clip.painted].mean() < 1.5
+    jumps = [np.abs(np.diff(v, axis=0))[clip.painted[1:] & clip.painted[:-1]].mean() for v in (whole, parts)]
+    assert jumps[1] < 1.15 * jumps[0] + 0.5
+
+
+def test_shipped_networks_beat_the_classical_fill(translator):
+    """Held-out clips, one of every quartile: SSIM inside the mask, and the error."""
+    for quartile in (1, 2, 3, 4):
+        clip = color_flow_video(900_510 + quartile, shape=(96, 96), n_frames=8, coverage=quartile)
+        truth = clip.bmode / 255
+        ours = translator(clip.color, clip.painted).frames / 255
+        classical = classical_fill(clip.color, clip.painted) / 255
+        where = clip.painted
+        assert ssim(ours, truth, where) > ssim(classical, truth, where)
+        assert np.abs(ours - truth)[where].mean() < np.abs(classical - truth)[where].mean()
+
+
+def test_refined_is_seeded_and_stays_inside_the_mask(translator, clip):
+    if translator.refine is None:
+        pytest.skip("no refinement is shipped")
+    a, b = (translator(clip.color, clip.painted, stage="refined", seed=s) for s in (1, 1))
+    assert a.stage == "refined"
+    assert np.array_equal(a.frames, b.frames)
+    assert np.array_equal(a.frames[~a.mask], grey_of(clip.color)[~a.mask])

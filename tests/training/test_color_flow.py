@@ -1,0 +1,200 @@
+"""Data, networks, recipes and export of the translation."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
+
+from sonoray import ArgumentError, FormatError  # noqa: E402
+from sonoray.restoration.frame_channels import N_CHANNELS, START  # noqa: E402
+from sonoray.training.color_flow import export  # noqa: E402
+from sonoray.training.color_flow.data import (  # noqa: E402
+    ClipPlan,
+    Sampler,
+    coverage_quartiles,
+    grown,
+    load_clips,
+    mask_batch,
+    sampling_weights,
+    scene_split,
+)
+from sonoray.training.color_flow.networks import (  # noqa: E402
+    COARSE,
+    HintedCoarse,
+    MaskNetwork,
+    PatchDiscriminator,
+    RefinementGenerator,
+    equal_width,
+    n_parameters,
+)
+from sonoray.training.color_flow.recipe import (  # noqa: E402
+    PUBLISHED,
+    CoarseSettings,
+    CoarseTraining,
+    RefineSettings,
+    RefineTraining,
+    train_coarse,
+    train_mask,
+    train_refine,
+)
+
+SMALL = CoarseSettings(width=4, steps=3, batch=2, size=32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("clips")
+
+
+@pytest.fixture(scope="module")
+def clips(folder):
+    return load_clips(ClipPlan(8, (48, 48), 4, seed=11), folder)
+
+
+def test_clips_are_kept_and_read_again(folder, clips):
+    again = load_clips(ClipPlan(8, (48, 48), 4, seed=11), folder)
+    assert np.array_equal(again.color, clips.color)
+    assert clips.color.shape == (8, 4, 48, 48, 3)
+    assert np.array_equal(clips.color[~clips.painted], np.repeat(clips.bmode[~clips.painted][:, None], 3, axis=1))
+
+
+def test_sampling_weights_are_one_to_four():
+    coverage = np.linspace(0.01, 0.5, 40)
+    weights = sampling_weights(coverage)
+    assert weights.sum() == pytest.approx(1)
+    assert np.array_equal(coverage_quartiles(coverage), np.repeat([1, 2, 3, 4], 10))
+    assert np.allclose(weights / weights[0], np.repeat([1, 2, 3, 4], 10))
+
+
+@pytest.mark.parametrize("kind", ["hinted", "published"])
+def test_batches_fit_the_networks_and_repeat(clips, kind):
+    sampler = Sampler(clips, kind, 32)
+    a, b = (sampler(np.random.default_rng(3), 2) for _ in range(2))
+    assert a.channels.shape == (2, N_CHANNELS[kind], 4, 32, 32)
+    assert a.truth.shape == a.mask.shape == (2, 1, 4, 32, 32)
+    assert np.array_equal(a.channels, b.channels)
+    if kind == "hinted":
+        visible = a.mask[:, 0] == 0
+        assert np.allclose(a.channels[:, 0][visible], a.truth[:, 0][visible])
+
+
+def test_grown_masks():
+    mask = np.zeros((1, 9, 9), bool)
+    mask[0, 4, 4] = True
+    assert [int(grown(mask, n).sum()) for n in (0, 1, 2)] == [1, 5, 13]
+
+
+def test_frames_for_the_mask_network(clips):
+    frames, masks = mask_batch(clips, np.random.default_rng(0), 6, 32)
+    assert frames.shape == (6, 3, 32, 32)
+    assert masks.shape == (6, 1, 32, 32)
+    assert 0 <= frames.min() <= frames.max() <= 1
+
+
+def test_leaving_a_scene_out():
+    assert scene_split(("a", "b"), "b") == ("a",)
+    with pytest.raises(ArgumentError, match="left_out"):
+        scene_split(("a", "b"), "c")
+
+
+@pytest.mark.parametrize("kind", ["hinted", "published"])
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("size", [(1, 16, 16), (5, 20, 36)])
+def test_coarse_networks_keep_sizes(kind, gated, size):
+    network = COARSE[kind](4, gated)
+    with torch.no_grad():
+        assert network(torch.rand(2, N_CHANNELS[kind], *size)).shape == (2, 1, *size)
+
+
+@pytest.mark.parametrize(("kind", "width"), [("hinted", 12), ("published", 8)])
+def test_plain_networks_have_as_many_parameters(kind, width):
+    gated, plain = n_parameters(COARSE[kind](width, True)), n_parameters(COARSE[kind](equal_width(kind, width), False))
+    assert abs(plain - gated) < 0.08 * gated
+
+
+def test_our_network_begins_as_the_start():
+    channels = torch.rand(1, N_CHANNELS["hinted"], 3, 16, 20)
+    assert torch.equal(HintedCoarse(4)(channels), channels[:, START : START + 1])
+
+
+def test_refinement_mask_and_discriminator():
+    with torch.no_grad():
+        assert RefinementGenerator(4)(torch.rand(1, 3, 2, 16, 24)).shape == (1, 1, 2, 16, 24)
+        assert MaskNetwork(4)(torch.rand(2, 3, 16, 24)).shape == (2, 1, 16, 24)
+        features = PatchDiscriminator(4)(torch.rand(1, 1, 4, 32, 32), torch.ones(1, 1, 4, 32, 32))
+    assert len(features) == 4
+    assert features[-1].shape[1] == 1
+
+
+def test_discriminator_is_spectrally_normalised():
+    critic = PatchDiscriminator(4).train()
+    video, mask = torch.rand(1, 1, 4, 32, 32), torch.ones(1, 1, 4, 32, 32)
+    for _ in range(30):
+        critic(video, mask)
+    for layer in (*critic.layers, critic.last):
+        assert float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) == pytest.approx(1, abs=0.05)
+
+
+def test_losses_reach_every_weight(clips):
+    task = CoarseTraining(SMALL, clips, clips)
+    torch.nn.init.normal_(task.network.last.weight)
+    task.loss(np.random.default_rng(0)).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.network.parameters())
+    players = RefineTraining(RefineSettings(width=4, critic_width=4, size=32), task.network, "hinted", clips)
+    players.generator_loss(np.random.default_rng(0)).backward()
+    assert all(p.grad is not None for p in players.generator.parameters())
+    players.critic_loss(np.random.default_rng(0)).backward()
+    assert all(p.grad is not None for p in players.critic.parameters())
+    assert all(p.grad is None or not p.requires_grad for p in players.coarse.parameters())
+
+
+@pytest.mark.parametrize("settings", [SMALL, replace(PUBLISHED, width=4, steps=3, size=32)])
+def test_training_repeats_and_goes_on(tmp_path, clips, settings):
+    once, _ = train_coarse(settings, clips, clips, tmp_path / "a", seed=1)
+    twice, _ = train_coarse(settings, clips, clips, tmp_path / "b", seed=1)
+    for a, b in zip(once.state_dict().values(), twice.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    again, _ = train_coarse(settings, clips, clips, tmp_path / "a", seed=1, resume=True)
+    assert all(torch.equal(a, b) for a, b in zip(once.parameters(), again.parameters(), strict=True))
+
+
+def test_a_folder_is_exported(tmp_path, clips):
+    pytest.importorskip("onnx", reason="the extra 'train' is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
+    from sonoray.restoration.color_flow import ColorFlowTranslator
+
+    network, _ = train_coarse(SMALL, clips, clips, tmp_path)
+    refine = RefineSettings(width=4, critic_width=4, steps=2, batch=1, size=32)
+    train_refine(refine, network, "hinted", clips, tmp_path)
+    train_mask(clips, tmp_path, steps=2, batch=2)
+    notes = {
+        "coarse": export.coarse_note(SMALL, "coarse", 0),
+        "refine": export.refine_note(refine, "refine", 0),
+        "mask": export.mask_note(8, "mask", 0),
+    }
+    export.write_note(tmp_path, "0" * 64, notes)
+    spec = export.export_folder(tmp_path, tmp_path / "x_coarse.onnx")
+    assert spec.task == export.TASK
+    translate = ColorFlowTranslator(
+        tmp_path / "x_coarse.onnx", mask=tmp_path / "x_mask.onnx", refine=tmp_path / "x_refine.onnx", stage="refined"
+    )
+    video = translate(clips.color[1], clips.painted[1])
+    assert np.array_equal(video.frames[~video.mask], clips.bmode[1][~video.mask])
+
+
+def test_other_folders_are_refused(tmp_path):
+    with pytest.raises(FormatError, match=r"model\.json"):
+        export.export_folder(tmp_path, tmp_path / "x.onnx")
+    (tmp_path / "model.json").write_text(json.dumps({"task": "despeckling"}))
+    with pytest.raises(FormatError, match="task"):
+        export.export_folder(tmp_path, tmp_path / "x.onnx")
+
+
+def test_settings_are_checked():
+    with pytest.raises(ArgumentError, match="size"):
+        CoarseSettings(size=33)
+    with pytest.raises(ArgumentError, match="kind"):
+        CoarseSettings(kind="other")

@@ -1,0 +1,126 @@
+"""Pairs and patches that enhancement is trained on; no PyTorch."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the extra 'train' is not installed")
+
+from sonoray.errors import ArgumentError, FormatError  # noqa: E402
+from sonoray.simulation.degradations import DegradationModel  # noqa: E402
+from sonoray.training.enhancement.data import (  # noqa: E402
+    NATURAL_TEST,
+    NATURAL_TRAINING,
+    NATURAL_TUNING,
+    PairSource,
+    PatchSampler,
+    low_rank_pairs,
+    natural_pairs,
+    phantom,
+    phantom_pairs,
+    read_images,
+    targets_of,
+)
+
+NOTHING = DegradationModel(main_chance=0.0, light_chance=0.0)
+
+
+def test_phantoms_are_images_with_sharp_structure():
+    speckled, clean = phantom(96, np.random.default_rng(0))
+    for image in (speckled, clean):
+        assert image.shape == (96, 96)
+        assert image.dtype == np.float32
+        assert 0 <= image.min() <= image.max() <= 1
+    # Sharp: somewhere a neighbouring pixel is a quarter of the range away.
+    assert np.abs(np.diff(clean)).max() > 0.25
+    # Speckle is everywhere, structure is not.
+    assert np.median(np.abs(np.diff(speckled))) > 10 * np.median(np.abs(np.diff(clean)))
+    assert all(np.array_equal(a, b) for a, b in zip((speckled, clean), phantom(96, np.random.default_rng(0))))
+
+
+def test_low_rank_targets_are_kept(tmp_path):
+    image = phantom(48, np.random.default_rng(1))[0]
+    first = low_rank_pairs([image], tmp_path)[0]
+    (path,) = tmp_path.glob("*.npy")
+    assert np.array_equal(first[0], image)
+    assert np.array_equal(np.load(path), first[1])
+    np.save(path, np.zeros_like(image))  # what is there is used
+    assert not low_rank_pairs([image], tmp_path)[0][1].any()
+    path.write_bytes(b"none")
+    with pytest.raises(FormatError, match="expected a low-rank target"):
+        low_rank_pairs([image], tmp_path)
+
+
+def test_photographs_for_training_tuning_and_test_are_different_ones():
+    pytest.importorskip("skimage", reason="scikit-image is not installed")
+    assert not set(NATURAL_TRAINING) & (set(NATURAL_TUNING) | set(NATURAL_TEST))
+    assert not set(NATURAL_TUNING) & set(NATURAL_TEST)
+    for pair in natural_pairs((*NATURAL_TRAINING, *NATURAL_TUNING, *NATURAL_TEST)):
+        assert max(pair.shape[1:]) <= 512
+        assert np.array_equal(pair[0], pair[1])
+        assert 0 <= pair.min() < pair.max() <= 1
+
+
+def test_targets_of_an_ablation():
+    pair = np.stack([np.zeros((4, 4)), np.ones((4, 4))]).astype(np.float32)
+    assert targets_of([pair], "natural") == ()
+    assert np.array_equal(targets_of([pair], "low_rank")[0], pair)
+    assert not targets_of([pair], "raw")[0].any()
+    with pytest.raises(ArgumentError, match="targets: expected one of"):
+        targets_of([pair], "clean")
+
+
+def test_patches_come_from_sources_by_their_shares_and_keep_pairs_together():
+    sources = [
+        PairSource((np.stack([np.full((70, 70), level), np.full((70, 70), level + 0.05)]).astype(np.float32),), share)
+        for level, share in ((0.2, 1.0), (0.6, 3.0))
+    ]
+    sampler = PatchSampler(sources, NOTHING)
+    given, wanted = sampler(400, np.random.default_rng(0))
+    assert given.shape == wanted.shape == (400, 1, 64, 64)
+    np.testing.assert_allclose(wanted - given, 0.05, atol=1e-3)
+    # Binomial with p = 0.75: three standard deviations of 400 draws are 0.065.
+    assert np.mean(given[:, 0, 0, 0] > 0.4) == pytest.approx(0.75, abs=0.065)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_the_seed_decides_the_batch(published):
+    sampler = PatchSampler([PairSource(tuple(phantom_pairs(2, 0, size=96)), 1.0)], size=32, published=published)
+    first, second = (sampler(4, np.random.default_rng(5)) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second))
+    assert not np.array_equal(first[0], sampler(4, np.random.default_rng(6))[0])
+    assert all(0 <= values.min() <= values.max() <= 1 for values in first)
+
+
+def test_digests_tell_data_and_settings_apart():
+    pairs = tuple(phantom_pairs(1, 0, size=48))
+    digests = {
+        PatchSampler([PairSource(pairs, 1.0)], size=32).digest,
+        PatchSampler([PairSource(pairs, 1.0)], size=48).digest,
+        PatchSampler([PairSource(pairs, 1.0)], DegradationModel(), size=32).digest,
+        PatchSampler([PairSource(tuple(phantom_pairs(1, 1, size=48)), 1.0)], size=32).digest,
+    }
+    assert len(digests) == 4
+
+
+def test_no_pairs_are_refused():
+    with pytest.raises(ArgumentError, match="sources: expected pairs"):
+        PatchSampler([PairSource((), 1.0)])
+
+
+def test_pictures_are_read_as_grey(tmp_path):
+    pillow = pytest.importorskip("PIL.Image", reason="the extra 'io' is not installed")
+    values = np.arange(200, dtype=np.uint8).reshape(10, 20)
+    pillow.fromarray(values).save(tmp_path / "b.png")
+    pillow.fromarray(np.stack([values] * 3, -1)).save(tmp_path / "a.png")
+    pillow.fromarray(values.astype(np.uint16) * 257).save(tmp_path / "c.png")
+    for image in read_images([tmp_path]):
+        np.testing.assert_allclose(image, values / 255, atol=1e-4)
+    assert len(read_images([tmp_path / "a.png"])) == 1
+    with pytest.raises(ArgumentError, match="is not there"):
+        read_images([tmp_path / "d.png"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ArgumentError, match="expected pictures"):
+        read_images([tmp_path / "empty"])
+    (tmp_path / "e.png").write_bytes(b"no picture")
+    with pytest.raises(FormatError, match="expected a picture"):
+        read_images([tmp_path / "e.png"])
