@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import sonoray
 from sonoray import ArgumentError
-from sonoray.simulation.flow_images import simulate_flow_images
+from sonoray.simulation.moving_scatterers import simulate_flow_images
 
 F, RATE, C = 5e6, 5e3, 1540.0
 LIMIT = sonoray.nyquist_velocity(F, RATE, C)
