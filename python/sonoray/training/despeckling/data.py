@@ -8,7 +8,6 @@ the shrunk structure of another; no clean image is needed for it.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,8 @@ from numpy.typing import NDArray
 from ..._checks import array, count, finite
 from ..._progress import progress
 from ...errors import ArgumentError, MissingExtraError
+from ...io.images import image_files, read_image
+from ...restoration.images import Planes
 from ...simulation.echogenicities import echogenicity_map
 from ...simulation.speckle import SpeckleImage, SpeckleModel, sector_mask, simulate_speckle
 
@@ -65,7 +66,7 @@ def simulated_images(n: int, seed: int, size: int = 256, families: Sequence[str]
 
 
 def images_in(folders: Iterable[Any], *, every: int = 1) -> list[Image]:
-    """Read all pictures in folders as grey levels in [0, 1].
+    """Read all pictures in folders as brightness in [0, 1].
 
     Parameters
     ----------
@@ -75,14 +76,13 @@ def images_in(folders: Iterable[Any], *, every: int = 1) -> list[Image]:
 
     Raises
     ------
-    ArgumentError
-        No folder, no picture in it.
+    ArgumentError, FormatError
+        See `image_files` and `read_image`.
     """
-    from ...io.images import read_images
-
     found: list[Image] = []
     for folder in folders:
-        found.extend(read_images(Path(folder))[:: count("every", every)])
+        for path in image_files(folder)[:: count("every", every)]:
+            found.extend(Planes(read_image(path)).values)
     return found
 
 

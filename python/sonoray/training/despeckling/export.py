@@ -11,7 +11,7 @@ from ...errors import ArgumentError, FormatError
 from ...learning.models import ModelSpec, TensorSpec
 from ..exporting import check_parity, export_onnx
 from ..loops import kept_weights
-from .networks import Speckle2Self
+from .networks import Speckle2Self, despeckled_view
 from .recipe import DESCRIPTION, NAME, Recipe
 
 TASK = "despeckling"
@@ -121,7 +121,7 @@ class _Used(nn.Module):
     def __init__(self, network: Speckle2Self) -> None:
         super().__init__()
         self.encoder, self.decoder = network.encoders[0], network.decoder
+        self.smoothings = network.settings.smoothings
 
     def forward(self, image: Tensor) -> Tensor:
-        result: Tensor = self.decoder(self.encoder(image))
-        return result
+        return despeckled_view(image, self.encoder, self.decoder, self.smoothings)

@@ -41,13 +41,13 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Ours: the published families and speckle, from no noise at all, and sometimes no blur, so that what needs little help
 # gets little.
 DEGRADATIONS = DegradationModel(
-    kernels=(1, 1, 1, 3, 5, 7, 9, 11, 13, 15),
+    kernels=(1, 1, 3, 5, 7, 9, 11, 13, 15),
     families=("gaussian", "gaussian", "fourier", "speckle"),
     gaussian=(0.0, 0.22),
     correlation=(0.0, 1.0),
-    main_chance=0.85,
-    light_chance=0.2,
-    noise_chance=0.75,
+    main_chance=0.9,
+    light_chance=0.15,
+    noise_chance=0.6,
 )
 
 
@@ -152,7 +152,7 @@ def phantom(size: int, rng: np.random.Generator) -> tuple[Image, Image]:
     for _ in range(rng.integers(4, 20)):
         decibels = np.maximum(decibels, np.where(_line(row, column, size, rng), rng.uniform(-2, 15), -99))
     for _ in range(rng.integers(4, 40)):
-        center, radius = rng.uniform(2, size - 2, 2), rng.uniform(0.6, 2.5)
+        center, radius = rng.uniform(2, size - 2, 2), rng.uniform(0.6, 1.6)
         inside = (row - center[0]) ** 2 + (column - center[1]) ** 2 < radius**2
         decibels = np.where(inside, rng.uniform(4, 16), decibels)
     decibels = np.clip(decibels, -50, 16)
@@ -310,11 +310,11 @@ def _shape(
 def _line(
     row: NDArray[np.float64], column: NDArray[np.float64], size: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """A thin bright line: 1 to 4 pixels wide, straight or slightly bent, mostly along rows or columns."""
+    """A thin bright line: 1 to 3 pixels wide, straight or slightly bent, mostly along rows or columns."""
     angle = rng.choice([0.0, np.pi / 2, rng.uniform(0, np.pi)])
     center = rng.uniform(0.05, 0.95, 2) * size
     along = (column - center[1]) * np.cos(angle) + (row - center[0]) * np.sin(angle)
     across = (row - center[0]) * np.cos(angle) - (column - center[1]) * np.sin(angle)
     bend = rng.choice([0.0, rng.uniform(-0.3, 0.3)]) / size
-    width, length = rng.uniform(0.5, 2.0), rng.uniform(0.04, 0.5) * size
+    width, length = rng.uniform(0.5, 1.4), rng.uniform(0.04, 0.5) * size
     return np.asarray((np.abs(across - bend * along**2) < width) & (np.abs(along) < length))
