@@ -10,7 +10,7 @@ import sonoray
 from sonoray._checks import count
 from sonoray.training.requirements import use_torch
 
-from . import train_enhance, train_translate
+from . import train_despeckle, train_enhance, train_translate
 
 
 def add(commands: Any) -> None:
@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
     speed.add_argument("--json", action="store_true", help="print figures as JSON")
     speed.add_argument("--quiet", action="store_true", help="no progress on standard error")
     speed.set_defaults(run=run)
-    for module in (train_enhance, train_translate):
+    for module in (train_despeckle, train_enhance, train_translate):
         module.add(kinds)
 
 
