@@ -40,8 +40,10 @@ $(VENV)/.dev: $(VENV)/.installed
 	  echo "make: no PyTorch wheel in UV_FIND_LINKS (the index's weighs gigabytes); tests of training are skipped"
 	@touch $@
 
-# The simulation behind an abdominal wall needs devito; where it cannot be installed the demo says so.
+# Networks need ONNX Runtime, the simulation behind an abdominal wall devito; where one cannot be installed the demo
+# says so.
 $(VENV)/.demo: $(VENV)/.installed
+	-$(UV) 'onnxruntime>=1.20'
 	-$(UV) 'devito>=4.8.23'
 	@touch $@
 

@@ -40,7 +40,9 @@ def jobs(sources: Sequence[Path], out: Path) -> list[Job]:
     to_file = len(files) == 1 and not sources[0].is_dir() and out.suffix and not out.is_dir()
     known = (*WRITTEN, *PILED, *_VIDEOS)
     if to_file and out.suffix.lower() not in known:
-        raise sonoray.ArgumentError(f"output: expected a name ending in {', '.join(dict.fromkeys(known))}, got {out.name!r}")
+        raise sonoray.ArgumentError(
+            f"output: expected a name ending in {', '.join(dict.fromkeys(known))}, got {out.name!r}"
+        )
     if not to_file and out.suffix.lower() in known:
         raise sonoray.ArgumentError(f"output: expected a folder for {len(files)} pictures, got the file name {out}")
     made = [Job(file, out if to_file else out / _name(file)) for file in files]
