@@ -106,7 +106,7 @@ def noise2void_loss(network, data, recipe, rng):
 
 
 def noise2self_loss(network, data, recipe, rng):
-    """One pixel of every 4 x 4 is replaced by the mean of its neighbours; the loss is there (Batson and Royer, 2019)."""
+    """One pixel of every 4 x 4 becomes the mean of its neighbours; the loss is there (Batson and Royer, ICML 2019)."""
     image = torch.from_numpy(data.crops(rng, recipe.batch, recipe.crop))[:, None]
     chosen = torch.zeros_like(image)
     chosen[:, :, rng.integers(4) :: 4, rng.integers(4) :: 4] = 1

@@ -9,8 +9,8 @@ from sonoray.simulation.speckle import SpeckleModel, sector_mask, simulate_speck
 
 pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
 
-from sonoray.assets import load_despeckler, load_sound_speed_network  # noqa: E402
-from sonoray.restoration.despeckling import Despeckler  # noqa: E402
+from sonoray.assets import load_despeckler, load_sound_speed_network
+from sonoray.restoration.despeckling import Despeckler
 
 
 @pytest.fixture(scope="module")

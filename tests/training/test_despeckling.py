@@ -40,7 +40,9 @@ def test_the_published_network_has_its_parameters():
     assert n_parameters(Speckle2Self(NetworkSettings())) < 500_000
 
 
-@pytest.mark.parametrize("settings", [NetworkSettings((4, 6)), replace(PUBLISHED, widths=(4, 6)), NetworkSettings((4,))])
+@pytest.mark.parametrize(
+    "settings", [NetworkSettings((4, 6)), replace(PUBLISHED, widths=(4, 6)), NetworkSettings((4,))]
+)
 def test_every_scale_gives_an_image_of_its_view_s_size(settings):
     network = Speckle2Self(settings)
     x = torch.rand(2, 1, 16, 24)
@@ -144,9 +146,6 @@ def test_a_run_that_goes_on_makes_the_same_weights(images, tmp_path):
     recipe = replace(QUICK, steps=4, crop=32)
     straight = train_despeckling(images, tmp_path / "a", recipe)
 
-    class Stop(Exception):
-        pass
-
     calls = 0
     draw = images.transplanted
 
@@ -171,9 +170,7 @@ def test_a_run_that_goes_on_makes_the_same_weights(images, tmp_path):
 
 
 def test_training_learns(images, tmp_path):
-    recipe = Recipe(
-        network=NetworkSettings((6, 8), (1.0, 0.5)), steps=40, batch=2, crop=48, rate=4e-3
-    )
+    recipe = Recipe(network=NetworkSettings((6, 8), (1.0, 0.5)), steps=40, batch=2, crop=48, rate=4e-3)
     train_despeckling(images, tmp_path, recipe)
     from sonoray.training.despeckling.ablation import despeckled, judged_images
     from sonoray.training.despeckling.export import load_trained
