@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from sonoray import ArgumentError, Grid, Medium, MissingExtraError, Probe, SectorGrid
+from sonoray import ArgumentError, Grid, Medium, MissingExtraError, Probe, SectorGrid, VectorVelocity
 
 matplotlib = pytest.importorskip("matplotlib")
 from matplotlib.image import imread  # noqa: E402
@@ -28,6 +28,21 @@ def test_bmode_axes_are_in_millimetres_with_depth_down():
     assert ax.get_aspect() == 1 and ax.get_title() == "ramp" and ax.get_xlabel() == "x [mm]"
 
 
+def vectors(velocity):
+    return VectorVelocity(np.stack([velocity, velocity]), np.zeros(velocity.shape), np.ones(velocity.shape))
+
+
+def test_arrows_stand_where_flow_is_seen():
+    velocity, visible = np.full(GRID.shape, 0.3, "f4"), np.zeros(GRID.shape, bool)
+    visible[:, 30:] = True
+    ax = plotting.show_vectors(vectors(velocity), GRID, visible=visible, every=10)
+    arrows = next(c for c in ax.collections if hasattr(c, "U"))
+    assert len(arrows.U) == 4 * 3
+    assert arrows.XY[:, 1].min() > GRID.z[30] * 1e3
+    with pytest.raises(ArgumentError, match="visible.*bool"):
+        plotting.show_vectors(vectors(velocity), GRID, visible=velocity)
+
+
 def test_every_figure_can_be_written(tmp_path):
     rng = np.random.default_rng(0)
     velocity = rng.standard_normal(GRID.shape)
@@ -37,6 +52,7 @@ def test_every_figure_can_be_written(tmp_path):
         plotting.show_bmode(np.zeros(GRID.shape, np.uint8), GRID),
         plotting.show_velocity(velocity, GRID, bmode=ramp(GRID), visible=velocity > 0, title="flow"),
         plotting.show_velocity(np.zeros(SECTOR.shape), SECTOR),
+        plotting.show_vectors(vectors(velocity), GRID, visible=velocity > 0, every=5, title="flow"),
         plotting.show_medium(medium, limits=(1500, 1550)),
         plotting.show_medium(medium, "density"),
         plotting.show_difference(medium, Medium(GRID, 1520.0), title="error"),

@@ -46,6 +46,7 @@ from .imaging.metrics import (
     speckle_snr,
 )
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .imaging.spectral_doppler import Sonogram, SpectralTraces, doppler_audio, sonogram, spectral_traces
 from .imaging.svd_filters import SvdFilter
 from .imaging.vector_doppler import VectorVelocity, vector_velocity
 from .imaging.wall_filters import FirFilter, IirFilter, PolynomialFilter, apply_wall_filter, wall_filter_response
@@ -81,6 +82,7 @@ from .io import (
     write_dicom,
     write_parametric_map,
     write_png,
+    write_wav,
 )
 from .learning.models import ModelSpec
 from .learning.runtime import OnnxModel
@@ -157,9 +159,11 @@ __all__ = [
     "SectorGrid",
     "Slice",
     "SliceResult",
+    "Sonogram",
     "SoundSpeedNetwork",
     "SourceSpectrum",
     "Spectra",
+    "SpectralTraces",
     "Sphere",
     "StackSummary",
     "SvdFilter",
@@ -185,6 +189,7 @@ __all__ = [
     "depth_gain",
     "devices",
     "displacement_velocity",
+    "doppler_audio",
     "doppler_bandwidth",
     "doppler_power",
     "doppler_velocity",
@@ -236,10 +241,12 @@ __all__ = [
     "resample",
     "scan_convert",
     "sharpness",
+    "sonogram",
     "sound_speed_errors",
     "speckle_size",
     "speckle_snr",
     "spectra",
+    "spectral_traces",
     "staggered_velocity",
     "summary",
     "time_gain_compensation",
@@ -254,4 +261,5 @@ __all__ = [
     "write_dicom",
     "write_parametric_map",
     "write_png",
+    "write_wav",
 ]

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from ._checks import scalar
+from ._checks import count, scalar
 from .acquisition.probes import Probe
 from .errors import ArgumentError, MissingExtraError
 from .imaging.detection import to_uint8
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .imaging.spectral_doppler import Sonogram, SpectralTraces
+from .imaging.vector_doppler import VectorVelocity
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium
 
@@ -151,6 +153,114 @@ def show_velocity(
         show_bmode(bmode, grid, ax=ax, dynamic_range=dynamic_range, colorbar=False)
     drawn = _draw(ax, values, flat, cmap="RdBu_r", vmin=-end, vmax=end)
     _colorbar(ax, drawn, "velocity towards the probe [m/s]")
+    if title:
+        ax.set_title(title)
+    return ax
+
+
+def show_vectors(
+    vectors: VectorVelocity,
+    grid: Grid,
+    *,
+    visible: Any = None,
+    every: int = 4,
+    limit: float | None = None,
+    ax: Any = None,
+    title: str | None = None,
+) -> Any:
+    """Draw speed in colour and an arrow at some points.
+
+    Parameters
+    ----------
+    vectors : VectorVelocity
+    grid : Grid
+    visible : grid.shape bool, optional
+        Where to draw; default wherever the directions determine a velocity.
+    every : int
+        Points from arrow to arrow along each axis.
+    limit : float, optional [m/s]
+        End of the colour scale; default the largest visible speed.
+    ax, title
+        As for `show_bmode`; give ``ax`` a B-mode image first to draw over it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ArgumentError
+        A shape differs from the grid.
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    across, along = vectors.velocity
+    shown = np.isfinite(vectors.condition)
+    if visible is not None:
+        mask = np.asarray(visible)
+        if mask.shape != shown.shape or mask.dtype != bool:
+            raise ArgumentError(f"visible: expected bool of shape {shown.shape}, got {mask.dtype} {mask.shape}")
+        shown = shown & mask
+    speed, flat = _on_flat_grid(np.where(shown, np.hypot(across, along), np.float32(np.nan)), grid)
+    step = count("every", every, 1, 10_000)
+    largest = float(np.nanmax(speed, initial=1e-6))
+    end = largest if limit is None else scalar("limit", limit, 1e-6, 1e4, "m/s")
+    ax = ax or _fitting_axes(flat)
+    drawn = _draw(ax, speed, flat, cmap="viridis", vmin=0, vmax=end)
+    _colorbar(ax, drawn, "speed [m/s]")
+    some = np.zeros(shown.shape, bool)
+    some[step // 2 :: step, step // 2 :: step] = True
+    some &= shown
+    x, z = np.meshgrid(flat.x * _MM, flat.z * _MM, indexing="ij")
+    length = end / (1.5 * step * max(flat.spacing) * _MM)  # the fastest arrow spans one and a half gaps
+    ax.quiver(x[some], z[some], across[some], along[some], angles="xy", scale_units="xy", scale=length, color="w")
+    if title:
+        ax.set_title(title)
+    return ax
+
+
+def show_sonogram(
+    spectra: Sonogram,
+    *,
+    traces: SpectralTraces | None = None,
+    dynamic_range: float = 40.0,
+    ax: Any = None,
+    title: str | None = None,
+) -> Any:
+    """Draw spectra over time in grey, velocity upwards, with their envelopes (orange) and mean (blue).
+
+    Parameters
+    ----------
+    spectra : Sonogram
+    traces : SpectralTraces, optional
+    dynamic_range, ax, title
+        As for `show_bmode`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    lowest = -scalar("dynamic_range", dynamic_range, 1, 300, "dB")
+    ax = ax or new_axes((8.0, 4.0))
+    step = np.diff(spectra.velocities[:2])[0]
+    first, last = spectra.times[[0, -1]]
+    edges = (first, max(last, first + 1e-9), spectra.velocities[0] - step / 2, spectra.velocities[-1] + step / 2)
+    levels = spectra.decibel().T
+    drawn = ax.imshow(levels, extent=edges, origin="lower", aspect="auto", cmap="gray", vmin=lowest, vmax=0)
+    ax.axhline(0, color="tab:gray", linewidth=0.8)
+    if traces is not None:
+        envelopes = (values for values in (traces.maximum, traces.minimum) if values.any())
+        for values, color in [*((e, "tab:orange") for e in envelopes), (traces.mean, "tab:cyan")]:
+            ax.plot(traces.times, values, color=color, linewidth=1.0)
+    ax.set_xlabel("time [s]")
+    ax.set_ylabel("velocity towards the probe [m/s]")
+    ax.set_ylim(edges[2], edges[3])
+    _colorbar(ax, drawn, "dB")
     if title:
         ax.set_title(title)
     return ax

@@ -41,9 +41,7 @@ def slow_obnlm(image, h, block, search, spacing, mean_ratio):
     levels = 1 + 255 * image
     n, m = image.shape
     outer = np.pad(levels, search, mode="reflect")
-    views = {
-        (i, j): outer[i : i + n, j : j + m] for i in range(2 * search + 1) for j in range(2 * search + 1)
-    }
+    views = {(i, j): outer[i : i + n, j : j + m] for i in range(2 * search + 1) for j in range(2 * search + 1)}
     at = [sorted({*range(0, k, spacing), k - 1}) for k in (n, m)]
     size = (2 * block + 1) ** 2
     sums, counts = np.zeros((n, m)), np.zeros((n, m))

@@ -11,6 +11,7 @@ from .extras import read_medium, read_scatterers
 from .images import image_files, read_image, read_images, write_image
 from .pictures import write_png
 from .registry import Format, Opened, formats, read, register
+from .sound import write_wav
 from .videos import Video, read_video, write_video
 from .writing import write
 
@@ -37,4 +38,5 @@ __all__ = [
     "write_parametric_map",
     "write_png",
     "write_video",
+    "write_wav",
 ]
