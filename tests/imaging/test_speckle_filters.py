@@ -56,7 +56,7 @@ def slow_obnlm(image, h, block, search, spacing, mean_ratio):
                 alike = mean_ratio <= ratio <= 1 / mean_ratio
                 weights[key] = np.exp(-distance / (_PEARSON * h**2)) if alike else 0.0
             weights[search, search] = 0.0
-            weights[search, search] = max(max(weights.values()), 1e-300)
+            weights[search, search] = max(*weights.values(), 1e-300)
             total = sum(weights.values())
             rows = slice(max(i - block, 0), i + block + 1)
             columns = slice(max(j - block, 0), j + block + 1)

@@ -14,6 +14,7 @@ from sonoray import assets
 from sonoray.io.videos import ARRAYS, MOVIES, PILED, Video, read_video, write_video
 from sonoray.restoration.classical import METHODS, ClassicalDespeckler
 from sonoray.restoration.color_flow import FINDERS, STAGES, ColorFlowTranslator
+from sonoray.restoration.despeckling import Despeckler
 from sonoray.restoration.enhancement import Enhancer
 
 from ._files import check_output
@@ -75,9 +76,7 @@ def despeckle(args: argparse.Namespace) -> None:
             raise sonoray.ArgumentError(f"model, tile: expected none with method {args.method}, which has no network")
         plan = ClassicalDespeckler(args.method, strength=args.strength, dynamic_range=args.dynamic_range)
     else:
-        from sonoray.restoration.despeckling import Despeckler
-
-        plan = _plan(args, Despeckler, getattr(assets, "load_despeckler", None))
+        plan = _plan(args, Despeckler, assets.load_despeckler)
     _run(args, made, plan, {"method": args.method})
 
 

@@ -37,13 +37,9 @@ def slow_time_frames(iq: Any) -> NDArray[np.complex64]:
     ArgumentError
         Real data, fewer than two frames, NaN.
     """
-    frames = np.asarray(iq)
-    if frames.dtype.kind != "c":
-        raise ArgumentError(f"iq: expected complex I/Q images, got {frames.dtype}")
-    if frames.ndim < 2 or len(frames) < 2 or not frames.size:
-        raise ArgumentError(f"iq: expected shape (n_frames, ...) with two frames or more, got {frames.shape}")
+    frames = _complex_frames(iq)
     finite("iq", frames)
-    return frames.astype("c8", copy=False)
+    return frames
 
 
 def apply_wall_filter(iq: Any, wall_filter: WallFilter | None) -> NDArray[np.complex64]:
@@ -67,9 +63,9 @@ def apply_wall_filter(iq: Any, wall_filter: WallFilter | None) -> NDArray[np.com
     ArgumentError
         Real data, too few frames, NaN; a function that returns something else.
     """
-    frames = slow_time_frames(iq)
     if wall_filter is None:
-        return frames
+        return slow_time_frames(iq)
+    frames = _complex_frames(iq)  # what is not finite stays so and is found behind the filter
     if not callable(wall_filter):
         wall_filter = PolynomialFilter(wall_filter)
     filtered = np.asarray(wall_filter(frames))
@@ -349,3 +345,12 @@ def _least_squares_high_pass(cutoff: float, stop: float, order: int) -> NDArray[
 def _real_rows(frames: NDArray[np.complex64]) -> NDArray[np.float32]:
     """(n_frames, 2 n_points) view: a real filter needs no complex products."""
     return np.ascontiguousarray(frames).reshape(len(frames), -1).view("f4")
+
+
+def _complex_frames(iq: Any) -> NDArray[np.complex64]:
+    frames = np.asarray(iq)
+    if frames.dtype.kind != "c":
+        raise ArgumentError(f"iq: expected complex I/Q images, got {frames.dtype}")
+    if frames.ndim < 2 or len(frames) < 2 or not frames.size:
+        raise ArgumentError(f"iq: expected shape (n_frames, ...) with two frames or more, got {frames.shape}")
+    return frames.astype("c8", copy=False)

@@ -54,7 +54,7 @@ def simulated_image(
         scatterers=float(rng.uniform(0.8, 8)) if rng.random() < 0.25 else None,
         dynamic_range=rng.uniform(45, 65),
     )
-    contents = echogenicity_map(families[rng.integers(len(families))], (size, size), rng)
+    contents = echogenicity_map(families[int(rng.integers(len(families)))], (size, size), rng)
     sector = rng.random() < 0.2
     mask = sector_mask((size, size), rng.uniform(50, 110), rng.uniform(0.05, 0.4)) if sector else None
     return simulate_speckle(contents, rng, model, mask=mask)

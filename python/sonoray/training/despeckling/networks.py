@@ -6,6 +6,7 @@ References
    Image Analysis, 2025 (arXiv 2507.06828); layout as in the authors' code.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -177,7 +178,7 @@ class _Encoder(nn.Module):
         widths = (1, *settings.widths)
         self.levels = nn.ModuleList(
             nn.Sequential(_Convolution(a, b, settings, stride=2), _Residual(b, settings))
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in itertools.pairwise(widths)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -92,7 +92,7 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
         """What `to_dict` gave."""
-        network = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
+        network: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
         return cls(**{**values, "network": NetworkSettings(**network)})
 
 

@@ -124,7 +124,7 @@ class PatchSampler:
         for source in self.sources:
             whole.update(f"{source.share}".encode())
             for pair in source.pairs:
-                whole.update(np.ascontiguousarray(pair))
+                whole.update(np.ascontiguousarray(pair).tobytes())
         return whole.hexdigest()
 
 
