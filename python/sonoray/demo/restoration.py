@@ -40,8 +40,8 @@ def despeckle(offline: bool) -> Case:
         table.append([name, f"{figures[0]:.3f}", f"{figures[1]:.1f} dB"])
     pictures = [panels({**made, "truth": simulated.clean}, n_columns=3)]
     text = (
-        "Tissue with dark vessels, simulated: speckle of the K distribution, correlated by a point spread function that "
-        "widens with depth. The truth is the mean of the logarithm, which no filter can reach where the point spread "
+        "Tissue with dark vessels, simulated: speckle of the K distribution, correlated by a point spread function "
+        "that widens with depth. The truth is the mean of the logarithm, which no filter can reach where the point spread "
         "function blurs. "
     )
     muscle = _muscle(offline)
@@ -57,7 +57,7 @@ def enhance(offline: bool) -> Case:
     muscle = _muscle(offline)
     if muscle is None:
         model = SpeckleModel(psf=(0.8, 1.2))
-        clean = simulate_speckle(echogenicity_map("organ", (256, 320), rng), rng, model).clean
+        clean: NDArray[np.float32] = simulate_speckle(echogenicity_map("organ", (256, 320), rng), rng, model).clean
     else:
         clean = muscle[60:316, 80:400].astype(np.float32) / 255
     plan = load_enhancer()
@@ -70,8 +70,9 @@ def enhance(offline: bool) -> Case:
     for name, spoilt in cases.items():
         better = plan(spoilt)
         shown |= {name: spoilt, f"{name}, enhanced": better}
-        figures = [quality.psnr(i, clean) for i in (spoilt, better)] + [quality.ssim(i, clean) for i in (spoilt, better)]
-        table.append([name, *(f"{v:.1f} dB" for v in figures[:2]), *(f"{v:.3f}" for v in figures[2:])])
+        both = (spoilt, better)
+        ratios, similar = ([figure(i, clean) for i in both] for figure in (quality.psnr, quality.ssim))
+        table.append([name, *(f"{v:.1f} dB" for v in ratios), *(f"{v:.3f}" for v in similar)])
     line = np.full((64, 64), 0.1, np.float32)
     line[:, 31:33] = 0.9
     wide = blur(line, 13)
