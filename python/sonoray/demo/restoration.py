@@ -41,8 +41,7 @@ def despeckle(offline: bool) -> Case:
     pictures = [panels({**made, "truth": simulated.clean}, n_columns=3)]
     text = (
         "Tissue with dark vessels, simulated: speckle of the K distribution, correlated by a point spread function "
-        "that widens with depth. The truth is the mean of the logarithm, which no filter can reach where the point spread "
-        "function blurs. "
+        "that widens with depth. The truth is the mean of the logarithm before the point spread function blurs it. "
     )
     muscle = _muscle(offline)
     if muscle is not None:
@@ -55,9 +54,10 @@ def enhance(offline: bool) -> Case:
     """A picture that is blurred and noisy, and a bright line whose width is known."""
     rng = np.random.default_rng(_SEED)
     muscle = _muscle(offline)
+    clean: NDArray[Any]
     if muscle is None:
         model = SpeckleModel(psf=(0.8, 1.2))
-        clean: NDArray[np.float32] = simulate_speckle(echogenicity_map("organ", (256, 320), rng), rng, model).clean
+        clean = simulate_speckle(echogenicity_map("organ", (256, 320), rng), rng, model).clean
     else:
         clean = muscle[60:316, 80:400].astype(np.float32) / 255
     plan = load_enhancer()
