@@ -6,6 +6,7 @@ SSIM as the perceptual measure; "texture" is the texture ratio inside the mask.
 
     PYTHONPATH=python python bench/restoration/bench_color_flow.py quality [--clips 48] [--cache FOLDER]
         [--models LABEL=FOLDER ...] [--scenes organ] [--json FILE]
+    PYTHONPATH=python python bench/restoration/bench_color_flow.py picture -o FILE.png [--clips 8]
     PYTHONPATH=python python bench/restoration/bench_color_flow.py speed [--models FOLDER] [--rounds 5]
 
 Without --models the shipped networks are judged; a folder is one that `sonoray train translate` made.
@@ -118,6 +119,23 @@ def quality(args):
         Path(args.json).write_text(json.dumps(table, indent=2))
 
 
+def picture(args):
+    """A contact sheet: one clip per row; input, truth, best inpainting, start, results."""
+    from PIL import Image
+
+    clips = held_out(args.clips, args.cache, scenes=tuple(args.scenes) if args.scenes else None)
+    columns = [lambda clip: clip.color, lambda clip: clip.bmode]
+    columns += [lambda clip, f=f: f(clip.color, clip.painted) for name, f in BASELINES.items() if "Telea" in name]
+    columns += [lambda clip: classical_fill(clip.color, clip.painted), *translators(args).values()]
+    rows = []
+    for clip in clips:
+        frame = clip.bmode.shape[0] // 2
+        cells = [method(clip)[frame] for method in columns]
+        rows.append(np.hstack([c if c.ndim == 3 else np.repeat(c[..., None], 3, axis=-1) for c in cells]))
+    sheet = Image.fromarray(np.vstack(rows))
+    sheet.resize((2 * sheet.width, 2 * sheet.height), Image.Resampling.NEAREST).save(args.output)
+
+
 def speed(args):
     """Frames per second of the shipped coarse network: ONNX Runtime, PyTorch eager, torch.compile; one thread."""
     import torch
@@ -137,7 +155,7 @@ def speed(args):
         channels = rng.random((1, 11, 8, *shape), dtype=np.float32)
         times = {"ONNX Runtime": lambda c=channels: plan.coarse(c)}
         for name, module in contenders.items():
-            times[name] = lambda c=torch.from_numpy(channels), m=module: _inferred(m, c)
+            times[name] = lambda c=channels, m=module: _inferred(m, c)
         color = rng.integers(0, 256, (8, *shape, 1), dtype=np.uint8).repeat(3, axis=-1)
         mask = np.zeros(color.shape[:3], bool)
         mask[:, shape[0] // 4 : -shape[0] // 4, shape[1] // 4 : -shape[1] // 4] = True
@@ -157,12 +175,12 @@ def _inferred(module, channels):
     import torch
 
     with torch.no_grad():
-        return module(channels)
+        return module(torch.from_numpy(channels))
 
 
 def main():
     form = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    form.add_argument("what", choices=["quality", "speed"])
+    form.add_argument("what", choices=["quality", "picture", "speed"])
     form.add_argument("--clips", type=int, default=48)
     form.add_argument("--cache", type=Path, default=Path("color_flow_cases"))
     form.add_argument("--models", nargs="+", metavar="LABEL=FOLDER")
@@ -170,8 +188,9 @@ def main():
     form.add_argument("--no-baselines", action="store_true")
     form.add_argument("--rounds", type=int, default=5)
     form.add_argument("--json", type=Path)
+    form.add_argument("-o", "--output", type=Path, default=Path("color_flow.png"), help="of the picture")
     args = form.parse_args()
-    (quality if args.what == "quality" else speed)(args)
+    {"quality": quality, "picture": picture, "speed": speed}[args.what](args)
 
 
 if __name__ == "__main__":

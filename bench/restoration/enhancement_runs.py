@@ -1,6 +1,6 @@
 """Train the networks that `bench_enhancement` compares: ours from several seeds, and the baselines.
 
-``python -m bench.restoration.enhancement_runs FOLDER --images PICTURES... [--seconds 110] [--runs NAME...]``
+``python -m bench.restoration.enhancement_runs FOLDER --images PICTURES... [--seconds 75] [--runs NAME...]``
 
 Every run gets as much processor time: the number of updates is that time over the time of an update, measured beside
 the others'. "awgn" baselines are trained as published, on white Gaussian noise of 0 to 55/255 added to clean images
@@ -42,7 +42,7 @@ def main() -> None:
     form.add_argument("folder", type=Path)
     form.add_argument("--images", type=Path, nargs="+", default=[])
     form.add_argument("--cache", type=Path)
-    form.add_argument("--seconds", type=float, default=110.0, help="processor time of each run (110)")
+    form.add_argument("--seconds", type=float, default=75.0, help="processor time of each run (75)")
     form.add_argument("--runs", nargs="+", choices=list(RUNS), default=list(RUNS))
     args = form.parse_args()
     torch.set_num_threads(1)

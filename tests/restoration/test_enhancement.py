@@ -8,8 +8,8 @@ from sonoray.simulation.degradations import add_fourier_noise, add_gaussian_nois
 
 pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
 
-from sonoray.assets import load_enhancer, load_sound_speed_network  # noqa: E402
-from sonoray.restoration.enhancement import Enhancer  # noqa: E402
+from sonoray.assets import load_enhancer, load_sound_speed_network
+from sonoray.restoration.enhancement import Enhancer
 
 
 @pytest.fixture(scope="module")

@@ -177,13 +177,11 @@ def load_color_flow_translator(*, stage: str = "coarse", device: str = "cpu") ->
         ONNX Runtime is not installed.
     """
     with ExitStack() as stack:
-        models = {
-            role: stack.enter_context(as_file(files(__name__) / COLOR_FLOW_MODELS.format(role)))
+        mask, coarse, refine = (
+            stack.enter_context(as_file(files(__name__) / COLOR_FLOW_MODELS.format(role)))
             for role in ("mask", "coarse", "refine")
-        }
-        return ColorFlowTranslator(
-            models["coarse"], mask=models["mask"], refine=models["refine"], stage=stage, device=device
         )
+        return ColorFlowTranslator(coarse, mask=mask, refine=refine, stage=stage, device=device)
 
 
 def load_example_targets() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

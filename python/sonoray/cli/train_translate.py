@@ -19,8 +19,8 @@ def add(kinds: Any) -> None:
     form = kinds.add_parser("translate", help="from colour-flow to B-mode videos, on simulated pairs")
     form.add_argument("-o", "--out", type=Path, required=True, help="folder for models, checkpoints and logs")
     form.add_argument("--dataset", type=Path, help="folder of the simulated clips, made as needed (default: OUT/data)")
-    form.add_argument("--clips", type=int, help="clips to train on (default: 480)")
-    form.add_argument("--steps", type=int, help="of the coarse network (default: 2400)")
+    form.add_argument("--clips", type=int, help="clips to train on (default: 240)")
+    form.add_argument("--steps", type=int, help="of the coarse network (default: 1000)")
     form.add_argument("--refine-steps", type=int, help="of the refinement; 0: none (default: a quarter of steps)")
     form.add_argument("--mask-steps", type=int, help="of the mask network; 0: none (default: a quarter of steps)")
     form.add_argument("--batch", type=int, help="clips per step (default: 2)")
@@ -67,7 +67,7 @@ def _clips(args: argparse.Namespace) -> tuple[Any, Any, str]:
     from sonoray.simulation.flow_scenes import SCENES
     from sonoray.training.color_flow.data import ClipPlan, load_clips, scene_split
 
-    n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 480, 4, 10_000_000)
+    n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 240, 4, 10_000_000)
     scenes = scene_split(SCENES, args.leave_out) if args.leave_out else SCENES
     shape, frames = ((48, 48), 4) if args.quick else ((96, 96), 8)
     plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), scenes)

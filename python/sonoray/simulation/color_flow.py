@@ -254,6 +254,9 @@ def _flow(
 def _grey(envelopes: NDArray[np.float32], view: FlowView, settings: FlowSettings) -> NDArray[np.uint8]:
     """Grey levels of envelopes: decibels, scan conversion, grey map."""
     level = 20 * np.log10(np.maximum(envelopes, 1e-6)) / settings.dynamic_range + settings.brightness
+    level = np.clip(level, 0, 1)
+    for t in range(1, len(level)):
+        level[t] += settings.bmode_persistence * (level[t - 1] - level[t])
     shown = np.clip(view.show(level.astype("f4")), 0, 1) ** settings.gamma
     return np.asarray(np.rint(255 * shown * view.inside()), np.uint8)
 

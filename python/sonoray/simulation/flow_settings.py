@@ -30,6 +30,8 @@ class FlowSettings:
         Side lobes over main lobe.
     looks : int
         Directions that B-mode compounds.
+    bmode_persistence : float
+        Share of the last B-mode frame that stays.
     peak : float
         Fastest projected flow over the Nyquist velocity.
     blood_level, noise_level : float [dB]
@@ -71,6 +73,7 @@ class FlowSettings:
     doppler_lateral: float
     skirt: float
     looks: int
+    bmode_persistence: float
     peak: float
     blood_level: float
     noise_level: float
@@ -126,7 +129,8 @@ def random_settings(rng: np.random.Generator, kind: str, coverage: float) -> Flo
     nyquist = rng.uniform(0.3, 0.9) if heart else rng.uniform(0.08, 0.6)
     kind_of_map = rng.random()
     power = kind_of_map < 0.1 and not heart
-    dynamic_range, brightness = rng.uniform(42, 62), rng.uniform(0.26, 0.55)
+    dynamic_range, brightness = rng.uniform(42, 62), rng.uniform(0.28, 0.55)
+    black = -dynamic_range * brightness
     steering = np.deg2rad(rng.choice([-20.0, -15.0, -10.0, 0.0, 10.0, 15.0, 20.0])) if view == "linear" else 0.0
     return FlowSettings(
         view=view,
@@ -143,14 +147,15 @@ def random_settings(rng: np.random.Generator, kind: str, coverage: float) -> Flo
         doppler_axial=min(axial * rng.uniform(1.3, 2.5), 2.2),
         doppler_lateral=min(lateral * rng.uniform(1.1, 1.7), 3.2),
         skirt=rng.uniform(0.0, 0.03),
-        looks=int(rng.choice([1, 2, 3], p=[0.5, 0.3, 0.2])),
+        looks=int(rng.choice([1, 2, 3, 5], p=[0.3, 0.25, 0.25, 0.2])),
+        bmode_persistence=rng.uniform(0.0, 0.6),
         peak=rng.uniform(0.4, 1.4),
         blood_level=-rng.uniform(25, 38),
         noise_level=-rng.uniform(50, 60),
-        # Users set the gain so that blood is just black or just not.
-        bmode_blood_level=min(max(-dynamic_range * brightness + rng.uniform(-5, 9), -40.0), -12.0),
-        bmode_noise_level=-rng.uniform(30, 60),
-        haze_level=-rng.uniform(16, 40),
+        # Users set the gain so that most of a lumen is black.
+        bmode_blood_level=min(black + rng.choice([rng.uniform(-16, -3), rng.uniform(-3, 4)], p=[0.85, 0.15]), -14.0),
+        bmode_noise_level=black - rng.uniform(8, 22),
+        haze_level=black - rng.uniform(5, 20),
         wall_filter=int(rng.integers(0, 3)),
         average=int(rng.integers(3, 7)),
         persistence=rng.choice([0.0, rng.uniform(0.1, 0.6)]),
@@ -165,7 +170,7 @@ def random_settings(rng: np.random.Generator, kind: str, coverage: float) -> Flo
         dynamic_range=dynamic_range,
         brightness=brightness,
         gamma=rng.uniform(0.85, 1.25),
-        decorrelation=rng.uniform(0.0, 0.3),
+        decorrelation=rng.uniform(0.0, 0.15),
         box=_box(rng, coverage),
     )
 

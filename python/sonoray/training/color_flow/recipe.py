@@ -54,8 +54,8 @@ class CoarseSettings:
     gated: bool = True
     width: int = 12
     mask_weight: float = 20.0
-    structure: float = 0.2
-    steps: int = 2400
+    structure: float = 0.5
+    steps: int = 1000
     batch: int = 2
     size: int = 64
     rate: float = 2e-3

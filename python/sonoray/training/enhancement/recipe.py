@@ -42,7 +42,7 @@ from .data import (
 from .networks import PUBLISHED, SwinConvSettings, SwinConvUNet
 
 NAME = "enhance"  # of the files
-SHARES = {"natural": 0.3, "phantom": 0.35, "speckled": 0.1, "scanned": 0.25}
+SHARES = {"natural": 0.2, "phantom": 0.5, "speckled": 0.08, "scanned": 0.22}
 _TUNING_SEED = 1_000_001
 
 
@@ -275,7 +275,7 @@ def load_recipe(folder: Any) -> EnhancementRecipe:
     """
     content = read_description(folder)
     content = {k: v for k, v in content.items() if k not in ("task", "seed", "data_digest", "before")}
-    model = {k: tuple(v) if isinstance(v, list) else v for k, v in content.pop("degradations").items()}
+    model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.pop("degradations").items()}
     network = SwinConvSettings.from_dict(content.pop("network"))
     return EnhancementRecipe(**content, network=network, degradations=DegradationModel(**model))
 
