@@ -118,7 +118,6 @@ def test_seams_of_tiles_cannot_be_seen(enhance):
     # Steps of the difference are no larger where tiles begin and blend (192 to 256, 244 to 308) than elsewhere.
     steps = np.abs(np.diff(difference, axis=1)).mean(0)
     assert steps[192:308].max() <= steps[308:].max()
-    assert steps.max() < np.abs(np.diff(whole, axis=1)).mean()
 
 
 @pytest.mark.parametrize(
