@@ -180,7 +180,9 @@ def table(clips, methods):
         for q in (1, 2, 3, 4, 0):
             own = [f for f, clip in zip(found, clips, strict=True) if q in (0, clip.quartile)]
             values = [np.nanmean([f[n] for f in own]) for n in names]
-            cells = [f"{v:.1f}" if n in ("psnr mask", "flicker") else f"{v:.3f}" for n, v in zip(names, values)]
+            cells = [
+                f"{v:.1f}" if n in ("psnr mask", "flicker") else f"{v:.3f}" for n, v in zip(names, values, strict=True)
+            ]
             print(f"| {method} | {f'Q{q}' if q else 'all'} | " + " | ".join(cells) + f" | {cost:.2f} |", flush=True)
 
 
