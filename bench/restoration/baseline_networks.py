@@ -25,8 +25,6 @@ class DnCNN(nn.Module):
         for layer in self.noise:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight)
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.num_batches_tracked = None  # an integer, which a running average of weights cannot take
 
     def forward(self, image: Tensor) -> Tensor:
         return image - self.noise(image)

@@ -59,24 +59,24 @@ def _grid(**lists):
 def classical(with_slow=True):
     """Every classical filter; those that take seconds an image only ``with_slow``."""
     found = [
-        Baseline("median", lambda i, d, size: median_filter(i, size), _grid(size=[5, 9, 11, 13, 15])),
-        Baseline("SRAD", _srad, _grid(iterations=[60, 150, 300], variation=[0.7, 1.0, 1.5])),
+        Baseline("median", lambda i, d, size: median_filter(i, size), _grid(size=[9, 13, 17, 21])),
+        Baseline("SRAD", _srad, _grid(iterations=[60, 150], variation=[0.7, 1.0, 1.5])),
         Baseline(
             "NLM",
             lambda i, d, h, patch, window: denoise_nl_means(i, patch, window, h * d, fast_mode=True),
-            _grid(h=[0.9, 1.1, 1.3, 1.6], patch=[7, 11, 15], window=[15]),
+            _grid(h=[1.0, 1.2, 1.5], patch=[9, 13], window=[15]),
         ),
         Baseline(
             "OBNLM",
             lambda i, d, strength, block, search: obnlm(i, strength=strength, block=block, search=search),
-            _grid(strength=[0.4, 0.7, 1.1], block=[3, 5], search=[8]),
+            _grid(strength=[0.4, 0.7, 1.1], block=[4], search=[8]),
         ),
         Baseline("Gaussian blur", lambda i, d, sigma: gaussian_filter(i, sigma), _grid(sigma=[2, 2.5, 3, 3.5, 4, 5])),
         Baseline("TV", lambda i, d, weight: denoise_tv_chambolle(i, weight), _grid(weight=[0.25, 0.35, 0.45, 0.6])),
     ]
     if with_slow:
         found += [
-            Baseline("BM3D, true sigma", _bm3d, _grid(factor=[1.0, 1.5, 2.5])),
+            Baseline("BM3D, true sigma", _bm3d, _grid(factor=[1.0, 1.8, 3.0])),
             Baseline("BM3D, estimated sigma", _estimated_bm3d, _grid(factor=[1.0, 4.0, 10.0])),
             Baseline("NLLR", lambda i, d: low_rank_despeckle(i), ({},)),
         ]

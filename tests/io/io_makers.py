@@ -280,6 +280,15 @@ def write_zea(path: Path, *, tracks: bool = False) -> None:
             root[f"scan/{name}"] = np.asarray(value, "f4")
 
 
+def write_ultrasonix(path: Path, *, kind: int = 16, tag: int = 4, values: Any = None) -> None:
+    """19 numbers, then frames with or without a tag."""
+    values = signal(2, 6, 20) if values is None else values
+    n, width, height = values.shape if kind != 4 else (values.shape[0], values.shape[2], values.shape[1])
+    header = [kind, n, width, height, 8 * values.itemsize, *range(8), 5, 6_600_000, 40_000_000, 30, 128, 0]
+    frames = b"".join(bytes([7]) * tag + np.ascontiguousarray(frame).tobytes() for frame in values)
+    path.write_bytes(np.array(header, "<i4").tobytes() + frames)
+
+
 def full_matrix_values(*, half: bool = True, **changes: Any) -> dict[str, Any]:
     """Trace (i, j) holds 100 i + j + time, made symmetric, so that every place in the result is known."""
     pairs = [(i, j) for i in range(N_ELEMENTS) for j in range(N_ELEMENTS) if i <= j or not half]

@@ -20,9 +20,10 @@ def add(kinds: Any) -> None:
         "--simulated", type=int, metavar="N", help="noisy images to simulate beside them (default: 66 without --images)"
     )
     form.add_argument("-o", "--out", type=Path, required=True, help="folder for the model, checkpoint and log")
-    form.add_argument("--steps", type=int, metavar="N", help="updates (default: 3000, as published 5000)")
-    form.add_argument("--batch", type=int, metavar="N", help="pieces per update (default: 4, as published 16)")
+    form.add_argument("--steps", type=int, metavar="N", help="updates (default: 1500, as published 5000)")
+    form.add_argument("--batch", type=int, metavar="N", help="pieces per update (default: 6, as published 16)")
     form.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
+    form.add_argument("--start", type=Path, metavar="FOLDER", help="begin with the weights of an earlier run")
     form.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
     form.add_argument("--quick", action="store_true", help="a run on next to nothing, to see that it works")
     form.add_argument("--published", action="store_true", help="the published network and losses")
@@ -73,7 +74,7 @@ def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
 
     data = _data(args, recipe.method != "published")
     network = train_despeckling(
-        data, args.out, recipe, resume=args.resume, show=not args.quiet, hardware=_hardware(args)
+        data, args.out, recipe, start=args.start, resume=args.resume, show=not args.quiet, hardware=_hardware(args)
     )
     target = args.out / "despeckle.onnx"
     export_folder(args.out, target)

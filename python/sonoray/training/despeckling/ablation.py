@@ -26,8 +26,11 @@ def variants(recipe: Recipe) -> dict[str, Recipe]:
     Parameters
     ----------
     recipe : Recipe
-        Ours; gives network, steps and pieces to all of them.
+        Ours; gives network, steps and as many pixels to all of them.
     """
+    unit = 4 * recipe.network.multiple  # a quarter of the piece must fit the network, too
+    crop = -(-recipe.crop // unit) * unit
+    recipe = replace(recipe, crop=crop, batch=max(1, round(recipe.batch * (recipe.crop / crop) ** 2)))
     found = {}
     for label, method in (("published losses", "published"), ("across scales", "across-scales")):
         for scales in ((1.0,), (1.0, 0.5), (1.0, 0.5, 0.25)):

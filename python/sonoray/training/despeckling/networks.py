@@ -47,7 +47,7 @@ class NetworkSettings:
     """
 
     widths: tuple[int, ...] = (16, 32, 48, 64)
-    scales: tuple[float, ...] = (1.0, 0.5, 0.25)
+    scales: tuple[float, ...] = (1.0, 0.5)
     normalized: bool = False
     skips: bool = True
     decoder: str = "resize"
@@ -78,7 +78,7 @@ class NetworkSettings:
 
 
 PUBLISHED = NetworkSettings(
-    (32, 64, 128, 256), normalized=True, skips=False, decoder="transpose", head="normalized", smoothings=()
+    (32, 64, 128, 256), (1.0, 0.5, 0.25), normalized=True, skips=False, decoder="transpose", head="normalized", smoothings=()
 )
 
 

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from ..._checks import count, option, scalar
 from ...errors import ArgumentError
-from ..loops import Hardware, Schedule, device_of, train
+from ..loops import Hardware, Schedule, device_of, kept_weights, train
 from .data import TrainingImages
 from .networks import PUBLISHED, NetworkSettings, Speckle2Self, n_parameters
 
@@ -55,9 +55,9 @@ class Recipe:
 
     method: str = "across-scales"
     network: NetworkSettings = field(default_factory=NetworkSettings)
-    steps: int = 3000
-    batch: int = 3
-    crop: int = 128
+    steps: int = 1500
+    batch: int = 6
+    crop: int = 96
     rate: float = 2e-3
     consistency: float = 0.1
     seed: int = 0
@@ -106,6 +106,7 @@ def train_despeckling(
     folder: Any,
     recipe: Recipe = DEFAULT,
     *,
+    start: Any = None,
     resume: bool = False,
     show: bool = False,
     hardware: Hardware | None = None,
@@ -118,6 +119,8 @@ def train_despeckling(
     folder : path
         Made when absent.
     recipe : Recipe
+    start : path, optional
+        Folder of an earlier run of the same network, with whose weights to begin.
     resume : bool
         Go on from the checkpoint in ``folder``.
     show : bool
@@ -133,7 +136,7 @@ def train_despeckling(
     Raises
     ------
     ArgumentError
-        ``resume`` from a checkpoint of other settings or images.
+        ``resume`` from a checkpoint of other settings or images; ``start`` without a run of this network.
     KeyboardInterrupt
         After the state has been saved.
     """
@@ -141,7 +144,8 @@ def train_despeckling(
     target.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     network = Speckle2Self(recipe.network)
-    _describe(target, recipe, data, network)
+    before = "" if start is None else _begin_with(network, Path(start))
+    _describe(target, recipe, data, network, before)
     losses = {"across-scales": across_scales_loss, "published": published_loss}
     step_loss = losses[recipe.method]
     if device_of(network).type == "cpu":
@@ -154,7 +158,7 @@ def train_despeckling(
         NAME,
         seed=recipe.seed,
         resume=resume,
-        settings=f"{recipe.to_dict()} {data.digest}",
+        settings=f"{recipe.to_dict()} {data.digest} {before}".rstrip(),
         show=show,
         hardware=hardware,
     )
@@ -208,7 +212,17 @@ def _differences(outputs: list[Tensor]) -> Tensor:
     return sum(pairs, torch.zeros((), device=outputs[0].device))
 
 
-def _describe(folder: Path, recipe: Recipe, data: TrainingImages, network: Speckle2Self) -> None:
+def _begin_with(network: Speckle2Self, folder: Path) -> str:
+    """Load what an earlier run kept; returns its recipe and data as text."""
+    try:
+        network.load_state_dict(kept_weights(folder / f"{NAME}.pt"))
+        earlier = json.loads((folder / DESCRIPTION).read_text())
+        return f"{earlier['recipe']} {earlier['data_digest']}"
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ArgumentError(f"start: expected a run of the same network in {folder}: {error}") from None
+
+
+def _describe(folder: Path, recipe: Recipe, data: TrainingImages, network: Speckle2Self, before: str) -> None:
     """Write what is trained, in one step."""
     text = json.dumps(
         {
@@ -217,6 +231,7 @@ def _describe(folder: Path, recipe: Recipe, data: TrainingImages, network: Speck
             "data_digest": data.digest,
             "n_images": len(data),
             "n_parameters": n_parameters(network),
+            "start": before,
         },
         indent=2,
     )
