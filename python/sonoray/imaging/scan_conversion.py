@@ -1,4 +1,4 @@
-"""Scan conversion: from lines of a sector to evenly spaced points."""
+"""Scan conversion: from lines of a sector, or parallel steered lines, to evenly spaced points."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
 
 from .._checks import scalar
+from ..acquisition.scan_lines import ScanLines
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
 
@@ -45,19 +46,47 @@ def scan_convert(image: Any, sector: SectorGrid, grid: Grid, *, fill: float = np
         raise ArgumentError(f"grid: expected a Grid with 2 axes, got {grid!r}")
     if values.shape[-2:] != sector.shape or values.dtype.kind not in "iufc":
         raise ArgumentError(f"image: expected numbers of shape (..., {sector.shape}), got {values.shape}")
-    whole = values.dtype.kind in "iu"
-    working = np.dtype("c8" if values.dtype.kind == "c" else "f4")
-    outside = 0.0 if whole and np.isnan(fill) else float(fill)
-    if whole and not np.iinfo(values.dtype).min <= outside <= np.iinfo(values.dtype).max:
-        raise ArgumentError(f"fill: expected a value that {values.dtype} holds, got {fill}")
-
     index, inside = _fractional_index(sector, grid)
-    frames = values.reshape(-1, *sector.shape)
-    result = np.full((len(frames), *grid.shape), outside, values.dtype if whole else working)
-    for frame, out in zip(frames, result, strict=True):
-        sampled = scipy.ndimage.map_coordinates(frame.astype(working, copy=False), index, order=1, mode="nearest")
-        out[inside] = np.rint(sampled) if whole else sampled
-    return result.reshape(*values.shape[:-2], *grid.shape)
+    return _interpolated(values, index, inside, fill)
+
+
+def scan_convert_lines(image: Any, lines: ScanLines, grid: Grid, *, fill: float = np.nan) -> NDArray[Any]:
+    """Interpolate images on parallel, possibly steered, lines at the points of a Cartesian grid, bilinearly.
+
+    Parameters
+    ----------
+    image : (..., n_lines, n_samples) float32, complex64 or uint8
+        Made of the lines' samples: an envelope, a velocity. Velocities wrap: convert the autocorrelation instead.
+    lines : ScanLines
+        Where they are.
+    grid : Grid
+        2-D.
+    fill : float
+        Value outside; NaN becomes 0 for integer images.
+
+    Returns
+    -------
+    (..., *grid.shape), dtype of the image (float32 for half and double precision)
+
+    Raises
+    ------
+    ArgumentError
+        Shape differs from the lines, grid not 2-D, fill beyond the dtype.
+    """
+    values = np.asarray(image)
+    if not isinstance(grid, Grid) or grid.ndim != 2:
+        raise ArgumentError(f"grid: expected a Grid with 2 axes, got {grid!r}")
+    shape = (len(lines.x), len(lines.ranges))
+    if values.shape[-2:] != shape or values.dtype.kind not in "iufc" or min(shape) < 2:
+        raise ArgumentError(f"image: expected numbers of shape (..., {shape}), got {values.dtype} {values.shape}")
+    x, z = np.meshgrid(grid.x, grid.z, indexing="ij")
+    inside = np.ones(grid.shape, bool)
+    index = []
+    for where, axis in ((x - z * np.tan(lines.angle), lines.x), (z / np.cos(lines.angle), lines.ranges)):
+        margin = _MARGIN * (axis[1] - axis[0])
+        inside &= (where >= axis[0] - margin) & (where <= axis[-1] + margin)
+        index.append(np.interp(where, axis, np.arange(len(axis))))
+    return _interpolated(values, np.stack(index)[:, inside], inside, fill)
 
 
 def covering_grid(sector: SectorGrid, spacing: float | None = None) -> Grid:
@@ -93,6 +122,23 @@ def covering_grid(sector: SectorGrid, spacing: float | None = None) -> Grid:
     if shape[0] * shape[1] > 1e8:
         raise ArgumentError(f"spacing: expected one that gives at most 1e8 points, got {h:g} m for {shape} points")
     return Grid(shape, (h, h), (sector.apex[0] + left * h, sector.apex[2] + z.min()))
+
+
+def _interpolated(
+    values: NDArray[Any], index: NDArray[np.float64], inside: NDArray[np.bool_], fill: float
+) -> NDArray[Any]:
+    """Images (..., n_lines, n_samples) at fractional indices of the points ``inside`` a grid."""
+    whole = values.dtype.kind in "iu"
+    working = np.dtype("c8" if values.dtype.kind == "c" else "f4")
+    outside = 0.0 if whole and np.isnan(fill) else float(fill)
+    if whole and not np.iinfo(values.dtype).min <= outside <= np.iinfo(values.dtype).max:
+        raise ArgumentError(f"fill: expected a value that {values.dtype} holds, got {fill}")
+    frames = values.reshape(-1, *values.shape[-2:])
+    result = np.full((len(frames), *inside.shape), outside, values.dtype if whole else working)
+    for frame, out in zip(frames, result, strict=True):
+        sampled = scipy.ndimage.map_coordinates(frame.astype(working, copy=False), index, order=1, mode="nearest")
+        out[inside] = np.rint(sampled) if whole else sampled
+    return result.reshape(*values.shape[:-2], *inside.shape)
 
 
 def _fractional_index(sector: SectorGrid, grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
