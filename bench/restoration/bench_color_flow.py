@@ -27,7 +27,11 @@ def blurred(clip_of):
     """A bound: the truth blurred by 1.5 pixels and frames, as a method would give that knew all but the speckle."""
     from scipy.ndimage import gaussian_filter
 
-    return lambda color, mask: np.rint(gaussian_filter(clip_of(color).bmode.astype(float), 1.5)).astype(np.uint8)
+    def fill(color, mask):
+        truth = clip_of(color).bmode
+        return np.where(mask, np.rint(gaussian_filter(truth.astype(float), 1.5)).astype(np.uint8), truth)
+
+    return fill
 
 
 def plans(given):
