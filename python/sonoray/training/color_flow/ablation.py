@@ -84,9 +84,9 @@ def judged(name: str, results: NDArray[np.floating[Any]], clips: Clips, paramete
     both = clips.painted[:, 1:] & clips.painted[:, :-1]
     flicker = 255 * float(np.abs(np.diff(error, axis=1))[both].mean()) if both.any() else 0.0
     power = max(float(np.mean(error[clips.painted] ** 2)), 1e-10)
-    return Judgement(
-        name, parameters, tuple(frame), tuple(mask), -10 * float(np.log10(power)), texture_ratio(made, truth, clips.painted), flicker,
-    )  # fmt: skip
+    texture = texture_ratio(made, truth, clips.painted)
+    psnr = -10 * float(np.log10(power))
+    return Judgement(name, parameters, tuple(frame), tuple(mask), psnr, texture, flicker)
 
 
 def run_ablation(
