@@ -67,19 +67,19 @@ def run(args: argparse.Namespace) -> None:
 def _clips(args: argparse.Namespace) -> tuple[Any, Any, str]:
     """Clips to train on, clips to validate on, digest of the former's plan."""
     from sonoray.simulation.flow_scenes import SCENES
-    from sonoray.training.color_flow.data import ClipPlan, load_clips, scene_split
+    from sonoray.training.color_flow.data import ClipPlan, load_clips, without_scene
 
     n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 240, 4, 10_000_000)
-    scenes = scene_split(SCENES, args.leave_out) if args.leave_out else SCENES
     shape, frames = ((48, 48), 4) if args.quick else ((96, 96), 8)
-    plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), scenes)
+    plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), SCENES)
     judge = replace(plan, n_clips=max(4, min(24, n // 4)), seed=plan.seed + _HELD_OUT)
     folder = args.dataset or args.out / "data"
     args.out.mkdir(parents=True, exist_ok=True)
     loaded = []
     for each in (plan, judge):
         bar = iter(progress(range(each.n_clips), "clips", enabled=not args.quiet))
-        loaded.append(load_clips(each, folder, progress=lambda done, total, bar=bar: next(bar, None)))  # type: ignore[misc]
+        clips = load_clips(each, folder, progress=lambda done, total, bar=bar: next(bar, None))  # type: ignore[misc]
+        loaded.append(without_scene(clips, args.leave_out) if args.leave_out else clips)
     return loaded[0], loaded[1], plan.digest
 
 
