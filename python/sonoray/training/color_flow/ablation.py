@@ -83,10 +83,10 @@ def judged(name: str, results: NDArray[np.floating[Any]], clips: Clips, paramete
     error = made - truth
     both = clips.painted[:, 1:] & clips.painted[:, :-1]
     flicker = 255 * float(np.abs(np.diff(error, axis=1))[both].mean()) if both.any() else 0.0
-    return Judgement(
-        name, parameters, tuple(frame), tuple(mask), -10 * float(np.log10(max(float(np.mean(error[clips.painted] ** 2)), 1e-10))),
-        texture_ratio(made, truth, clips.painted), flicker,
-    )  # fmt: skip
+    power = max(float(np.mean(error[clips.painted] ** 2)), 1e-10)
+    texture = texture_ratio(made, truth, clips.painted)
+    psnr = -10 * float(np.log10(power))
+    return Judgement(name, parameters, tuple(frame), tuple(mask), psnr, texture, flicker)
 
 
 def run_ablation(
