@@ -59,25 +59,25 @@ def _grid(**lists):
 def classical(with_slow=True):
     """Every classical filter; those that take seconds an image only ``with_slow``."""
     found = [
-        Baseline("median", lambda i, d, size: median_filter(i, size), _grid(size=[9, 13, 17, 21])),
-        Baseline("SRAD", _srad, _grid(iterations=[60, 150], variation=[0.7, 1.0, 1.5])),
+        Baseline("median", lambda i, d, size: median_filter(i, size), _grid(size=[9, 13, 17, 21, 27])),
+        Baseline("SRAD", _srad, _grid(iterations=[60, 150], variation=[1.0, 1.5, 2.2, 3.0])),
         Baseline(
             "NLM",
             lambda i, d, h, patch, window: denoise_nl_means(i, patch, window, h * d, fast_mode=True),
-            _grid(h=[1.0, 1.2, 1.5], patch=[9, 13], window=[15]),
+            _grid(h=[1.0, 1.2, 1.5], patch=[9, 13, 17], window=[15]),
         ),
         Baseline(
             "OBNLM",
             lambda i, d, strength, block, search: obnlm(i, strength=strength, block=block, search=search),
-            _grid(strength=[0.4, 0.7, 1.1], block=[4], search=[8]),
+            _grid(strength=[0.7, 1.1, 1.6, 2.2], block=[4], search=[8]),
         ),
-        Baseline("Gaussian blur", lambda i, d, sigma: gaussian_filter(i, sigma), _grid(sigma=[2, 2.5, 3, 3.5, 4, 5])),
-        Baseline("TV", lambda i, d, weight: denoise_tv_chambolle(i, weight), _grid(weight=[0.25, 0.35, 0.45, 0.6])),
+        Baseline("Gaussian blur", lambda i, d, sigma: gaussian_filter(i, sigma), _grid(sigma=[2, 3, 4, 5, 6.5, 8])),
+        Baseline("TV", lambda i, d, weight: denoise_tv_chambolle(i, weight), _grid(weight=[0.35, 0.6, 0.85, 1.2])),
     ]
     if with_slow:
         found += [
-            Baseline("BM3D, true sigma", _bm3d, _grid(factor=[1.0, 1.8, 3.0])),
-            Baseline("BM3D, estimated sigma", _estimated_bm3d, _grid(factor=[1.0, 4.0, 10.0])),
+            Baseline("BM3D, true sigma", _bm3d, _grid(factor=[1.0, 1.8, 3.0, 5.0])),
+            Baseline("BM3D, estimated sigma", _estimated_bm3d, _grid(factor=[1.0, 4.0, 10.0, 25.0])),
             Baseline("NLLR", lambda i, d: low_rank_despeckle(i), ({},)),
         ]
     return found
@@ -85,6 +85,8 @@ def classical(with_slow=True):
 
 def tuned(baseline, noisy, clean, deviations, judge):
     """The setting with the largest mean of ``judge(found, truth)``."""
+    if len(baseline.grid) == 1:
+        return baseline.grid[0]
     scores = []
     for setting in baseline.grid:
         found = [baseline(i, d, setting) for i, d in zip(noisy, deviations, strict=True)]

@@ -120,7 +120,7 @@ def test_what_is_no_image_is_refused(despeckle, image, match):
         despeckle(image)
 
 
-@pytest.mark.parametrize("options", [{"tile": 16}, {"strength": 2.0}, {"max_batch": 0}])
+@pytest.mark.parametrize("options", [{"tile": 16}, {"strength": 2.0}, {"max_batch": 0}, {"passes": 0}])
 def test_options_out_of_range_are_named(despeckle, options):
     with pytest.raises(ArgumentError, match=next(iter(options))):
         Despeckler(despeckle.model, **options)

@@ -33,6 +33,8 @@ class Despeckler:
     tile : int, optional
         Default: 1024; a model that normalises over the whole image (the published one) takes all images whole, and
         refuses this.
+    passes : int
+        How often the network is applied. The second pass takes out fluctuation that the first one leaves.
     strength : float
         Part of the change that is applied: 1 all, 0 none. Values between leave speckle in proportion.
     max_batch : int
@@ -54,7 +56,14 @@ class Despeckler:
     """
 
     def __init__(
-        self, model: Any, *, device: str = "cpu", tile: int | None = None, strength: float = 1.0, max_batch: int = 4
+        self,
+        model: Any,
+        *,
+        device: str = "cpu",
+        tile: int | None = None,
+        passes: int = 2,
+        strength: float = 1.0,
+        max_batch: int = 4,
     ) -> None:
         self.model = model if isinstance(model, OnnxModel) else OnnxModel(model, device=device)
         self.spec = _checked_spec(self.model)
@@ -65,6 +74,7 @@ class Despeckler:
         if tile is not None and self._whole:
             raise ArgumentError("tile: expected None, this model normalises over the whole image, got a tile")
         self.tile = _WHOLE if tile is None else count("tile", tile, 2 * _OVERLAP, 16384)
+        self.passes = count("passes", passes, 1, 8)
         self.strength = scalar("strength", strength, 0.0, 1.0, "(part)")
         self.max_batch = count("max_batch", max_batch, 1, 4096)
 
@@ -100,8 +110,10 @@ class Despeckler:
         for first in range(0, len(values), self.max_batch):
             part = slice(first, first + self.max_batch)
             stretched = values[part] if self._range == "none" else (values[part] - low[part]) / spread[part]
-            found[part] = self._processed(np.ascontiguousarray(stretched))
-        found = low + spread * np.clip(found, 0, 1)
+            found[part] = stretched
+            for _ in range(self.passes):
+                found[part] = np.clip(self._processed(np.ascontiguousarray(found[part])), 0, 1)
+        found = low + spread * found
         return planes.back(values + np.float32(self.strength) * (found - values))
 
     def _processed(self, stack: NDArray[np.float32]) -> NDArray[np.float32]:
