@@ -49,3 +49,23 @@ def _inner_targets(load):
         return points[points[:, 2] < 28e-3], cysts
 
     return chosen
+
+
+@pytest.mark.parametrize("name", ["despeckle", "enhance", "translate"])
+def test_networks_for_pictures_come_nearer_to_the_truth(name):
+    pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
+    pytest.importorskip("skimage", reason="the extra 'metrics' is not installed")
+    from sonoray.demo import restoration
+
+    case = getattr(restoration, name)(True)
+    head, *rows = case.table
+    assert all(len(row) == len(head) for row in rows)
+    assert case.figures
+    if name == "enhance":
+        assert all(float(row[2].split()[0]) > float(row[1].split()[0]) + 3 for row in rows[:2])
+    else:  # the input, or what comes nearest to it, is the first row
+        last = "network" if name == "despeckle" else "coarse"
+        similar = {row[0]: float(row[1]) for row in rows[:-1] if row[1].replace(".", "").isdigit()} | {
+            row[0]: float(row[1]) for row in rows if row[0] == last
+        }
+        assert similar[last] > similar[rows[0][0]] + 0.05

@@ -32,7 +32,7 @@ def despeckle(offline: bool) -> Case:
     model = SpeckleModel(psf=(1.0, 1.8), widening=0.5, scatterers=4.0)
     simulated = simulate_speckle(echogenicity_map("vessels", (256, 256), rng), rng, model)
     plan = load_despeckler()
-    methods = {name.upper(): ClassicalDespeckler(name) for name in ("median", "srad", "obnlm")} | {"network": plan}
+    methods = {name: ClassicalDespeckler(name) for name in ("median", "srad", "obnlm")} | {"network": plan}
     made = {"speckle": simulated.image} | {name: method(simulated.image) for name, method in methods.items()}
     table = [["simulated, against the truth", "SSIM", "PSNR"]]
     for name, image in made.items():
