@@ -36,12 +36,15 @@ $(VENV)/.installed: $(VENV)/.tools CMakeLists.txt pyproject.toml $(SOURCES)
 
 $(VENV)/.dev: $(VENV)/.installed
 	$(UV) 'pytest>=8' 'hypothesis>=6.100' 'dask[distributed]>=2024.8' 'onnxruntime>=1.20' 'onnx>=1.16' 'scikit-image>=0.24' $(LINTERS)
+	-$(UV) 'imageio>=2.34' 'av>=12'
 	@$(UV) --no-index --no-deps torch 2>/dev/null && $(UV) torch 'lightning-fabric>=2.4' 'onnxscript>=0.3' || \
 	  echo "make: no PyTorch wheel in UV_FIND_LINKS (the index's weighs gigabytes); tests of training are skipped"
 	@touch $@
 
-# The simulation behind an abdominal wall needs devito; where it cannot be installed the demo says so.
+# Networks need ONNX Runtime, the simulation behind an abdominal wall devito; where one cannot be installed the demo
+# says so.
 $(VENV)/.demo: $(VENV)/.installed
+	-$(UV) 'onnxruntime>=1.20'
 	-$(UV) 'devito>=4.8.23'
 	@touch $@
 

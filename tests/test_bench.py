@@ -9,8 +9,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench import harness
+from bench.doppler_job import DopplerJob
 from bench.job import common, ensemble
-from bench.peers import sonoray_das
+from bench.peers import sonoray_das, sonoray_doppler
 
 sys.path.pop(0)
 
@@ -56,3 +57,12 @@ def test_the_job_has_one_answer(kind, option, f_number, frames):
     for frame in range(frames):
         assert job.error(images(execute())[frame], data, frame) < 2e-4
     assert job.error(np.roll(images(execute())[0], 1, -1), data) > 0.1
+
+
+@pytest.mark.parametrize("order", [-1, 1, 3])
+def test_the_doppler_job_has_one_answer(order):
+    job = DopplerJob(12, 20, 30, order=order)
+    data = job.data()
+    execute, images, _ = sonoray_doppler.prepare(job, data, "")
+    assert job.judge(images(execute()), data)["error"] < 1e-5
+    assert job.judge(np.roll(images(execute()), 1, 0), data)["error"] > 0.05

@@ -19,12 +19,13 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.doppler_job import DopplerJob
 from bench.harness import repeated_time
 from bench.job import Job
 from bench.ray_job import RingJob
 
 ROOT = Path(__file__).parents[2]
-JOBS = {job.task: job for job in (Job, RingJob)}
+JOBS = {job.task: job for job in (Job, RingJob, DopplerJob)}
 _MARK = "@worker "  # peers print, too
 
 
@@ -39,7 +40,7 @@ class Worker:
     ----------
     adapter : str
         Package that does the job.
-    job : Job or RingJob
+    job : Job, RingJob or DopplerJob
     threads : int
         Also the number of processors that the child may use.
     python : str

@@ -25,8 +25,7 @@ class DnCNN(nn.Module):
         for layer in self.noise:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight)
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.num_batches_tracked = None  # an integer, which a running average of weights cannot take
+        nn.init.zeros_(self.noise[-1].weight)  # not published; as ours, begins as the identity, which learns faster
 
     def forward(self, image: Tensor) -> Tensor:
         return image - self.noise(image)
@@ -124,6 +123,7 @@ class Restormer(nn.Module):
         )
         self.refine = stage(2 * width, 0, refinement)
         self.tail = nn.Conv2d(2 * width, 1, 3, padding=1, bias=False)
+        nn.init.zeros_(self.tail.weight)  # as ours and `DnCNN`
 
     def forward(self, image: Tensor) -> Tensor:
         rows, columns = image.shape[-2:]

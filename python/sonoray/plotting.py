@@ -254,7 +254,7 @@ def show_sonogram(
     drawn = ax.imshow(levels, extent=edges, origin="lower", aspect="auto", cmap="gray", vmin=lowest, vmax=0)
     ax.axhline(0, color="tab:gray", linewidth=0.8)
     if traces is not None:
-        envelopes = (values for values in (traces.maximum, traces.minimum) if values.any())
+        envelopes = (np.where(e != 0, e, np.nan) for e in (traces.maximum, traces.minimum) if e.any())
         for values, color in [*((e, "tab:orange") for e in envelopes), (traces.mean, "tab:cyan")]:
             ax.plot(traces.times, values, color=color, linewidth=1.0)
     ax.set_xlabel("time [s]")

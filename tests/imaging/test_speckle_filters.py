@@ -41,9 +41,7 @@ def slow_obnlm(image, h, block, search, spacing, mean_ratio):
     levels = 1 + 255 * image
     n, m = image.shape
     outer = np.pad(levels, search, mode="reflect")
-    views = {
-        (i, j): outer[i : i + n, j : j + m] for i in range(2 * search + 1) for j in range(2 * search + 1)
-    }
+    views = {(i, j): outer[i : i + n, j : j + m] for i in range(2 * search + 1) for j in range(2 * search + 1)}
     at = [sorted({*range(0, k, spacing), k - 1}) for k in (n, m)]
     size = (2 * block + 1) ** 2
     sums, counts = np.zeros((n, m)), np.zeros((n, m))
@@ -58,7 +56,7 @@ def slow_obnlm(image, h, block, search, spacing, mean_ratio):
                 alike = mean_ratio <= ratio <= 1 / mean_ratio
                 weights[key] = np.exp(-distance / (_PEARSON * h**2)) if alike else 0.0
             weights[search, search] = 0.0
-            weights[search, search] = max(max(weights.values()), 1e-300)
+            weights[search, search] = max(*weights.values(), 1e-300)
             total = sum(weights.values())
             rows = slice(max(i - block, 0), i + block + 1)
             columns = slice(max(j - block, 0), j + block + 1)

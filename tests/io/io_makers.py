@@ -1,5 +1,6 @@
 """Small files of every format, made here, with the objects they should give."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,39 @@ def write_must(path: Path, *, compress: bool = True, name: str = "RF", rf: Any =
 
 
 def write_mat73(path: Path, variables: dict[str, Any], *, gzip: bool = True) -> None:
-    """MATLAB 7.3: HDF5 behind a 512-byte header, arrays reversed, structures as groups."""
+    """MATLAB 7.3: HDF5 behind a 512-byte header, arrays reversed, structures as groups, cells as references."""
+
+    def refer(group: h5py.Group, name: str, values: list[Any]) -> h5py.Dataset:
+        """A dataset of references to values stored elsewhere."""
+        refs = group.file.require_group("#refs#")
+        places = []
+        for value in values:
+            place = f"r{next(numbers)}"
+            put(refs, place, value)
+            places.append(refs[place].ref)
+        table = np.empty((len(places), 1), h5py.ref_dtype)
+        table[:, 0] = places
+        return group.create_dataset(name, data=table, dtype=h5py.ref_dtype)
 
     def put(group: h5py.Group, name: str, value: Any) -> None:
+        if isinstance(value, list) and isinstance(value[0], dict):
+            inner = group.create_group(name)
+            inner.attrs["MATLAB_class"] = np.bytes_(b"struct")
+            for key in value[0]:
+                refer(inner, key, [item[key] for item in value])
+            return
+        if isinstance(value, list):
+            refer(group, name, value).attrs["MATLAB_class"] = np.bytes_(b"cell")
+            return
         if isinstance(value, dict):
             inner = group.create_group(name)
             inner.attrs["MATLAB_class"] = np.bytes_(b"struct")
             for key, member in value.items():
                 put(inner, key, member)
+            return
+        if isinstance(value, str):
+            codes = np.array([[ord(c)] for c in value], np.uint16)
+            group.create_dataset(name, data=codes).attrs["MATLAB_class"] = np.bytes_(b"char")
             return
         values = np.atleast_2d(np.asarray(value))
         stored = np.ascontiguousarray(values.T)
@@ -61,12 +87,82 @@ def write_mat73(path: Path, variables: dict[str, Any], *, gzip: bool = True) -> 
         options = {"compression": "gzip", "shuffle": True, "chunks": True} if gzip and values.size > 50 else {}
         group.create_dataset(name, data=stored, **options).attrs["MATLAB_class"] = np.bytes_(b"double")
 
+    numbers = itertools.count()
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, value in variables.items():
             put(file, name, value)
     head = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, HDF5 schema 1.00 .".ljust(116) + b"\0" * 8 + b"\x00\x02IM"
     with open(path, "r+b") as file:
         file.write(head.ljust(512, b"\0"))
+
+
+def save_structs(path: Path, variables: dict[str, Any]) -> None:
+    """MATLAB level 5 with structure arrays (lists of dictionaries) and cells (lists of arrays)."""
+
+    def value_of(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: value_of(v) for k, v in value.items()}
+        if isinstance(value, list) and isinstance(value[0], dict):
+            table = np.empty((1, len(value)), [(k, object) for k in value[0]])
+            for i, item in enumerate(value):
+                for k, v in item.items():
+                    table[0, i][k] = value_of(v)
+            return table
+        if isinstance(value, list):
+            cell = np.empty((1, len(value)), object)
+            cell[0, :] = value
+            return cell
+        return value
+
+    scipy.io.savemat(path, {k: value_of(v) for k, v in variables.items()}, do_compression=True)
+
+
+def verasonics_values() -> dict[str, Any]:
+    """Two frames of a plane wave, a focus and one element, with the echo of one point as spikes of 100 and 200."""
+    n, f, c, fs, rows = 16, 5.0, 1540.0, 20e6, 400
+    x = (np.arange(n) - 7.5) * 0.3e-3
+    point = np.array([1e-3, 0.012])
+    to_point = np.hypot(x - point[0], point[1])
+    steered = x * np.sin(0.2) / c
+    focused = -np.hypot(x, 0.03) / c
+    delays = [steered - steered.min(), focused - focused.min(), np.zeros(n)]
+    single = (np.arange(n) == 5) * 1.0
+    first = [  # when the wave reaches the point, counted from the first firing
+        (point[0] * np.sin(0.2) + point[1] * np.cos(0.2)) / c - steered.min(),
+        0.03 / c - np.hypot(point[0], point[1] - 0.03) / c - 0.03 / c - focused.min(),
+        to_point[5] / c,
+    ]
+    peak, lens, depth = 3.5, 0.7e-3 / c, 10.0
+    connector = np.random.default_rng(1).permutation(n) + 1
+    data = np.zeros((3 * rows, n, 2), np.int16)
+    for tx, arrival in enumerate(first):
+        index = (arrival + to_point / c + peak / f / 1e6 + 2 * lens - 2 * depth / f / 1e6) * fs
+        for frame, height in enumerate((200, 100)):  # the second frame of the buffer is the older one
+            data[tx * rows + np.round(index).astype(int), connector - 1, frame] = height
+    position = np.stack([x * 1e3, 0 * x, 0 * x, 0 * x], axis=1)
+    receive = [
+        {"startDepth": depth, "endDepth": 80.0, "framenum": frame + 1.0, "acqNum": tx + 1.0, "bufnum": 1.0,
+         "startSample": tx * rows + 1.0, "endSample": (tx + 1.0) * rows, "mode": 0.0, "decimSampleRate": 20.0,
+         "quadDecim": 1.0, "sampleMode": "NS200BW", "Apod": np.ones((1, n)), "demodFrequency": f}
+        for frame in (0, 1) for tx in range(3)
+    ]  # fmt: skip
+    return {
+        "Trans": {"name": "L7-4", "units": "mm", "frequency": f, "numelements": float(n), "ElementPos": position,
+                  "elementWidth": 0.25, "lensCorrection": 0.7, "type": 0.0, "Bandwidth": np.array([[4.0, 7.0]]),
+                  "Connector": connector[:, None].astype(float)},
+        "TX": [
+            {"waveform": 1.0, "Origin": np.zeros((1, 3)), "focus": [0.0, 0.03 / c * f * 1e6, 0.0][i],
+             "Steer": np.array([[0.2 * (i == 0), 0]]), "Apod": (single if i == 2 else np.ones(n))[None],
+             "Delay": delays[i][None] * f * 1e6}
+            for i in range(3)
+        ],
+        "TW": {"type": "parametric", "Parameters": np.array([[5.2, 0.67, 2.0, 1.0]]), "peak": peak},
+        "Receive": receive,
+        "Event": [{"tx": i % 3 + 1.0, "rcv": i + 1.0, "info": "shot"} for i in range(6)]
+        + [{"tx": 0.0, "rcv": 0.0, "info": "back to the start"}],
+        "Resource": {"Parameters": {"speedOfSound": c}, "RcvBuffer": {"numFrames": 2.0, "lastFrame": 1.0}},
+        "RcvData": [data],
+    }  # fmt: skip
 
 
 def write_picmus(path: Path, *, iq: bool = False, **changes: Any) -> None:
@@ -184,6 +280,15 @@ def write_zea(path: Path, *, tracks: bool = False) -> None:
             root[f"scan/{name}"] = np.asarray(value, "f4")
 
 
+def write_ultrasonix(path: Path, *, kind: int = 16, tag: int = 4, values: Any = None) -> None:
+    """19 numbers, then frames with or without a tag."""
+    values = signal(2, 6, 20) if values is None else values
+    n, width, height = values.shape if kind != 4 else (values.shape[0], values.shape[2], values.shape[1])
+    header = [kind, n, width, height, 8 * values.itemsize, *range(8), 5, 6_600_000, 40_000_000, 30, 128, 0]
+    frames = b"".join(bytes([7]) * tag + np.ascontiguousarray(frame).tobytes() for frame in values)
+    path.write_bytes(np.array(header, "<i4").tobytes() + frames)
+
+
 def full_matrix_values(*, half: bool = True, **changes: Any) -> dict[str, Any]:
     """Trace (i, j) holds 100 i + j + time, made symmetric, so that every place in the result is known."""
     pairs = [(i, j) for i in range(N_ELEMENTS) for j in range(N_ELEMENTS) if i <= j or not half]
@@ -246,6 +351,16 @@ def write_native_medium(path: Path) -> None:
     sonoray.write(path, sonoray.Medium(GRID, np.linspace(1400, 1600, 20).reshape(5, 4), density=1000.0))
 
 
+def _short(values: dict[str, Any]) -> dict[str, Any]:
+    """One acquisition and few fields of each structure: quick to read many times."""
+    receive = {k: values["Receive"][0][k] for k in ("startDepth", "startSample", "endSample", "decimSampleRate")}
+    kept = {k: values["TX"][0][k] for k in ("Delay", "Apod")}
+    return {
+        "Trans": values["Trans"], "TX": [kept, kept], "Receive": [receive, {**receive, "startSample": 1.0}],
+        "RcvData": values["RcvData"],
+    }  # fmt: skip
+
+
 def _renamed(path: Path, ending: str, data: Any, format: str, **options: Any) -> None:
     """Write with the ending that the format asks for, then take the name that the test wants."""
     sonoray.write(path.with_suffix(ending), data, format=format, **options)
@@ -263,6 +378,8 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "ring-v7.3": lambda path: write_mat73(path, ring_values()),
     "zea": write_zea,
     "zea-tracks": lambda path: write_zea(path, tracks=True),
+    "verasonics-v5": lambda path: save_structs(path, _short(verasonics_values())),
+    "verasonics-v7.3": lambda path: write_mat73(path, _short(verasonics_values())),
     "uff": write_uff,
     "image-uff": lambda path: sonoray.write(path, (np.ones((2, 5, 4), "c8"), GRID), format="uff"),
     "image-mha": lambda path: _renamed(path, ".mha", (signal(2, 5, 4), GRID), "metaimage"),

@@ -19,7 +19,7 @@ from sonoray.training.color_flow.data import (  # noqa: E402
     load_clips,
     mask_batch,
     sampling_weights,
-    scene_split,
+    without_scene,
 )
 from sonoray.training.color_flow.networks import (  # noqa: E402
     COARSE,
@@ -94,10 +94,12 @@ def test_frames_for_the_mask_network(clips):
     assert 0 <= frames.min() <= frames.max() <= 1
 
 
-def test_leaving_a_scene_out():
-    assert scene_split(("a", "b"), "b") == ("a",)
-    with pytest.raises(ArgumentError, match="left_out"):
-        scene_split(("a", "b"), "c")
+def test_leaving_a_scene_out(clips):
+    rest = without_scene(clips, clips.scene[0])
+    assert 0 < len(rest) < len(clips)
+    assert clips.scene[0] not in rest.scene
+    with pytest.raises(ArgumentError, match="leave_out"):
+        without_scene(clips, "moon")
 
 
 @pytest.mark.parametrize("kind", ["hinted", "published"])

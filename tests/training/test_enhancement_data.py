@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
-from sonoray.errors import ArgumentError, FormatError  # noqa: E402
-from sonoray.simulation.degradations import DegradationModel  # noqa: E402
-from sonoray.training.enhancement.data import (  # noqa: E402
+from sonoray.errors import ArgumentError, FormatError
+from sonoray.simulation.degradations import DegradationModel
+from sonoray.training.enhancement.data import (
     NATURAL_TEST,
     NATURAL_TRAINING,
     NATURAL_TUNING,

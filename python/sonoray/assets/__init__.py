@@ -17,6 +17,7 @@ from ..autofocus.network import SoundSpeedNetwork
 from ..errors import FormatError
 from ..media.medium import Medium
 from ..restoration.color_flow import ColorFlowTranslator
+from ..restoration.despeckling import Despeckler
 from ..restoration.enhancement import Enhancer
 
 EXAMPLE = "wall_example.h5"
@@ -25,6 +26,7 @@ FOCUS_EXAMPLE = "focus_example.h5"
 FOCUS_EXAMPLE_MEDIUM = "focus_example_medium.h5"
 RING_EXAMPLE = "ring_example.mat"
 SOUND_SPEED_MODEL = "sound_speed.onnx"
+DESPECKLING_MODEL = "despeckle.onnx"
 ENHANCEMENT_MODEL = "enhance.onnx"
 COLOR_FLOW_MODELS = "color_flow_{}.onnx"  # mask, coarse, refine
 
@@ -115,6 +117,27 @@ def load_sound_speed_network(*, device: str = "cpu") -> SoundSpeedNetwork:
         return SoundSpeedNetwork(path, device=device)
 
 
+def load_despeckler(*, device: str = "cpu", **options: Any) -> Despeckler:
+    """Load the shipped despeckling network (Speckle2Self).
+
+    ``docs/models/despeckle.md`` says what it was trained on and how far to trust it; ``sonoray train despeckle`` makes
+    one from your own images.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "cuda:N", "auto"}
+    **options
+        Of `Despeckler`.
+
+    Raises
+    ------
+    MissingExtraError
+        ONNX Runtime is not installed.
+    """
+    with as_file(files(__name__) / DESPECKLING_MODEL) as path:
+        return Despeckler(path, device=device, **options)
+
+
 def load_enhancer(*, device: str = "cpu", **options: Any) -> Enhancer:
     """Load the shipped network that deblurs and denoises B-mode images.
 
@@ -154,13 +177,11 @@ def load_color_flow_translator(*, stage: str = "coarse", device: str = "cpu") ->
         ONNX Runtime is not installed.
     """
     with ExitStack() as stack:
-        models = {
-            role: stack.enter_context(as_file(files(__name__) / COLOR_FLOW_MODELS.format(role)))
+        mask, coarse, refine = (
+            stack.enter_context(as_file(files(__name__) / COLOR_FLOW_MODELS.format(role)))
             for role in ("mask", "coarse", "refine")
-        }
-        return ColorFlowTranslator(
-            models["coarse"], mask=models["mask"], refine=models["refine"], stage=stage, device=device
         )
+        return ColorFlowTranslator(coarse, mask=mask, refine=refine, stage=stage, device=device)
 
 
 def load_example_targets() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -10,14 +10,14 @@ import numpy as np
 
 import sonoray
 
-from . import autofocus, beamform, born, inspect, tomography, train
+from . import autofocus, beamform, born, export, inspect, restoration, tomography, train
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sonoray", description=sonoray.__doc__)
     parser.add_argument("--version", action="version", version=f"sonoray {sonoray.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (beamform, autofocus, tomography, born, train, inspect):
+    for module in (beamform, autofocus, tomography, born, restoration, train, export, inspect):
         module.add(commands)
     return parser
 

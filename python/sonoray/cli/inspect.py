@@ -7,13 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from sonoray import datasets
+from sonoray.errors import ArgumentError
 from sonoray.io import read, summary
+from sonoray.io.registry import identify, opened
 
 
 def add(commands: Any) -> None:
     """Add the commands' arguments."""
     info = commands.add_parser("info", help="say what a file holds")
     info.add_argument("file", type=Path, help="channel data, a medium or an image, in any format that sonoray reads")
+    info.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the format's reader (docs/formats.md), for what the file does not say: --option line_spacing=3e-4",
+    )
     info.add_argument("--json", action="store_true", help="print JSON")
     info.set_defaults(run=_info)
 
@@ -32,7 +41,9 @@ def add(commands: Any) -> None:
 
 
 def _info(args: argparse.Namespace) -> None:
-    facts = summary(read(args.file))
+    with opened(args.file) as file:
+        name = identify(file).name
+    facts = {"format": name, **summary(read(args.file, **dict(map(_option, args.option))))}
     if args.json:
         print(json.dumps(facts, indent=2))
         return
@@ -40,6 +51,17 @@ def _info(args: argparse.Namespace) -> None:
     width = max(map(len, lines))
     for name, value in lines.items():
         print(f"{name:<{width}}  {value}")
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value being JSON, or text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ArgumentError(f"--option: expected NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
 
 
 def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

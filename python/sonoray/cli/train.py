@@ -1,4 +1,4 @@
-"""sonoray train: networks from simulated data."""
+"""sonoray train: the networks; `sonoray train sound-speed` is here, the others in modules of their own."""
 
 import argparse
 import json
@@ -10,10 +10,12 @@ import sonoray
 from sonoray._checks import count
 from sonoray.training.requirements import use_torch
 
+from . import train_despeckle, train_enhance, train_translate
+
 
 def add(commands: Any) -> None:
     """Add the command's arguments."""
-    form = commands.add_parser("train", help="train a network on simulated data (extra: train)")
+    form = commands.add_parser("train", help="train a network (extra: train)")
     kinds = form.add_subparsers(dest="network", required=True, metavar="NETWORK")
     speed = kinds.add_parser("sound-speed", help="from channel data to a sound-speed map")
     speed.add_argument(
@@ -33,6 +35,8 @@ def add(commands: Any) -> None:
     speed.add_argument("--json", action="store_true", help="print figures as JSON")
     speed.add_argument("--quiet", action="store_true", help="no progress on standard error")
     speed.set_defaults(run=run)
+    for module in (train_despeckle, train_enhance, train_translate):
+        module.add(kinds)
 
 
 def run(args: argparse.Namespace) -> None:

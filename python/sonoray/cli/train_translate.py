@@ -19,15 +19,17 @@ def add(kinds: Any) -> None:
     form = kinds.add_parser("translate", help="from colour-flow to B-mode videos, on simulated pairs")
     form.add_argument("-o", "--out", type=Path, required=True, help="folder for models, checkpoints and logs")
     form.add_argument("--dataset", type=Path, help="folder of the simulated clips, made as needed (default: OUT/data)")
-    form.add_argument("--clips", type=int, help="clips to train on (default: 480)")
-    form.add_argument("--steps", type=int, help="of the coarse network (default: 2400)")
+    form.add_argument("--clips", type=int, help="clips to train on (default: 240)")
+    form.add_argument("--steps", type=int, help="of the coarse network (default: 1000)")
     form.add_argument("--refine-steps", type=int, help="of the refinement; 0: none (default: a quarter of steps)")
     form.add_argument("--mask-steps", type=int, help="of the mask network; 0: none (default: a quarter of steps)")
     form.add_argument("--batch", type=int, help="clips per step (default: 2)")
-    form.add_argument("--size", type=int, help="rows and columns cut out of clips, a multiple of 4 (default: 64)")
-    form.add_argument("--width", type=int, help="of the coarse network (default: 12; published: 8)")
+    form.add_argument("--size", type=int, help="rows and columns cut out of clips, a multiple of 4 (default: 48)")
+    form.add_argument("--width", type=int, help="of the coarse network when gated (default: 8)")
     form.add_argument("--mask-weight", type=float, help="lambda, weight of L1 inside the mask (default: 20)")
-    form.add_argument("--plain", action="store_true", help="plain convolutions instead of gated ones, as many weights")
+    form.add_argument(
+        "--convolutions", choices=["plain", "gated"], help="as many weights in both (default: plain; published: gated)"
+    )
     form.add_argument("--published", action="store_true", help="inputs, coarse network and losses as published")
     form.add_argument("--leave-out", metavar="SCENE", help="train without a scene, to judge on it")
     form.add_argument("--ablate", action="store_true", help="short trainings that differ in one thing, and their table")
@@ -65,19 +67,19 @@ def run(args: argparse.Namespace) -> None:
 def _clips(args: argparse.Namespace) -> tuple[Any, Any, str]:
     """Clips to train on, clips to validate on, digest of the former's plan."""
     from sonoray.simulation.flow_scenes import SCENES
-    from sonoray.training.color_flow.data import ClipPlan, load_clips, scene_split
+    from sonoray.training.color_flow.data import ClipPlan, load_clips, without_scene
 
-    n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 480, 4, 10_000_000)
-    scenes = scene_split(SCENES, args.leave_out) if args.leave_out else SCENES
+    n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 240, 4, 10_000_000)
     shape, frames = ((48, 48), 4) if args.quick else ((96, 96), 8)
-    plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), scenes)
+    plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), SCENES)
     judge = replace(plan, n_clips=max(4, min(24, n // 4)), seed=plan.seed + _HELD_OUT)
     folder = args.dataset or args.out / "data"
     args.out.mkdir(parents=True, exist_ok=True)
     loaded = []
     for each in (plan, judge):
         bar = iter(progress(range(each.n_clips), "clips", enabled=not args.quiet))
-        loaded.append(load_clips(each, folder, progress=lambda done, total, bar=bar: next(bar, None)))  # type: ignore[misc]
+        clips = load_clips(each, folder, progress=lambda done, total, bar=bar: next(bar, None))  # type: ignore[misc]
+        loaded.append(without_scene(clips, args.leave_out) if args.leave_out else clips)
     return loaded[0], loaded[1], plan.digest
 
 
@@ -88,8 +90,10 @@ def _settings(args: argparse.Namespace) -> Any:
     if args.quick:
         base = replace(base, width=4, steps=4, batch=1, size=32)
     names = ("steps", "batch", "size", "width", "mask_weight")
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    return replace(base, gated=base.gated and not args.plain, **given)
+    given: dict[str, Any] = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if args.convolutions is not None:
+        given["gated"] = args.convolutions == "gated"
+    return replace(base, **given)
 
 
 def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, common: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from .aberration import aberration
 from .autofocus import autofocus
 from .ray_born import ray_born
 from .report import Case
+from .restoration import despeckle, enhance, translate
 from .sources import dataset_file
 from .tomography import tomography
 
@@ -171,4 +172,7 @@ CASES: dict[str, Callable[[bool], Case]] = {
     "tomography": tomography,
     "ray_born": ray_born,
     "autofocus": autofocus,
+    "despeckle": despeckle,
+    "enhance": enhance,
+    "translate": translate,
 }

@@ -224,13 +224,13 @@ def doppler_bandwidth(
 
 def _autocorrelation(frames: NDArray[np.complex64], lag: int, window: tuple[int, ...]) -> NDArray[np.complex64]:
     """Mean of iq[n + lag] conj(iq[n]) over frames and a window of points."""
-    if lag:
-        product = np.einsum("n...,n...->...", frames[lag:], frames[:-lag].conj())
-    else:
-        product = np.einsum("n...,n...->...", frames.real, frames.real).astype("c8")
-        product += np.einsum("n...,n...->...", frames.imag, frames.imag)
-    product /= len(frames) - lag
-    return np.asarray(scipy.ndimage.uniform_filter(product, window, mode="nearest"))
+    total, product = np.zeros((2, *frames.shape[1:]), "c8")
+    for late, early in zip(frames[lag:], frames, strict=False):  # frame by frame: what is in the cache stays there
+        np.conjugate(early, out=product)
+        product *= late
+        total += product
+    total /= len(frames) - lag
+    return total if set(window) <= {1} else np.asarray(scipy.ndimage.uniform_filter(total, window, mode="nearest"))
 
 
 def averaging_window(average: Any, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -21,7 +21,8 @@ WallFilter: TypeAlias = int | Callable[[NDArray[Any]], NDArray[Any]]
 
 _LOSS = 1.0  # [dB] that a FIR filter may lose above its cutoff
 _MOST_TAPS = 256
-_POINTS_AT_ONCE = 1 << 15
+_POINTS_AT_ONCE = 1 << 12
+_SHORT = 256  # frames up to which a recursive filter is applied as a matrix
 
 
 def slow_time_frames(iq: Any) -> NDArray[np.complex64]:
@@ -36,13 +37,9 @@ def slow_time_frames(iq: Any) -> NDArray[np.complex64]:
     ArgumentError
         Real data, fewer than two frames, NaN.
     """
-    frames = np.asarray(iq)
-    if frames.dtype.kind != "c":
-        raise ArgumentError(f"iq: expected complex I/Q images, got {frames.dtype}")
-    if frames.ndim < 2 or len(frames) < 2 or not frames.size:
-        raise ArgumentError(f"iq: expected shape (n_frames, ...) with two frames or more, got {frames.shape}")
+    frames = _complex_frames(iq)
     finite("iq", frames)
-    return frames.astype("c8", copy=False)
+    return frames
 
 
 def apply_wall_filter(iq: Any, wall_filter: WallFilter | None) -> NDArray[np.complex64]:
@@ -66,9 +63,9 @@ def apply_wall_filter(iq: Any, wall_filter: WallFilter | None) -> NDArray[np.com
     ArgumentError
         Real data, too few frames, NaN; a function that returns something else.
     """
-    frames = slow_time_frames(iq)
     if wall_filter is None:
-        return frames
+        return slow_time_frames(iq)
+    frames = _complex_frames(iq)  # what is not finite stays so and is found behind the filter
     if not callable(wall_filter):
         wall_filter = PolynomialFilter(wall_filter)
     filtered = np.asarray(wall_filter(frames))
@@ -155,9 +152,7 @@ class PolynomialFilter:
                 f"wall_filter: expected at most {len(frames) - 2} for {len(frames)} frames, got {self.order}"
             )
         basis = self.basis(len(frames)).astype("f4")
-        parts = (
-            np.ascontiguousarray(frames).reshape(len(frames), -1).view("f4")
-        )  # a real filter needs no complex products
+        parts = _real_rows(frames)
         return (parts - basis @ (basis.T @ parts)).view("c8").reshape(frames.shape)
 
     def basis(self, n_frames: int) -> NDArray[np.float64]:
@@ -286,18 +281,27 @@ class IirFilter:
         n = len(frames)
         if n < self.order + 2:
             raise ArgumentError(f"wall_filter: expected {self.order + 2} frames or more, got {n}")
-        b, a = self.coefficients()
-        transient = np.linalg.qr(_transients(b, a, n))[0]
+        if n <= _SHORT:
+            matrix = self._filtered(np.eye(n)).astype("f4")
+            return (matrix @ _real_rows(frames)).view("c8").reshape(frames.shape)
         flat = frames.reshape(n, -1)
         result = np.empty_like(flat)
         for first in range(0, flat.shape[1], _POINTS_AT_ONCE):
-            x = flat[:, first : first + _POINTS_AT_ONCE].astype("c16")
-            start = scipy.signal.lfilter_zi(b, a)[:, None] * x[0] if self.initialization == "step" else None
-            y = scipy.signal.lfilter(b, a, x, axis=0) if start is None else scipy.signal.lfilter(b, a, x, 0, start)[0]
-            if self.initialization == "projection":
-                y -= transient @ (transient.T @ y)
-            result[:, first : first + _POINTS_AT_ONCE] = y
+            part = slice(first, first + _POINTS_AT_ONCE)
+            result[:, part] = self._filtered(flat[:, part].astype("c16"))
         return result.reshape(frames.shape)
+
+    def _filtered(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Filter (n_frames, n) in double precision."""
+        b, a = self.coefficients()
+        start = np.zeros((self.order, x.shape[1]), x.dtype)
+        if self.initialization == "step":
+            start += scipy.signal.lfilter_zi(b, a)[:, None] * x[0]
+        y = scipy.signal.lfilter(b, a, x, axis=0, zi=start)[0]
+        if self.initialization == "projection":
+            transient = np.linalg.qr(_transients(b, a, len(x)))[0]
+            y -= transient @ (transient.T @ y)
+        return np.asarray(y)
 
 
 def _pair(design: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -336,3 +340,17 @@ def _least_squares_high_pass(cutoff: float, stop: float, order: int) -> NDArray[
     matrix = (np.cos(np.pi * np.outer(np.r_[stopped, kept], k)) - 1) * weight[:, None]
     a = np.linalg.lstsq(matrix, np.r_[np.zeros(dense), np.ones(dense)] * weight)[0]
     return np.r_[a[::-1] / 2, -a.sum(), a / 2]
+
+
+def _real_rows(frames: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """(n_frames, 2 n_points) view: a real filter needs no complex products."""
+    return np.ascontiguousarray(frames).reshape(len(frames), -1).view("f4")
+
+
+def _complex_frames(iq: Any) -> NDArray[np.complex64]:
+    frames = np.asarray(iq)
+    if frames.dtype.kind != "c":
+        raise ArgumentError(f"iq: expected complex I/Q images, got {frames.dtype}")
+    if frames.ndim < 2 or len(frames) < 2 or not frames.size:
+        raise ArgumentError(f"iq: expected shape (n_frames, ...) with two frames or more, got {frames.shape}")
+    return frames.astype("c8", copy=False)

@@ -108,20 +108,54 @@ class Container:
             return self._mat5.shape(path)
         return tuple(self.array(path).shape)
 
-    def array(self, path: str, last: Any = None) -> NDArray[Any]:
-        """Array at ``path``.
+    def array(self, path: Any, last: Any = None) -> NDArray[Any]:
+        """Array at ``path`` (or at one of `references`).
 
         ``last`` picks along the slowest axis (MATLAB's last, HDF5's first); from HDF5 the rest is not read.
         """
         if self._hdf5 is not None:
-            if self._hdf5.attribute("MATLAB_empty", path.replace(".", "/")):
+            path = path.replace(".", "/") if isinstance(path, str) else path
+            if self._hdf5.attribute("MATLAB_empty", path):
                 return np.empty((0, 0))
-            values = self._hdf5.array(path.replace(".", "/"), last)
+            values = self._hdf5.array(path, last)
             return values.T if self.matlab else values
         values = self._value(path)
         if not isinstance(values, np.ndarray):
             raise FormatError(f"{self.path}: {path}: expected numbers, got {type(values).__name__}")
         return values if last is None else values[..., last]
+
+    def records(self, path: str) -> "list[dict[str, Any]] | Records":
+        """The elements of a structure array: field by name, as arrays in MATLAB's order, text, or None."""
+        if self._hdf5 is not None:
+            return Records(self, path)
+        value = self._value(path)
+        values = value if isinstance(value, list) else [value]
+        if not values or not all(isinstance(v, dict) for v in values):
+            raise FormatError(f"{self.path}: {path}: expected a structure, got {type(value).__name__}")
+        return values
+
+    def cells(self, path: str) -> list[Any]:
+        """The elements of a cell, or the one array that is not in a cell."""
+        if self._hdf5 is not None:
+            places = self._hdf5.references(path.replace(".", "/"))
+            return [self.array(place) for place in ([path] if places is None else places)]
+        value = self._value(path)
+        return value if isinstance(value, list) else [value]
+
+    def references(self, path: str) -> list[Any] | None:
+        """Where the elements of a cell or of a structure array's field are; None for values, and in level 5 files."""
+        return None if self._hdf5 is None else self._hdf5.references(path.replace(".", "/"))
+
+    def content(self, path: Any) -> Any:
+        """Array or text at ``path``, or at one of `references`, of an HDF5 file; None for anything else."""
+        assert self._hdf5 is not None
+        path = self._hdf5.opened(path)
+        if self._hdf5.members(path) or self._hdf5.references(path) is not None:
+            return None
+        values = self.array(path)
+        if self._hdf5.attribute("MATLAB_class", path) != "char":
+            return values
+        return "".join(map(chr, values.ravel(order="F").tolist())) if values.dtype.kind == "u" else None
 
     def numbers(self, path: str) -> NDArray[np.float64]:
         """All values at ``path`` as float64 in one row."""
@@ -160,3 +194,38 @@ class Container:
                 raise FormatError(f"{self.path}: expected a field {name!r} in {'.'.join(names[:i])}, which has none")
             value = value[name]
         return value
+
+
+class Records:
+    """A structure array of a 7.3 file, whose fields are datasets of references to one value per element."""
+
+    def __init__(self, file: Container, path: str) -> None:
+        self._file, self._path = file, path.replace(".", "/")
+        self._places: dict[str, list[Any]] = {}
+        for name in file.members(path):
+            field = f"{self._path}/{name}"
+            places = None if file.attribute("MATLAB_class", field) == "cell" else file.references(field)
+            self._places[name] = [field] if places is None else places
+        lengths = {len(places) for places in self._places.values()}
+        if len(lengths) != 1 or lengths == {0}:
+            raise FormatError(f"{file.path}: {path}: expected a structure, got fields of {sorted(lengths)} elements")
+        self._length = lengths.pop()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        return _Record(self._file, {name: places[index] for name, places in self._places.items()})
+
+
+class _Record(dict[str, Any]):
+    """One element, whose fields are read when they are asked for."""
+
+    def __init__(self, file: Container, places: dict[str, Any]) -> None:
+        super().__init__()
+        self._file, self._places = file, places
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._file.content(self._places[name]) if name in self._places else default

@@ -61,10 +61,10 @@ class Hdf5:
                 f"{self._path}: {what}: {reason}; the file is truncated, damaged or being written"
             ) from None
 
-    def members(self, path: str = "") -> tuple[str, ...]:
+    def members(self, path: Any = "") -> tuple[str, ...]:
         """Names inside the group ``path``; empty for a dataset."""
         node = self._node(path)
-        with self._guard(f"members of {path or '/'}"):
+        with self._guard(f"members of {_label(path) or '/'}"):
             # A name that is not UTF-8 comes as bytes, and no format has such a member.
             return tuple(n for n in node if isinstance(n, str)) if isinstance(node, h5py.Group) else ()
 
@@ -73,36 +73,36 @@ class Hdf5:
         parent, _, name = path.rpartition("/")
         return (not parent or self.has(parent)) and name in self.members(parent)
 
-    def attribute(self, name: str, path: str = "") -> Any:
+    def attribute(self, name: str, path: Any = "") -> Any:
         """Attribute ``name`` of the object at ``path`` as a number or text; None when absent."""
         node = self._node(path)
-        with self._guard(f"attribute {path}@{name}"):
+        with self._guard(f"attribute {_label(path)}@{name}"):
             if name not in node.attrs:
                 return None
             handle = node.attrs.get_id(name)
-            self._budget.take(f"{path}@{name}", handle.shape, handle.dtype.itemsize)
+            self._budget.take(f"{_label(path)}@{name}", handle.shape, handle.dtype.itemsize)
             text = h5py.check_string_dtype(handle.dtype) is not None  # of variable length: no longer than the file
             if (handle.dtype.kind not in "biufS" and not text) or handle.shape not in ((), (1,)):
-                raise FormatError(f"{self._path}: {path}@{name}: expected a number or text, got {handle.dtype}")
+                raise FormatError(f"{self._path}: {_label(path)}@{name}: expected a number or text, got {handle.dtype}")
             value = np.asarray(node.attrs[name]).reshape(-1)[0]
             if isinstance(value, (bytes, str)):
                 return value.decode("utf-8") if isinstance(value, bytes) else value
             return value.item()
 
-    def shape(self, path: str) -> tuple[int, ...]:
+    def shape(self, path: Any) -> tuple[int, ...]:
         """Shape of the dataset at ``path``."""
         return tuple(int(n) for n in self._dataset(path).shape)
 
-    def array(self, path: str, rows: Any = None) -> NDArray[Any]:
+    def array(self, path: Any, rows: Any = None) -> NDArray[Any]:
         """Values of the dataset at ``path``; ``rows`` picks along its first axis and reads nothing else."""
         node = self._dataset(path)
         dtype = _plain_dtype(node.dtype)
         if dtype is None:
-            raise FormatError(f"{self._path}: {path}: expected numbers, got data type {node.dtype}")
+            raise FormatError(f"{self._path}: {_label(path)}: expected numbers, got data type {node.dtype}")
         shape = tuple(node.shape)
         picked = shape if rows is None or not shape else (len(rows), *shape[1:])
-        self._budget.take(path, picked, dtype.itemsize)
-        with self._guard(f"values of {path}"):
+        self._budget.take(_label(path), picked, dtype.itemsize)
+        with self._guard(f"values of {_label(path)}"):
             if rows is None:
                 values = np.asarray(node[()])
             else:
@@ -111,34 +111,61 @@ class Hdf5:
                     values[i] = node[int(row)]
             return values.view(dtype) if node.dtype.kind == "V" else values
 
-    def _node(self, path: str) -> Any:
-        """Object at ``path``, reached by hard links only."""
+    def opened(self, path: Any) -> Any:
+        """The object at ``path``, good as a path: opening takes longest."""
+        return self._node(path)
+
+    def references(self, path: Any) -> list[Any] | None:
+        """What the dataset at ``path`` refers to (MATLAB's cells), each good as a path; None where it holds values.
+
+        Names would take a search of the whole file for each.
+        """
+        node = self._node(path)
+        if not isinstance(node, h5py.Dataset) or h5py.check_ref_dtype(node.dtype) is not h5py.Reference:
+            return None
+        node = self._dataset(path)
+        self._budget.take(f"references of {_label(path)}", node.shape, 64)
+        with self._guard(f"references of {_label(path)}"):
+            return list(np.asarray(node[()]).ravel())
+
+    def _node(self, path: Any) -> Any:
+        """Object at ``path``, reached by hard links only, or by a reference, which cannot leave the file."""
         node: Any = self._file
-        with self._guard(path):
+        with self._guard(_label(path)):
+            if isinstance(path, (h5py.Dataset, h5py.Group)):
+                return path
+            if isinstance(path, h5py.Reference):
+                return node[path]
             for name in filter(None, path.split("/")):
                 if not isinstance(node, h5py.Group) or name not in node:
                     raise FormatError(f"{self._path}: expected {path}, which the file lacks")
                 link = node.get(name, getlink=True)
                 if not isinstance(link, h5py.HardLink):
-                    raise FormatError(f"{self._path}: {path}: expected data in this file, got a {type(link).__name__}")
+                    raise FormatError(
+                        f"{self._path}: {_label(path)}: expected data in this file, got a {type(link).__name__}"
+                    )
                 node = node[name]
         return node
 
-    def _dataset(self, path: str) -> Any:
+    def _dataset(self, path: Any) -> Any:
         node = self._node(path)
         if not isinstance(node, h5py.Dataset):
-            raise FormatError(f"{self._path}: {path}: expected a dataset, got a {type(node).__name__.lower()}")
-        with self._guard(path):
+            raise FormatError(f"{self._path}: {_label(path)}: expected a dataset, got a {type(node).__name__.lower()}")
+        with self._guard(_label(path)):
             if node.is_virtual or node.external or node.shape is None:
-                raise FormatError(f"{self._path}: {path}: expected data in this file, got virtual or external storage")
+                raise FormatError(
+                    f"{self._path}: {_label(path)}: expected data in this file, got virtual or external storage"
+                )
             item = node.dtype.itemsize
-            self._budget.check(path, node.shape, item)
+            self._budget.check(_label(path), node.shape, item)
             if node.chunks:
-                self._budget.check(f"{path}: one chunk", node.chunks, item)
+                self._budget.check(f"{_label(path)}: one chunk", node.chunks, item)
             plan = node.id.get_create_plist()
             used = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
             if not used <= _FILTERS:
-                raise FormatError(f"{self._path}: {path}: expected built-in filters, got numbers {sorted(used)}")
+                raise FormatError(
+                    f"{self._path}: {_label(path)}: expected built-in filters, got numbers {sorted(used)}"
+                )
         return node
 
 
@@ -150,3 +177,8 @@ def _plain_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
     if dtype.names in pairs and dtype[0] == dtype[1] and dtype[0].kind == "f" and dtype[0].itemsize in (4, 8):
         return np.dtype(f"c{2 * dtype[0].itemsize}").newbyteorder(dtype[0].byteorder)
     return None
+
+
+def _label(path: Any) -> str:
+    """A path for messages; objects have no names that are quickly found."""
+    return path if isinstance(path, str) else "a value in a cell or structure"

@@ -1,6 +1,7 @@
 """Pictures of any common format as arrays, and back: rows of depth, columns, as displayed."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 from .._arrays import host_array
 from .._checks import count
 from ..errors import ArgumentError, FormatError, MissingExtraError
-from ._dicom import DicomFrames, is_dicom
+from ._container import header_of
 from ._pillow import admit, frame, n_frames, pictures
+from .dicom import is_dicom, read_dicom
 from .writing import atomic
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".gif", ".dcm")
-_WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
+WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
     ".tif": ("TIFF", {"compression": "tiff_deflate"}),
     ".tiff": ("TIFF", {"compression": "tiff_deflate"}),
@@ -41,8 +43,8 @@ def read_image(path: Any, *, index: int | None = None) -> NDArray[Any]:
     Returns
     -------
     (rows, columns) or (rows, columns, 3 or 4)
-        uint8 or uint16, 255 or 65535 being white (DICOM with fewer bits is stretched, its window applied); float32 from
-        TIFF with floating point.
+        uint8 or uint16, 255 or 65535 being white (DICOM with fewer bits is stretched); float32 from TIFF with floating
+        point.
 
     Raises
     ------
@@ -54,13 +56,32 @@ def read_image(path: Any, *, index: int | None = None) -> NDArray[Any]:
         Pillow or pydicom is not installed.
     """
     place = Path(path)
-    if is_dicom(place):
-        found = DicomFrames(place)
-        return found.frame(_chosen(place, index, found.n_frames))
+    if is_dicom(header_of(place)):
+        frames, _ = dicom_frames(place)
+        return np.asarray(frames[_chosen(place, index, len(frames))])
     with pictures(place) as file:
         n = _chosen(place, index, n_frames(place, file))
         admit(place, file, 1)
         return frame(place, file, n)
+
+
+def count_frames(path: Any) -> int:
+    """Return how many frames a picture file has.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Raises
+    ------
+    FormatError, MissingExtraError
+        As of `read_image`.
+    """
+    place = Path(path)
+    if is_dicom(header_of(place)):
+        return len(dicom_frames(place)[0])
+    with pictures(place) as file:
+        return n_frames(place, file)
 
 
 def image_files(folder: Any) -> list[Path]:
@@ -118,7 +139,7 @@ def write_image(path: Any, image: Any) -> None:
         from PIL import Image
     except ImportError:
         raise MissingExtraError("pictures need Pillow: pip install 'sonoray[io]'") from None
-    kind, options = _WRITTEN[Path(path).suffix.lower()]
+    kind, options = WRITTEN[Path(path).suffix.lower()]
     with atomic(path) as temporary:
         Image.fromarray(np.ascontiguousarray(values)).save(temporary, format=kind, **options)
 
@@ -126,8 +147,8 @@ def write_image(path: Any, image: Any) -> None:
 def check_writable(path: Any, image: Any) -> None:
     """Refuse, before any work, an image or a name that `write_image` could not write."""
     ending = Path(path).suffix.lower()
-    if ending not in _WRITTEN:
-        raise ArgumentError(f"path: expected a name ending in {', '.join(_WRITTEN)}, got {Path(path).name!r}")
+    if ending not in WRITTEN:
+        raise ArgumentError(f"path: expected a name ending in {', '.join(WRITTEN)}, got {Path(path).name!r}")
     shape, dtype = np.shape(image), np.dtype(getattr(image, "dtype", np.float64))
     colored = len(shape) == 3 and shape[2] in (3, 4)
     if 0 in shape or not (len(shape) == 2 or colored):
@@ -138,6 +159,28 @@ def check_writable(path: Any, image: Any) -> None:
         raise ArgumentError(f"image: expected uint8 for {ending} (uint16 only grey in .png and .tif), got {dtype}")
     if len(shape) == 3 and (ending == ".pgm" or (shape[2] == 4 and ending not in (".png", ".tif", ".tiff"))):
         raise ArgumentError(f"image: expected channels that {ending} holds, got {shape[2]}; .png holds all")
+
+
+def dicom_frames(path: Path) -> tuple[NDArray[Any], float | None]:
+    """Return a DICOM file's frames with white at the type's largest value, and their rate [Hz]."""
+    found = read_dicom(path)
+    frames, rate = found.frames, found.frame_rate or None
+    if frames.dtype == np.uint8 and frames.ndim == 4:
+        return frames, rate
+    if frames.dtype.kind == "f":
+        raise FormatError(f"{path}: expected pictures, got a map of values in {found.unit or 'no unit'}")
+    import pydicom  # read_dicom has found it
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["BitsStored"])
+    bits = int(header.get("BitsStored") or 8 * frames.dtype.itemsize)
+    if not 1 <= bits <= 16:
+        raise FormatError(f"{path}: BitsStored: expected 1 to 16, got {bits}")
+    black = 1 << (bits - 1) if frames.dtype.kind == "i" else 0
+    white, dtype = (255, np.uint8) if bits <= 8 else (65535, np.uint16)
+    scaled = (frames.astype(np.float32) + black) * np.float32(white / ((1 << bits) - 1))
+    return np.rint(np.clip(scaled, 0, white)).astype(dtype), rate
 
 
 def _chosen(path: Path, index: int | None, n: int) -> int:

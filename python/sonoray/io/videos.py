@@ -17,9 +17,10 @@ from .._arrays import host_array
 from .._checks import scalar
 from ..errors import ArgumentError, FormatError, MissingExtraError
 from ._budget import Budget
-from ._dicom import DicomFrames, is_dicom
+from ._container import header_of
 from ._pillow import admit, frame, n_frames, pictures
-from .images import image_files, read_image, write_image
+from .dicom import is_dicom
+from .images import dicom_frames, image_files, read_image, write_image
 from .writing import atomic
 
 MOVIES = (".mp4", ".avi", ".mov", ".mkv")
@@ -85,15 +86,13 @@ def read_video(path: Any) -> Video:
     place = Path(path)
     if place.is_dir():
         return Video(_stacked(place, (read_image(p) for p in image_files(place))))
-    with place.open("rb") as file:
-        begin = file.read(8)
+    begin = header_of(place)
     if begin.startswith(b"\x93NUMPY"):
         return _checked(place, _npy(place))
     if begin.startswith(b"PK\x03\x04"):
         return _checked(place, *_npz(place))
-    if is_dicom(place):
-        found = DicomFrames(place)
-        return Video(_stacked(place, (found.frame(k) for k in range(found.n_frames))), found.frame_rate)
+    if is_dicom(begin):
+        return _checked(place, *dicom_frames(place))
     if place.suffix.lower() in MOVIES:
         return _movie(place)
     return _piled(place)

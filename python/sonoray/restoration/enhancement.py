@@ -19,8 +19,8 @@ class Enhancer:
     """Plan that deblurs and denoises displayed images [1]_.
 
     Images up to ``tile`` pixels a side are processed whole, larger ones in tiles that overlap by 64 pixels and are
-    blended, so that memory does not grow with the image. Attention within windows on four scales makes a tile's edge
-    felt further away than the overlap, but weakly: seams stay far below what can be seen.
+    blended, so that memory does not grow with the image. Windows of attention lie on a grid of 8 to 64 pixels; where a
+    tile begins off that grid, results change as they do when the image is moved by some pixels, and no seam shows.
 
     Parameters
     ----------

@@ -159,7 +159,7 @@ def speckle_envelope(
     NDArray[np.float64]
         ``(n_rows, n_columns)``
     """
-    n_rows, n_columns = echogenicity.shape
+    n_rows = echogenicity.shape[0]
     widths = model.psf[1] * (1 + model.widening * np.arange(n_rows) / max(1, n_rows - 1))
     margins = (int(4 * model.psf[0]) + 1, int(4 * widths.max()) + 1)
     padded = np.pad(echogenicity, [(m, m) for m in margins], mode="edge")

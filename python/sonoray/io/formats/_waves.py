@@ -73,3 +73,10 @@ def _direction(positions: NDArray[np.float64], paths: NDArray[np.float64]) -> ND
         direction = direction + step @ tangents
         direction /= np.linalg.norm(direction)
     return direction
+
+
+def pulse_peak(pulse: NDArray[np.float64], sampling_frequency: float) -> float:
+    """When the envelope of a pulse is largest, counted from its first sample [s]."""
+    spectrum = np.fft.fft(pulse)
+    spectrum[(len(pulse) + 1) // 2 :] = 0  # the analytic signal has positive frequencies only
+    return float(np.abs(np.fft.ifft(spectrum)).argmax()) / sampling_frequency

@@ -5,7 +5,6 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import hilbert
 
 from ..._checks import count, scalar
 from ...acquisition.channel_data import ChannelData
@@ -18,7 +17,7 @@ from .._container import Container, naming
 from ..registry import Format, Opened
 from ..writing import atomic
 from ._facts import as_samples, given
-from ._waves import wave_of
+from ._waves import pulse_peak, wave_of
 
 _MAPS = ("image", "beamformed_data", "envelope_data", "sos_map")
 _WAVEFORM_RATE = 250e6  # Hz
@@ -206,7 +205,7 @@ def _peaks(file: Container, scan: str, n_tx: int) -> NDArray[np.float64]:
         rows = rows * n_tx if len(rows) == 1 else rows
     if len(rows) != n_tx or any(not row.size for row in rows):
         raise FormatError(f"{file.path}: {path}: expected a pulse for each of {n_tx} transmits, got {len(rows)}")
-    return np.array([np.abs(hilbert(row)).argmax() for row in rows]) / _WAVEFORM_RATE
+    return np.array([pulse_peak(row, _WAVEFORM_RATE) for row in rows])
 
 
 def _map(file: Container, path: str, frame: int | None) -> Medium | tuple[NDArray[Any], Grid]:

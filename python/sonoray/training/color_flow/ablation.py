@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..._checks import count
 from ...restoration.frame_channels import classical_fill
-from ...restoration.quality import psnr, ssim, texture_ratio
+from ...restoration.quality import ssim, texture_ratio
 from ..hardware import Hardware
 from .data import Clips, coverage_quartiles
 from .networks import n_parameters
@@ -39,6 +39,7 @@ class Judgement:
     ssim_frame, ssim_mask : (4,) float
         Whole frame and inside the mask, by quartile of coverage.
     psnr_mask : float [dB]
+        Of all hidden pixels together.
     texture : float
         Texture ratio inside the mask: 1 is the truth's, less is blurred.
     flicker : float
@@ -82,10 +83,10 @@ def judged(name: str, results: NDArray[np.floating[Any]], clips: Clips, paramete
     error = made - truth
     both = clips.painted[:, 1:] & clips.painted[:, :-1]
     flicker = 255 * float(np.abs(np.diff(error, axis=1))[both].mean()) if both.any() else 0.0
-    return Judgement(
-        name, parameters, tuple(frame), tuple(mask), psnr(made, truth, clips.painted),
-        texture_ratio(made, truth, clips.painted), flicker,
-    )  # fmt: skip
+    power = max(float(np.mean(error[clips.painted] ** 2)), 1e-10)
+    texture = texture_ratio(made, truth, clips.painted)
+    psnr = -10 * float(np.log10(power))
+    return Judgement(name, parameters, tuple(frame), tuple(mask), psnr, texture, flicker)
 
 
 def run_ablation(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -198,8 +198,9 @@ def compressed(color: NDArray[Any], rng: np.random.Generator) -> NDArray[np.floa
     return np.asarray(np.clip(grey[..., None] + chroma + noise, 0, 1), np.float32)
 
 
-def scene_split(scenes: Sequence[str], left_out: str) -> tuple[str, ...]:
-    """All scenes but one, for training what is then tested on that one."""
-    if left_out not in scenes:
-        raise ArgumentError(f"left_out: expected one of {tuple(scenes)}, got {left_out!r}")
-    return tuple(s for s in scenes if s != left_out)
+def without_scene(clips: Clips, scene: str) -> Clips:
+    """All clips but those of one scene, for training what is then judged on that one."""
+    found = set(clips.scene.tolist())
+    if scene not in found or len(found) < 2:
+        raise ArgumentError(f"leave_out: expected one of several scenes {sorted(found)}, got {scene!r}")
+    return clips[clips.scene != scene]

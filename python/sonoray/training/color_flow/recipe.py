@@ -51,13 +51,13 @@ class CoarseSettings:
     """
 
     kind: str = "hinted"
-    gated: bool = True
-    width: int = 12
+    gated: bool = False
+    width: int = 8
     mask_weight: float = 20.0
-    structure: float = 0.2
-    steps: int = 2400
+    structure: float = 0.5
+    steps: int = 1000
     batch: int = 2
-    size: int = 64
+    size: int = 48
     rate: float = 2e-3
     average: float = 0.995
 
@@ -81,7 +81,7 @@ class CoarseSettings:
         return module
 
 
-PUBLISHED = CoarseSettings(kind="published", width=8, structure=0.0, rate=1e-3, average=0.0)
+PUBLISHED = CoarseSettings(kind="published", gated=True, width=8, structure=0.0, rate=1e-3, average=0.0)
 
 
 @dataclass(frozen=True)

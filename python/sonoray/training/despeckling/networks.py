@@ -6,6 +6,7 @@ References
    Image Analysis, 2025 (arXiv 2507.06828); layout as in the authors' code.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..._checks import count, option, scalar
+from ...errors import ArgumentError
 
 _SLOPE = 0.1  # of the leaky ReLU where nothing is normalised
 
@@ -38,23 +40,31 @@ class NetworkSettings:
         Bilinear enlargement and convolution, or transposed convolutions as published.
     head : {"linear", "normalized"}
         The last layer: a convolution, or normalisation and ReLU after it as published.
+    smoothings : tuple of int
+        Odd widths, pixels. The network weights the view and its means over windows of these widths (twice) pixel by
+        pixel and adds a correction, so that it begins as a smoothing filter. Empty as published: it makes all of the
+        image itself.
     """
 
     widths: tuple[int, ...] = (16, 32, 48, 64)
-    scales: tuple[float, ...] = (1.0, 0.5, 0.25)
+    scales: tuple[float, ...] = (1.0, 0.5)
     normalized: bool = False
     skips: bool = True
     decoder: str = "resize"
     head: str = "linear"
+    smoothings: tuple[int, ...] = (5, 9, 17, 33)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(count("widths", n, 1, 4096) for n in self.widths))
         object.__setattr__(self, "scales", tuple(scalar("scales", s, 0.01, 1.0, "(part)") for s in self.scales))
+        object.__setattr__(self, "smoothings", tuple(count("smoothings", n, 3, 255) for n in self.smoothings))
+        if any(n % 2 == 0 for n in self.smoothings):
+            raise ArgumentError(f"smoothings: expected odd widths, got {self.smoothings}")
+        if self.smoothings and self.head == "normalized":
+            raise ArgumentError("smoothings: expected none with a normalized head, which has one channel")
         option("decoder", self.decoder, ("resize", "transpose"))
         option("head", self.head, ("linear", "normalized"))
         if not self.widths or self.scales[:1] != (1.0,):
-            from ...errors import ArgumentError
-
             raise ArgumentError(f"scales: expected 1 first and at least one width, got {self.scales}, {self.widths}")
 
     @property
@@ -68,7 +78,7 @@ class NetworkSettings:
 
 
 PUBLISHED = NetworkSettings(
-    (32, 64, 128, 256), (1.0, 0.5, 0.25), normalized=True, skips=False, decoder="transpose", head="normalized"
+    (32, 64, 128, 256), (1.0, 0.5, 0.25), normalized=True, skips=False, decoder="transpose", head="normalized", smoothings=()
 )
 
 
@@ -101,8 +111,26 @@ class Speckle2Self(nn.Module):
         Tensor
             As ``view``.
         """
-        result: Tensor = self.decoder(self.encoders[scale](view))
-        return result
+        return despeckled_view(view, self.encoders[scale], self.decoder, self.settings.smoothings)
+
+
+def despeckled_view(view: Tensor, encoder: nn.Module, decoder: nn.Module, smoothings: Sequence[int]) -> Tensor:
+    """One encoder, the decoder and, with ``smoothings``, the weighted means."""
+    found: Tensor = decoder(encoder(view))
+    if not smoothings:
+        return found
+    choices = torch.cat([view, *(_smoothed(view, width) for width in smoothings)], 1)
+    weights = functional.softmax(found[:, 1:], 1)
+    return found[:, :1] + (weights * choices).sum(1, keepdim=True)
+
+
+def _smoothed(image: Tensor, width: int) -> Tensor:
+    """Mean over a window, twice; beyond the edge the image goes on with its last value."""
+    half = width // 2
+    for _ in range(2):
+        image = functional.pad(image, (half, half, half, half), mode="replicate")
+        image = functional.avg_pool2d(functional.avg_pool2d(image, (width, 1), 1), (1, width), 1)
+    return image
 
 
 def n_parameters(network: Speckle2Self) -> int:
@@ -150,7 +178,7 @@ class _Encoder(nn.Module):
         widths = (1, *settings.widths)
         self.levels = nn.ModuleList(
             nn.Sequential(_Convolution(a, b, settings, stride=2), _Residual(b, settings))
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in itertools.pairwise(widths)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -162,7 +190,7 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """A residual block, then levels of twice the size each; the last has one channel."""
+    """A residual block, then levels of twice the size each; the last gives the image or what it is made of."""
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
@@ -173,7 +201,8 @@ class _Decoder(nn.Module):
             _Enlargement(a, b, settings) for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.refine = nn.ModuleList(_Residual(n, settings) for n in widths[-2::-1])
-        self.last = _Last(widths[0], settings)
+        n_out = 1 if not settings.smoothings else 2 + len(settings.smoothings)
+        self.last = _Last(widths[0], n_out, settings)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         x: Tensor = self.deepest(levels[-1])
@@ -204,17 +233,17 @@ class _Enlargement(nn.Module):
 
 
 class _Last(nn.Module):
-    """To the image's size and one channel."""
+    """To the image's size."""
 
-    def __init__(self, width: int, settings: NetworkSettings) -> None:
+    def __init__(self, width: int, n_out: int, settings: NetworkSettings) -> None:
         super().__init__()
         self.settings = settings
         if settings.decoder == "transpose":
-            self.convolution: nn.Module = nn.ConvTranspose2d(width, 1, 3, 2, 1, 1)
+            self.convolution: nn.Module = nn.ConvTranspose2d(width, n_out, 3, 2, 1, 1)
         else:
             inner = max(4, width // 2)
             self.convolution = nn.Sequential(
-                nn.Conv2d(width, inner, 3, 1, 1), nn.LeakyReLU(_SLOPE), nn.Conv2d(inner, 1, 3, 1, 1)
+                nn.Conv2d(width, inner, 3, 1, 1), nn.LeakyReLU(_SLOPE), nn.Conv2d(inner, n_out, 3, 1, 1)
             )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ from .data import (
 from .networks import PUBLISHED, SwinConvSettings, SwinConvUNet
 
 NAME = "enhance"  # of the files
-SHARES = {"natural": 0.3, "phantom": 0.35, "speckled": 0.1, "scanned": 0.25}
+SHARES = {"natural": 0.2, "phantom": 0.5, "speckled": 0.08, "scanned": 0.22}
 _TUNING_SEED = 1_000_001
 
 
@@ -134,6 +134,7 @@ def train_enhancer(
     seed: int = 0,
     module: nn.Module | None = None,
     start: Any = None,
+    tuning: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]] | None = None,
     resume: bool = False,
     show: bool = False,
     hardware: Hardware | None = None,
@@ -152,6 +153,8 @@ def train_enhancer(
         Another network on the same data, for comparisons; by default the recipe's.
     start : path, optional
         Folder of an earlier run whose weights to begin with, to go on with other images, say.
+    tuning : sequence of (degraded, truth), optional
+        What is evaluated; default: `tuning_set`.
     resume : bool
     show : bool
         Progress on standard error.
@@ -162,7 +165,7 @@ def train_enhancer(
     -------
     network : nn.Module
     gain : float [dB]
-        By how much the mean PSNR over the tuning conditions (`tuning_set`) rises.
+        By how much the mean PSNR over ``tuning`` rises.
     """
     given = recipe or EnhancementRecipe()
     target = Path(folder)
@@ -172,7 +175,7 @@ def train_enhancer(
     if start is not None:
         network.load_state_dict(kept_weights(Path(start) / f"{NAME}.pt"))
     sampler = PatchSampler(sources, given.degradations, size=given.size, published=given.published)
-    tuning = tuning_set()
+    judged = tuning_set() if tuning is None else tuning
     before = "" if start is None else read_description(start)["data_digest"]
     describe(target, given, seed, sampler.digest, before)
     schedule = Schedule(
@@ -190,7 +193,7 @@ def train_enhancer(
         target,
         NAME,
         seed=seed,
-        evaluate=lambda: -psnr_gain(lambda x: apply(network, x), tuning),
+        evaluate=lambda: -psnr_gain(lambda x: apply(network, x), judged),
         resume=resume,
         settings=f"{sampler.digest} {given} {before}",
         show=show,
@@ -275,7 +278,7 @@ def load_recipe(folder: Any) -> EnhancementRecipe:
     """
     content = read_description(folder)
     content = {k: v for k, v in content.items() if k not in ("task", "seed", "data_digest", "before")}
-    model = {k: tuple(v) if isinstance(v, list) else v for k, v in content.pop("degradations").items()}
+    model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.pop("degradations").items()}
     network = SwinConvSettings.from_dict(content.pop("network"))
     return EnhancementRecipe(**content, network=network, degradations=DegradationModel(**model))
 

@@ -1,0 +1,132 @@
+"""Pictures and videos on the command line: which go where, one failing without stopping the others."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import sonoray
+from sonoray._progress import progress
+from sonoray.io.images import ENDINGS, WRITTEN, count_frames, image_files, read_image, write_image
+from sonoray.io.videos import ARRAYS, MOVIES, PILED, Video, read_video, write_video
+
+_VIDEOS = (*MOVIES, *ARRAYS)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is read and what is written."""
+
+    source: Path
+    target: Path
+
+
+def jobs(sources: Sequence[Path], out: Path) -> list[Job]:
+    """Pair inputs with outputs; refuse, before any work, what would be written over an input or twice.
+
+    One file goes to a file (``out`` has an ending), or into a folder; several files, or folders, go into a folder,
+    under their names.
+    """
+    files = [file for source in sources for file in (image_files(source) if source.is_dir() else [source])]
+    for file in files:
+        if not file.is_file():
+            raise sonoray.ArgumentError(f"IN: expected pictures or folders of them, got {file}, which is not there")
+    to_file = len(files) == 1 and not sources[0].is_dir() and out.suffix and not out.is_dir()
+    known = (*WRITTEN, *PILED, *_VIDEOS)
+    if to_file and out.suffix.lower() not in known:
+        raise sonoray.ArgumentError(
+            f"output: expected a name ending in {', '.join(dict.fromkeys(known))}, got {out.name!r}"
+        )
+    if not to_file and out.suffix.lower() in known:
+        raise sonoray.ArgumentError(f"output: expected a folder for {len(files)} pictures, got the file name {out}")
+    made = [Job(file, out if to_file else out / _name(file)) for file in files]
+    for k, job in enumerate(made):
+        if any(job.target.exists() and job.target.samefile(file) for file in files):
+            raise sonoray.ArgumentError(f"output: expected another place than the inputs', got {job.target}")
+        if any(job.target == other.target for other in made[:k]):
+            raise sonoray.ArgumentError(f"output: expected a name of its own for each input, got {job.target} twice")
+    folder = out.absolute().parent if to_file else out
+    if to_file and not folder.is_dir():
+        raise sonoray.ArgumentError(f"output: expected a folder that is there, got {folder}")
+    if not to_file:
+        folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _name(file: Path) -> str:
+    """The same name where that format keeps what is written, else PNG."""
+    ending = file.suffix.lower()
+    if ending in (".jpg", ".jpeg", ".dcm", ".gif") or ending not in (*ENDINGS, *_VIDEOS):
+        return f"{file.stem}.png"
+    return file.name
+
+
+def load(path: Path) -> tuple[NDArray[Any], float | None, bool]:
+    """Return an image or frames, their rate, and whether it is a video."""
+    if path.suffix.lower() in _VIDEOS or count_frames(path) > 1:
+        video = read_video(path)
+        return video.frames, video.frame_rate, True
+    return read_image(path), None, False
+
+
+def store(path: Path, result: NDArray[Any], rate: float | None, video: bool) -> None:
+    """Write what `load` gave and work changed."""
+    if video:
+        write_video(path, Video(result, rate))
+    elif path.suffix.lower() in (*ARRAYS, ".gif", ".apng"):
+        write_video(path, Video(result[None]))
+    else:
+        write_image(path, result)
+
+
+def run_jobs(
+    made: Sequence[Job], work: Callable[[NDArray[Any]], NDArray[Any]], label: str, *, quiet: bool
+) -> list[dict[str, Any]]:
+    """Read, work, write; an input that fails is noted, and the others go on."""
+    entries = []
+    for job in progress(made, label, enabled=not quiet):
+        begin = time.perf_counter()
+        entry: dict[str, Any] = {"input": str(job.source), "output": str(job.target)}
+        try:
+            image, rate, video = load(job.source)
+            entry |= {"shape": list(image.shape), "type": str(image.dtype)}
+            result = work(image)
+            store(job.target, result, rate, video)
+            entry["largest_change"] = _change(result, image)
+        except (sonoray.Error, OSError, MemoryError) as error:
+            entry["error"] = str(error) or type(error).__name__
+            if len(made) > 1:
+                sys.stderr.write(f"sonoray: {job.source}: {entry['error']}\n")
+        entries.append({**entry, "seconds": round(time.perf_counter() - begin, 3)})
+    return entries
+
+
+def _change(result: NDArray[Any], image: NDArray[Any]) -> float:
+    """Largest change, 1 for black to white."""
+    white = 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)
+    return round(float(np.abs(result.astype(np.float64) - image).max()) / white, 4)
+
+
+def report(figures: dict[str, Any], entries: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    """Print what was done; raise when something failed."""
+    failed = [entry for entry in entries if "error" in entry]
+    if as_json:
+        print(json.dumps({**figures, "images": list(entries)}, indent=2))
+    else:
+        for entry in entries:
+            if "error" not in entry:
+                print(f"{entry['output']}: {_size(entry['shape'])} {entry['type']}, {entry['seconds']:.2f} s")
+    if len(failed) == len(entries) == 1:
+        raise sonoray.Error(failed[0]["error"])
+    if failed:
+        raise sonoray.Error(f"{len(failed)} of {len(entries)} failed: {', '.join(e['input'] for e in failed)}")
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,89 @@
+"""sonoray train despeckle: a despeckling network from noisy images alone."""
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import sonoray
+from sonoray.training.requirements import use_torch
+
+
+def add(kinds: Any) -> None:
+    """Add the command's arguments."""
+    form = kinds.add_parser("despeckle", help="from noisy images alone to images without speckle (Speckle2Self)")
+    form.add_argument("--images", type=Path, nargs="+", default=[], metavar="FOLDER", help="folders of B-mode pictures")
+    form.add_argument("--every", type=int, default=1, metavar="N", help="take one picture of N (default: 1)")
+    form.add_argument(
+        "--simulated", type=int, metavar="N", help="noisy images to simulate beside them (default: 66 without --images)"
+    )
+    form.add_argument("-o", "--out", type=Path, required=True, help="folder for the model, checkpoint and log")
+    form.add_argument("--steps", type=int, metavar="N", help="updates (default: 1500, as published 5000)")
+    form.add_argument("--batch", type=int, metavar="N", help="pieces per update (default: 6, as published 16)")
+    form.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
+    form.add_argument("--start", type=Path, metavar="FOLDER", help="begin with the weights of an earlier run")
+    form.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
+    form.add_argument("--quick", action="store_true", help="a run on next to nothing, to see that it works")
+    form.add_argument("--published", action="store_true", help="the published network and losses")
+    form.add_argument("--ablate", action="store_true", help="compare scales and losses on simulated images instead")
+    form.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="(default: cpu)")
+    form.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs, one process each (default: 1)")
+    form.add_argument("--precision", choices=["32-true", "bf16-mixed", "16-mixed"], default="32-true")
+    form.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1)")
+    form.add_argument("--json", action="store_true", help="print figures as JSON")
+    form.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    form.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train and export, or compare."""
+    use_torch(args.threads)
+    from sonoray.training.despeckling.recipe import DEFAULT, PUBLISHED_RECIPE, QUICK
+
+    if args.published and (args.quick or args.ablate):
+        raise sonoray.ArgumentError("published: expected a run of its own, got quick or ablate, too")
+    recipe = PUBLISHED_RECIPE if args.published else QUICK if args.quick else DEFAULT
+    given = {name: getattr(args, name) for name in ("steps", "batch") if getattr(args, name) is not None}
+    recipe = replace(recipe, seed=args.seed, **given)
+    begin = time.perf_counter()
+    figures = (_ablated if args.ablate else _trained)(args, recipe)
+    figures["seconds"] = round(time.perf_counter() - begin, 1)
+    print(json.dumps(figures, indent=2) if args.json else "\n".join(f"{k}: {v}" for k, v in figures.items()))
+
+
+def _data(args: argparse.Namespace, separate: bool) -> Any:
+    from sonoray.training.despeckling.data import TrainingImages, images_in, simulated_images
+
+    n = args.simulated if args.simulated is not None else 0 if args.images else 4 if args.quick else 66
+    images = images_in(args.images, every=args.every) + simulated_images(n, args.seed, 128 if args.quick else 256)
+    return TrainingImages(images, separate=separate, show=not args.quiet)
+
+
+def _hardware(args: argparse.Namespace) -> Any:
+    from sonoray.training.hardware import Hardware
+
+    return Hardware(args.device, n_devices=args.devices, precision=args.precision)
+
+
+def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
+    from sonoray.training.despeckling.export import export_folder
+    from sonoray.training.despeckling.networks import n_parameters
+    from sonoray.training.despeckling.recipe import train_despeckling
+
+    data = _data(args, recipe.method != "published")
+    network = train_despeckling(
+        data, args.out, recipe, start=args.start, resume=args.resume, show=not args.quiet, hardware=_hardware(args)
+    )
+    target = args.out / "despeckle.onnx"
+    export_folder(args.out, target)
+    return {"model": str(target), "parameters": n_parameters(network), "images": len(data)}
+
+
+def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
+    from sonoray.training.despeckling.ablation import ablate
+
+    data = _data(args, True)
+    rows = ablate(data, args.out, recipe, resume=args.resume, show=not args.quiet, hardware=_hardware(args))
+    return {name: ", ".join(f"{key} {value:.3f}" for key, value in row.items()) for name, row in rows.items()}

@@ -1,0 +1,130 @@
+"""Despeckling by network: an image or a stack of them in, the same kind out, without PyTorch."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._checks import count, option, scalar
+from ..errors import ArgumentError, FormatError
+from ..learning.models import ModelSpec
+from ..learning.runtime import OnnxModel
+from .images import Planes
+
+TASK = "despeckling"
+RANGES = ("min-max", "none")
+_OVERLAP, _MARGIN = 96, 32  # pixels; the shipped network hardly looks further than its margin
+_WHOLE = 1024
+
+
+class Despeckler:
+    """Plan that takes the speckle out of displayed images.
+
+    Images up to ``tile`` pixels a side are processed whole, larger ones in tiles that overlap by 96 pixels and are
+    blended. Each image is stretched from its least to its largest value first and put back afterwards, so that faint
+    and bright images are treated alike.
+
+    Parameters
+    ----------
+    model : OnnxModel or path
+        Trained by `sonoray train despeckle`; its `ModelSpec` says what it needs.
+    device : {"cpu", "cuda", "cuda:N", "auto"}
+        Where a model given as path runs.
+    tile : int, optional
+        Default: 1024; a model that normalises over the whole image (the published one) takes all images whole, and
+        refuses this.
+    strength : float
+        Part of the change that is applied: 1 all, 0 none. Values between leave speckle in proportion.
+    max_batch : int
+        Images or tiles that go through the network at once.
+
+    Raises
+    ------
+    FormatError
+        No model, or none for despeckling.
+    ArgumentError
+        Options out of range.
+    DeviceError, MissingExtraError
+        See `OnnxModel`.
+
+    Examples
+    --------
+    >>> despeckle = Despeckler("despeckle.onnx")  # doctest: +SKIP
+    >>> clean = despeckle(frames)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, model: Any, *, device: str = "cpu", tile: int | None = None, strength: float = 1.0, max_batch: int = 4
+    ) -> None:
+        self.model = model if isinstance(model, OnnxModel) else OnnxModel(model, device=device)
+        self.spec = _checked_spec(self.model)
+        settings = self.spec.settings
+        self._range = option("model: range", settings.get("range"), RANGES)
+        self._whole = bool(settings.get("whole_image", False))
+        self._multiple = count("model: multiple", settings.get("multiple"), 1, 1024)
+        if tile is not None and self._whole:
+            raise ArgumentError("tile: expected None, this model normalises over the whole image, got a tile")
+        self.tile = _WHOLE if tile is None else count("tile", tile, 2 * _OVERLAP, 16384)
+        self.strength = scalar("strength", strength, 0.0, 1.0, "(part)")
+        self.max_batch = count("max_batch", max_batch, 1, 4096)
+
+    def __repr__(self) -> str:
+        return f"Despeckler({self.spec.name!r}, on {self.model.device!r})"
+
+    def __call__(self, image: Any) -> NDArray[Any]:
+        """Despeckle an image.
+
+        Parameters
+        ----------
+        image : array
+            (rows, columns), (rows, columns, 3 or 4) or a stack of them; uint8, uint16 or floating point in [0, 1]; at
+            least 8 x 8 pixels. Of colours the brightness is processed, see `Planes`.
+
+        Returns
+        -------
+        array
+            Of the image's shape and type. Constant images come back unchanged.
+
+        Raises
+        ------
+        ArgumentError
+            What is no such image; NaN.
+        """
+        planes = Planes(image)
+        values = planes.values
+        low = values.min((1, 2), keepdims=True)
+        spread = np.maximum(values.max((1, 2), keepdims=True) - low, np.float32(1e-6))
+        if self._range == "none":
+            low, spread = np.float32(0), np.float32(1)
+        found = np.empty_like(values)
+        for first in range(0, len(values), self.max_batch):
+            part = slice(first, first + self.max_batch)
+            stretched = values[part] if self._range == "none" else (values[part] - low[part]) / spread[part]
+            found[part] = self._processed(np.ascontiguousarray(stretched))
+        found = low + spread * np.clip(found, 0, 1)
+        return planes.back(values + np.float32(self.strength) * (found - values))
+
+    def _processed(self, stack: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, rows, columns) through the network, whole or in tiles; mirrored up to what the network can take."""
+        n_rows, n_columns = stack.shape[1:]
+        multiple = self._multiple
+        if self._whole or max(n_rows, n_columns) <= self.tile:
+            widths = [(0, -n % multiple) for n in (n_rows, n_columns)]
+            padded = np.pad(stack, [(0, 0), *widths], mode="symmetric")
+            result = self.model(np.ascontiguousarray(padded[:, None]))
+            return np.asarray(result)[:, 0, :n_rows, :n_columns]
+        side = -(-self.tile // multiple) * multiple
+        result = self.model.tiled(
+            stack[:, None], tile=(side, side), overlap=_OVERLAP, margin=_MARGIN, max_tiles=self.max_batch
+        )
+        return np.asarray(result)[:, 0]
+
+
+def _checked_spec(model: OnnxModel) -> ModelSpec:
+    spec = model.spec
+    if spec is None or spec.task != TASK:
+        got = "none" if spec is None else repr(spec.task)
+        raise FormatError(f"{model.path}: expected a model for {TASK!r}, its metadata names {got}")
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4 or len(model.outputs) != 1:
+        raise FormatError(f"{model.path}: expected (batch, channel, row, column) in and out, got {model.inputs}")
+    return spec
