@@ -165,7 +165,7 @@ def test_shipped_networks_beat_the_classical_fill(translator):
 
 def test_outlines_are_interpolated(translator):
     """A thin frame over a still, bright picture must not turn dark, as a vessel would."""
-    frames = np.full((2, 160, 160, 3), 150, np.uint8)
+    frames = np.full((2, 320, 320, 3), 150, np.uint8)
     mask = np.zeros(frames.shape[:3], bool)
     mask[:, 40, 30:120] = mask[:, 100, 30:120] = mask[:, 40:100, 30] = True
     frames[mask] = [255, 255, 0]

@@ -190,7 +190,7 @@ class ColorFlowTranslator:
             whole = np.stack([given, mask.astype(np.float32), pasted])
             filled = self._windowed(self.refine, len(part), mask.shape[1:], lambda a, b: whole[:, a:b])
         levels = np.rint(255 * np.clip(filled, 0, 1)).astype(np.uint8)
-        thin = _thin(mask, max(3, round(min(video.shape[1:3]) / _THIN)))
+        thin = _thin(mask, round(min(video.shape[1:3]) / _THIN))
         if thin.any():
             levels = np.where(thin, classical_fill(part, mask), levels)
         result[:, rows, columns] = np.where(mask, levels, result[:, rows, columns])
@@ -252,6 +252,8 @@ def _region(hidden: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 def _thin(hidden: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     """What is narrower than ``width``: outlines and text, which lie over anything; networks take them for vessels."""
+    if width < 4:  # in small pictures vessels are as thin
+        return np.zeros_like(hidden)
     square = np.ones((1, width, width), bool)
     broad = scipy.ndimage.binary_opening(hidden, square)
     return np.asarray(hidden & ~scipy.ndimage.binary_dilation(broad, square))
