@@ -5,11 +5,11 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
 
-from sonoray.errors import ArgumentError, FormatError  # noqa: E402
-from sonoray.restoration.color_flow import ColorFlowTranslator, _windows  # noqa: E402
-from sonoray.restoration.frame_channels import classical_fill, grey_of  # noqa: E402
-from sonoray.restoration.quality import ssim  # noqa: E402
-from sonoray.simulation.color_flow import color_flow_video  # noqa: E402
+from sonoray.errors import ArgumentError, FormatError
+from sonoray.restoration.color_flow import ColorFlowTranslator, _windows
+from sonoray.restoration.frame_channels import classical_fill, grey_of
+from sonoray.restoration.quality import ssim
+from sonoray.simulation.color_flow import color_flow_video
 
 assets = pytest.importorskip("sonoray.assets")
 
@@ -39,7 +39,8 @@ def test_nothing_changes_outside_the_mask(translator, clip):
 
 def test_what_is_painted_is_found_and_replaced(translator, clip):
     video = translator(clip.color)
-    assert video.mask[clip.painted].mean() > 0.97
+    assert video.mask[clip.painted].mean() > 0.9
+    assert video.mask[~clip.painted].mean() < 0.03
     assert video.coverage == pytest.approx(video.mask.mean(axis=(1, 2)))
     assert (video.frames != grey_of(clip.color))[clip.mask].mean() > 0.5
 
@@ -149,15 +150,26 @@ def test_seams_in_time_do_not_show(translator):
 
 
 def test_shipped_networks_beat_the_classical_fill(translator):
-    """Held-out clips, one of every quartile: SSIM inside the mask, and the error."""
-    for quartile in (1, 2, 3, 4):
-        clip = color_flow_video(900_510 + quartile, shape=(96, 96), n_frames=8, coverage=quartile)
-        truth = clip.bmode / 255
-        ours = translator(clip.color, clip.painted).frames / 255
-        classical = classical_fill(clip.color, clip.painted) / 255
-        where = clip.painted
-        assert ssim(ours, truth, where) > ssim(classical, truth, where)
-        assert np.abs(ours - truth)[where].mean() < np.abs(classical - truth)[where].mean()
+    """Held-out clips, one of every quartile: mean SSIM and mean error inside the mask."""
+    similarity, error = np.zeros((4, 2)), np.zeros((4, 2))
+    for k in range(4):
+        clip = color_flow_video(900_511 + k, shape=(96, 96), n_frames=8, coverage=k + 1)
+        truth, where = clip.bmode / 255, clip.painted
+        for i, made in enumerate((translator(clip.color, where).frames, classical_fill(clip.color, where))):
+            similarity[k, i] = ssim(made / 255, truth, where)
+            error[k, i] = np.abs(made / 255 - truth)[where].mean()
+    ours, classical = similarity.mean(axis=0)
+    assert ours > classical + 0.1
+    assert error[:, 0].mean() < 0.7 * error[:, 1].mean()
+
+
+def test_outlines_are_interpolated(translator):
+    """A thin frame over a still, bright picture must not turn dark, as a vessel would."""
+    frames = np.full((2, 320, 320, 3), 150, np.uint8)
+    mask = np.zeros(frames.shape[:3], bool)
+    mask[:, 40, 30:120] = mask[:, 100, 30:120] = mask[:, 40:100, 30] = True
+    frames[mask] = [255, 255, 0]
+    assert np.abs(translator(frames, mask).frames.astype(int) - 150).max() <= 1
 
 
 def test_refined_is_seeded_and_stays_inside_the_mask(translator, clip):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # loads ndimage when it is first used
 from numpy.typing import NDArray
 
 from .._arrays import host_array, to_device, to_host
@@ -13,12 +14,13 @@ from ..errors import ArgumentError, FormatError
 from ..imaging.color_overlay import find_color
 from ..learning.runtime import OnnxModel
 from .bridge import bridge
-from .frame_channels import KINDS, REACH, frame_channels, grey_of
+from .frame_channels import KINDS, REACH, classical_fill, frame_channels, grey_of
 
 TASKS = {"mask": "color mask", "coarse": "color flow translation", "refine": "color flow refinement"}
 STAGES = ("coarse", "refined")
 FINDERS = ("network", "color")
 _MARGIN = 32  # pixels around what is hidden that the networks are shown
+_THIN = 70  # lines this many times narrower than the picture are no vessels
 _MULTIPLE = 4  # of rows and columns
 _LEAST_SIDE = 16
 _LEAST_VISIBLE = 0.01  # share of a frame
@@ -52,7 +54,8 @@ class ColorFlowTranslator:
     """Plan that turns colour-flow videos into the B-mode videos underneath.
 
     What is painted is found, or given; a coarse network fills it in from what is visible around it and in frames
-    before and after; a refinement, where there is one and it is asked for, adds texture. Nothing else is changed.
+    before and after; a refinement, where there is one and it is asked for, adds texture. Outlines and
+    text, narrower than a 70th of the picture, are interpolated. Nothing else is changed.
 
     Parameters
     ----------
@@ -187,6 +190,9 @@ class ColorFlowTranslator:
             whole = np.stack([given, mask.astype(np.float32), pasted])
             filled = self._windowed(self.refine, len(part), mask.shape[1:], lambda a, b: whole[:, a:b])
         levels = np.rint(255 * np.clip(filled, 0, 1)).astype(np.uint8)
+        thin = _thin(mask, round(min(video.shape[1:3]) / _THIN))
+        if thin.any():
+            levels = np.where(thin, classical_fill(part, mask), levels)
         result[:, rows, columns] = np.where(mask, levels, result[:, rows, columns])
 
     def _windowed(self, model: Any, n: int, shape: tuple[int, ...], channels: Any) -> NDArray[np.float32]:
@@ -242,6 +248,15 @@ def _region(hidden: NDArray[np.bool_]) -> tuple[slice, slice]:
         first, last = max(0, int(at[0]) - _MARGIN), int(at[-1]) + 1 + _MARGIN
         sides.append(slice(first, min(last, hidden.shape[axis])))
     return sides[0], sides[1]
+
+
+def _thin(hidden: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """What is narrower than ``width``: outlines and text, which lie over anything; networks take them for vessels."""
+    if width < 4:  # in small pictures vessels are as thin
+        return np.zeros_like(hidden)
+    square = np.ones((1, width, width), bool)
+    broad = scipy.ndimage.binary_opening(hidden, square)
+    return np.asarray(hidden & ~scipy.ndimage.binary_dilation(broad, square))
 
 
 def _padded(values: NDArray[np.float32]) -> NDArray[np.float32]:

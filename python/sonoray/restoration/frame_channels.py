@@ -44,10 +44,10 @@ def frame_channels(frames: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str
     """
     option("kind", kind, KINDS)
     hidden = mask.astype(np.float32)
-    colors = np.moveaxis(frames, -1, 0).astype(np.float32) / 255
+    colors = np.moveaxis(frames, -1, 0).astype(np.float32) / np.float32(255)
     if kind == "published":
         return np.concatenate([colors * (1 - hidden), hidden[None], np.ones_like(hidden)[None]])
-    grey = grey_of(frames).astype(np.float32) / 255
+    grey = grey_of(frames).astype(np.float32) / np.float32(255)
     visible = 1 - hidden
     surround = spatial_fill(grey, mask)
     before, age_before = _last_seen(grey, mask)
@@ -61,20 +61,20 @@ def frame_channels(frames: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str
 def classical_fill(frames: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Return the start itself, (n_frames, n_rows, n_columns): what can be had without a network."""
     grey = grey_of(frames)
-    values = grey.astype(np.float32) / 255
+    values = grey.astype(np.float32) / np.float32(255)
     filled = _start(values, 1 - mask.astype(np.float32), spatial_fill(values, mask))
     return np.where(mask, np.rint(255 * filled).astype(np.uint8), grey)
 
 
-def spatial_fill(grey: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def spatial_fill(grey: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Fill (..., rows, columns) smoothly from what is visible in the same frame: means over ever larger squares [1]_.
 
     References
     ----------
     .. [1] Gortler, Grzeszczuk, Szeliski, Cohen, SIGGRAPH 1996, section 3.4 (pull-push).
     """
-    weights = [(~mask).astype(np.float32)]
-    sums = [grey * weights[0]]
+    weights: list[NDArray[Any]] = [(~mask).astype(np.float32)]
+    sums: list[NDArray[Any]] = [grey * weights[0]]
     while max(sums[-1].shape[-2:]) > 1:
         sums.append(_halved(sums[-1]))
         weights.append(_halved(weights[-1]))
@@ -84,9 +84,7 @@ def spatial_fill(grey: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[
     return np.where(mask, filled, grey)
 
 
-def _start(
-    grey: NDArray[np.float32], visible: NDArray[np.float32], surround: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _start(grey: NDArray[Any], visible: NDArray[Any], surround: NDArray[Any]) -> NDArray[np.float32]:
     """Mean of what is visible at the same place in other frames, near ones first; the surround where nothing is."""
     total, weight = _TRUST * surround, np.full_like(surround, _TRUST)
     for step in (1, -1):
@@ -98,7 +96,7 @@ def _start(
     return np.where(visible > 0, grey, total / weight)
 
 
-def _last_seen(grey: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _last_seen(grey: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Nearest visible value at or before each frame, and 1 / (1 + its age); zeros where there is none in reach."""
     value, age = np.zeros_like(grey), np.zeros_like(grey)
     last, since = np.zeros_like(grey[0]), np.full_like(grey[0], REACH + 1)
@@ -110,7 +108,7 @@ def _last_seen(grey: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[NDAr
     return value, age
 
 
-def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _halved(values: NDArray[Any]) -> NDArray[np.float32]:
     """Means over 2 x 2, of zeros beyond the edge."""
     rows, columns = values.shape[-2:]
     even = np.pad(values, [(0, 0)] * (values.ndim - 2) + [(0, rows % 2), (0, columns % 2)])
@@ -119,7 +117,7 @@ def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
     )
 
 
-def _doubled(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _doubled(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Linear interpolation to twice as many points, cut to ``shape``."""
     for axis, n in ((-2, shape[0]), (-1, shape[1])):
         moved = np.moveaxis(values, axis, -1)

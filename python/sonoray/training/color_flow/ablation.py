@@ -173,7 +173,7 @@ def refined(generator: Any, coarse: Any, kind: str, with_bridge: bool, clips: Cl
 
 def _started(clips: Clips) -> NDArray[np.float32]:
     filled = [classical_fill(c, m) for c, m in zip(clips.color, clips.painted, strict=True)]
-    return np.stack(filled).astype(np.float32) / 255
+    return np.stack(filled).astype(np.float32) / np.float32(255)
 
 
 def _file(name: str) -> str:

@@ -147,7 +147,7 @@ class Sampler:
         color = color[..., rng.permutation(3)]
         mask = grown(mask, int(rng.integers(0, 3)))
         channels = frame_channels(np.ascontiguousarray(color), mask, self.kind)
-        return channels, truth[None].astype(np.float32) / 255, mask[None].astype(np.float32)
+        return channels, truth[None].astype(np.float32) / np.float32(255), mask[None].astype(np.float32)
 
     def _corner(self, rng: np.random.Generator, index: int, rows: int, columns: int) -> tuple[int, int]:
         """Of the fullest of three random cuts: most of a frame has nothing hidden and teaches nothing."""
@@ -178,7 +178,8 @@ def mask_batch(clips: Clips, rng: np.random.Generator, n: int, size: int = 64) -
         side = min(size, rows, columns)
         top, left = int(rng.integers(rows - side + 1)), int(rng.integers(columns - side + 1))
         cut = np.s_[i, t, top : top + side, left : left + side]
-        color, mask = clips.color[cut].astype(np.float32) / 255, clips.painted[cut]
+        color: NDArray[Any] = clips.color[cut].astype(np.float32) / np.float32(255)
+        mask = clips.painted[cut]
         if rng.random() < 0.5:
             tint = 1 - rng.uniform(0, 0.12) * np.array([1.0, 0.4, 0.0])[:: rng.choice([-1, 1])]
             color = np.where(mask[..., None], color, color * tint)
