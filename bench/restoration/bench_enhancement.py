@@ -153,9 +153,10 @@ def quality(
     sets: dict[str, list[tuple[Image, Image]]],
     classical: Sequence[Classical],
     known: dict[str, Any],
+    conditions: dict[str, Any],
 ) -> dict[str, Any]:
     """Mean PSNR and SSIM: set -> condition -> method. What ``known`` holds already is not computed again."""
-    for condition, degrade in TEST_CONDITIONS.items():
+    for condition, degrade in conditions.items():
         tuned: dict[str, Any] = {}
         for kind, pairs in sets.items():
             row = known.setdefault(kind, {}).setdefault(condition, {})
@@ -198,7 +199,7 @@ def _cell(row: dict[str, list[float]], name: str) -> str:
     return f"{row[name][0]:.1f} / {row[name][1]:.2f}" if name in row else ""
 
 
-def speed(sizes: Sequence[int] = (256, 512)) -> str:
+def speed(sizes: Sequence[int] = (256,)) -> str:
     """Images per second of the shipped network on one thread: ONNX Runtime, eager and compiled PyTorch."""
     import torch
 
@@ -236,6 +237,10 @@ def main() -> None:
     form.add_argument(
         "--parts", nargs="+", choices=["quality", "resolution", "speed"], default=["quality", "resolution"]
     )
+    form.add_argument("--conditions", nargs="+", choices=list(TEST_CONDITIONS), default=list(TEST_CONDITIONS))
+    form.add_argument("--again", action="store_true", help="judge the shipped model again")
+    form.add_argument("--crop", type=int, default=192, help="pixels of an image's side, at most 192 (192)")
+    form.add_argument("--only-networks", action="store_true")
     form.add_argument("--only-classical", action="store_true")
     form.add_argument("--json", type=Path, help="figures are kept here, and not computed again")
     args = form.parse_args()
@@ -244,10 +249,15 @@ def main() -> None:
         methods = {} if args.only_classical else network_methods(args.folder, args.model)
     if "quality" in args.parts:
         known = json.loads(args.json.read_text()) if args.json and args.json.exists() else {}
-        for conditions in known.values():  # the shipped model may have changed
-            for row in conditions.values():
+        if args.again:
+            for row in (row for conditions in known.values() for row in conditions.values()):
                 row.pop("shipped", None)
-        figures = quality(methods, test_sets(args.images, args.cache, args.phantoms), CLASSICAL, known)
+        chosen = {name: TEST_CONDITIONS[name] for name in args.conditions}
+        sets = {
+            kind: [tuple(image[: args.crop, : args.crop] for image in pair) for pair in pairs]
+            for kind, pairs in test_sets(args.images, args.cache, args.phantoms).items()
+        }
+        figures = quality(methods, sets, () if args.only_networks else CLASSICAL, known, chosen)
         print(quality_tables(figures))
         if args.json:
             args.json.write_text(json.dumps(figures, indent=1))

@@ -111,14 +111,15 @@ def test_persistence_fades_and_does_not_cancel_aliased_flow():
 def test_colour_is_found_again():
     velocity = flow() - 2 * flow() * (np.arange(50) > 25)
     overlay = draw_overlay(GREY, velocity, nyquist=LIMIT, min_velocity=0.05)
-    np.testing.assert_array_equal(find_color(overlay.image, threshold=1, opening=1, grow=0), overlay.mask)
-    found = find_color(overlay.image)
+    np.testing.assert_array_equal(find_color(overlay.image), overlay.mask)
+    found = find_color(overlay.image, opening=2, grow=1)
     assert found[overlay.mask].all()
     assert found.sum() < 1.25 * overlay.mask.sum()
     assert not find_color(np.repeat(GREY[..., None], 3, -1)).any()
     specks = np.repeat(GREY[..., None], 3, -1)
     specks[0, 5, 5] = (255, 0, 0)
-    assert not find_color(specks).any()
+    assert not find_color(specks, opening=2).any()
+    assert find_color(specks, grow=1).sum() == 5
 
 
 def test_colorbar_runs_from_the_fastest_towards_to_the_fastest_away():

@@ -275,11 +275,11 @@ def colorbar(
     return map_colors(level, color_map, variance=spread, inverted=inverted)
 
 
-def find_color(frames: Any, *, threshold: int = 20, opening: int = 2, grow: int = 1) -> NDArray[np.bool_]:
+def find_color(frames: Any, *, threshold: int = 20, opening: int = 1, grow: int = 0) -> NDArray[np.bool_]:
     """Find what is painted, without a network: where the channels differ.
 
-    |max - min| of the channels above ``threshold``, opened (which removes specks), then grown by the blurred rim that
-    picture compression leaves.
+    Where |max - min| of the channels is above ``threshold``. As drawn, that is exact; JPEG spreads colour by a pixel
+    or two, which is found, too. White outlines cannot be found.
 
     Parameters
     ----------
@@ -287,9 +287,9 @@ def find_color(frames: Any, *, threshold: int = 20, opening: int = 2, grow: int 
     threshold : int
         Grey levels; compressed pictures need about 20, lossless ones 1.
     opening : int
-        Side of the square of the opening; 1 for none.
+        Side of the square by which the mask is opened, which removes specks, and outlines one pixel wide; 1 for none.
     grow : int
-        Pixels.
+        Pixels by which it is then grown.
 
     Returns
     -------

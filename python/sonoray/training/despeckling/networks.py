@@ -78,7 +78,13 @@ class NetworkSettings:
 
 
 PUBLISHED = NetworkSettings(
-    (32, 64, 128, 256), (1.0, 0.5, 0.25), normalized=True, skips=False, decoder="transpose", head="normalized", smoothings=()
+    (32, 64, 128, 256),
+    (1.0, 0.5, 0.25),
+    normalized=True,
+    skips=False,
+    decoder="transpose",
+    head="normalized",
+    smoothings=(),
 )
 
 
