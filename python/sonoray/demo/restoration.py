@@ -79,11 +79,7 @@ def enhance(offline: bool) -> Case:
     table.append(["a line, blurred", f"{widths[0]:.2f} px wide", f"{widths[1]:.2f} px wide", "", ""])
     text = (
         "The network knows neither blur nor noise. "
-        + (
-            "A thigh muscle in vivo, of a subject that was not trained on,"
-            if muscle is not None
-            else "A simulated picture"
-        )
+        + ("A thigh muscle of a subject that was not trained on" if muscle is not None else "A simulated picture")
         + " was blurred (Gaussian, 7 pixels) and got white noise of a tenth of the range, or noise of a fifth alone."
     )
     return Case("Blind enhancement", text, [panels(shown)], table)
