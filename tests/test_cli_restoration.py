@@ -70,8 +70,9 @@ def test_one_file(tmp_path, models, command, ending, capsys):
     assert (
         main([command, str(tmp_path / f"a{ending}"), "-o", str(out), "--model", str(models / f"{command}.onnx")]) == 0
     )
-    inner = np.s_[2:-2, 2:-2]
-    np.testing.assert_allclose(read_image(out)[inner], blurred(GREY)[inner], atol=1)
+    inner = np.s_[3:-3, 3:-3]
+    expected = blurred(blurred(GREY)) if command == "despeckle" else blurred(GREY)  # which passes twice
+    np.testing.assert_allclose(read_image(out)[inner], expected[inner], atol=1)
     assert f"{out}: 40 x 60 uint8" in capsys.readouterr().out
 
 
