@@ -42,13 +42,23 @@ def noisy_network():
     return nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1))
 
 
-def run(folder, network, *, resume=False, hardware=None, seed=3):
+def nothing():
+    pass
+
+
+def run(folder, network, *, resume=False, hardware=None, seed=3, before_judging=nothing, after_forward=nothing):
     def loss(rng):
         x = torch.from_numpy(rng.standard_normal((16, 3)).astype(np.float32)).to(device_of(network))
-        return ((network(x) - x.sum(1, keepdim=True)) ** 2).mean()
+        found = ((network(x) - x.sum(1, keepdim=True)) ** 2).mean()
+        after_forward()
+        return found
 
     x = torch.linspace(-1, 1, 30).reshape(10, 3)
-    judge = lambda: float(((network(x) - x.sum(1, keepdim=True)) ** 2).mean())  # noqa: E731
+
+    def judge():
+        before_judging()
+        return float(((network(x) - x.sum(1, keepdim=True)) ** 2).mean())
+
     return train(
         network, loss, SCHEDULE, folder, "line", seed=seed, evaluate=judge, resume=resume, hardware=hardware
     )  # fmt: skip
@@ -94,6 +104,48 @@ run(Path({str(tmp_path / "b")!r}), noisy_network())
             return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
     assert rows("a") == rows("b")
+
+
+@pytest.mark.parametrize("at", [2, 3])  # in the middle, and in the last evaluation
+def test_interrupted_in_an_evaluation_it_goes_on_as_if_nothing_had_been(tmp_path, at):
+    whole, stopped, resumed = noisy_network(), noisy_network(), noisy_network()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    wanted = run(tmp_path / "a", whole)
+    count = [0]
+
+    def interrupted():
+        count[0] += 1
+        if count[0] == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=f"{20 * at} of 60 steps"):
+        run(tmp_path / "b", stopped, before_judging=interrupted)
+    saved = torch.load(tmp_path / "b" / "line.pt", weights_only=True)
+    assert not same(saved["module"], saved["kept"])
+    assert stopped.training
+    assert run(tmp_path / "b", resumed, resume=True) == wanted
+    assert same(whole.state_dict(), resumed.state_dict())
+    steps = [row[0] for row in csv.reader((tmp_path / "b" / "line.csv").open())]
+    assert steps == ["step", "20", "40", "60"]
+
+
+def test_buffers_of_a_half_done_step_are_not_saved(tmp_path):
+    whole, stopped, resumed = noisy_network(), noisy_network(), noisy_network()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    run(tmp_path / "a", whole)
+    count = [0]
+
+    def interrupted():
+        count[0] += 1
+        if count[0] == 26:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="20 of 60 steps"):
+        run(tmp_path / "b", stopped, after_forward=interrupted)
+    run(tmp_path / "b", resumed, resume=True)
+    assert same(whole.state_dict(), resumed.state_dict())
 
 
 def test_a_new_run_begins_a_new_log(tmp_path):

@@ -160,9 +160,11 @@ def train_players(
         run.begin(resume)
         try:
             with _interrupt_waits() as asked_to_stop:
+                if run.due:  # interrupted in an evaluation
+                    run.evaluated(evaluate)
                 for step in progress(range(run.step, schedule.steps), name, enabled=show and processor.rank == 0):
                     run.update(seed, step)
-                    if run.step % schedule.evaluate_every == 0 or run.step == schedule.steps:
+                    if run.due:
                         run.evaluated(evaluate)
                     if asked_to_stop():
                         raise KeyboardInterrupt
