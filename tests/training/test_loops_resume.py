@@ -80,7 +80,6 @@ def test_killed_while_it_writes_a_checkpoint_it_goes_on_from_the_one_before(tmp_
     (tmp_path / "b").mkdir()
     wanted = run(tmp_path / "a", whole)
     text = f"""
-from sonoray.training import states
 real = os.replace
 def replace(source, target, seen=[]):
     if str(target).endswith(".pt"):
@@ -88,7 +87,7 @@ def replace(source, target, seen=[]):
         if len(seen) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
     real(source, target)
-states.os.replace = replace
+os.replace = replace
 run(Path({str(tmp_path / "b")!r}), noisy_network())
 """
     done = subprocess.run(script(tmp_path, text), capture_output=True, timeout=300, check=False)

@@ -53,6 +53,8 @@ class RunState:
     def begin(self, resume: bool) -> None:
         if resume and self.path.exists():
             self._restore(load_state(self.path))
+        elif self.processor.rank == 0:
+            self.path.unlink(missing_ok=True)  # else a run killed early would leave another run's weights
         self.log.begin(self.step)
         self._begin = time.perf_counter() - self.seconds
 
@@ -111,7 +113,7 @@ class RunState:
         with self.processor.autocast():
             value = player.loss(rng)
         found = float(value.detach())
-        if not math.isfinite(found):
+        if self.processor.any(not math.isfinite(found)):
             raise ArgumentError(
                 f"training: expected a finite loss of {player.name!r}, got {found} at step {step}; lower the rate"
             )
