@@ -1,11 +1,13 @@
 """Killed runs, several players, devices and precision: the same steps come out."""
 
 import csv
+import math
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,13 +16,15 @@ torch = pytest.importorskip("torch", reason="the extra 'train' is not installed"
 
 from torch import nn  # noqa: E402
 
-from sonoray import ArgumentError, DeviceError  # noqa: E402
+from sonoray import ArgumentError, DeviceError, FormatError  # noqa: E402
+from sonoray.training.hardware import Processor  # noqa: E402
 from sonoray.training.loops import (  # noqa: E402
     Hardware,
     Player,
     Schedule,
     device_of,
     kept_weights,
+    load_kept,
     train,
     train_players,
 )
@@ -152,6 +156,58 @@ def test_a_new_run_begins_a_new_log(tmp_path):
     run(tmp_path, noisy_network())
     with (tmp_path / "line.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["20", "40", "60"]
+
+
+def test_a_refused_run_is_not_described(tmp_path):
+    described = []
+    common = {"accepted": lambda: described.append(1), "resume": True}
+    x = torch.ones(1, 2)
+
+    def line(seed, **options):
+        torch.manual_seed(0)
+        module = nn.Linear(2, 1)
+        return train(module, lambda rng: module(x).mean() ** 2, Schedule(2), tmp_path, "line", seed=seed, **options)
+
+    line(0)
+    with pytest.raises(ArgumentError, match="expected a checkpoint of these settings"):
+        line(7, **common)
+    assert not described
+    line(0, **common)
+    assert described == [1]
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    run(tmp_path, noisy_network())
+    with pytest.raises(FormatError, match=r"line\.pt: expected weights of the network"):
+        load_kept(nn.Linear(2, 1), tmp_path / "line.pt")
+    with pytest.raises(FormatError, match="found nothing"):
+        load_kept(nn.Linear(2, 1), tmp_path / "other.pt")
+
+
+class Asked(Processor):
+    """As if another process had been asked to stop in its fifth step."""
+
+    def __init__(self):
+        self.times = 0
+
+    def any(self, flag):
+        self.times += 1
+        return flag or self.times == 5
+
+
+class Diverged(Processor):
+    """As if another process's loss were not finite."""
+
+    def mean(self, value):
+        return math.inf
+
+
+@pytest.mark.parametrize(
+    ("other", "error", "match"), [(Asked, KeyboardInterrupt, "5 of 60 steps"), (Diverged, ArgumentError, "finite loss")]
+)
+def test_what_one_rank_finds_stops_all(tmp_path, other, error, match):
+    with pytest.raises(error, match=match):
+        run(tmp_path, noisy_network(), hardware=SimpleNamespace(processor=other))
 
 
 def test_seeds_differ(tmp_path):

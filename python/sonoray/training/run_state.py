@@ -112,8 +112,8 @@ class RunState:
         rng = self.processor.seed(seed, step)
         with self.processor.autocast():
             value = player.loss(rng)
-        found = float(value.detach())
-        if self.processor.any(not math.isfinite(found)):
+        found = self.processor.mean(float(value.detach()))  # of all ranks: what is not finite on one stops all
+        if not math.isfinite(found):
             raise ArgumentError(
                 f"training: expected a finite loss of {player.name!r}, got {found} at step {step}; lower the rate"
             )
@@ -163,7 +163,7 @@ class RunState:
         better = not self.schedule.keep_best or math.isnan(self.result) or found < self.result
         if better:
             self.kept, self.result = [_clone(weights) for weights in candidate], found
-        losses = [self.processor.mean(total / max(1, self.count)) for total in self.sums]
+        losses = [total / max(1, self.count) for total in self.sums]
         self.sums, self.count = [0.0] * len(self.players), 0
         self.seconds = time.perf_counter() - self._begin
         self.log.row(self.step, losses, found, self.schedule.rate_at(self.step - 1), self.seconds)
