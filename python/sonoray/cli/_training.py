@@ -29,6 +29,13 @@ def check_reuse(args: argparse.Namespace, patterns: Iterable[str]) -> None:
             )
 
 
+def hardware_of(args: argparse.Namespace) -> Any:
+    """What --device, --devices and --precision ask for."""
+    from sonoray.training.hardware import Hardware
+
+    return Hardware(args.device, n_devices=args.devices, precision=args.precision)
+
+
 def report(figures: dict[str, Any], *, as_json: bool) -> None:
     """Print what was done, once for all processes."""
     from sonoray.training.hardware import is_first

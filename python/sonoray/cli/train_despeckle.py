@@ -9,7 +9,7 @@ from typing import Any
 import sonoray
 from sonoray.training.requirements import use_torch
 
-from ._training import add_reuse, check_reuse, report
+from ._training import add_reuse, check_reuse, hardware_of, report
 
 
 def add(kinds: Any) -> None:
@@ -63,12 +63,6 @@ def _data(args: argparse.Namespace, separate: bool) -> Any:
     return TrainingImages(images, separate=separate, show=not args.quiet)
 
 
-def _hardware(args: argparse.Namespace) -> Any:
-    from sonoray.training.hardware import Hardware
-
-    return Hardware(args.device, n_devices=args.devices, precision=args.precision)
-
-
 def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     from sonoray.training.despeckling.export import export_folder
     from sonoray.training.despeckling.networks import n_parameters
@@ -77,7 +71,7 @@ def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
 
     data = _data(args, recipe.method != "published")
     network = train_despeckling(
-        data, args.out, recipe, start=args.start, resume=args.resume, show=not args.quiet, hardware=_hardware(args)
+        data, args.out, recipe, start=args.start, resume=args.resume, show=not args.quiet, hardware=hardware_of(args)
     )
     target = args.out / "despeckle.onnx"
     if is_first():
@@ -89,5 +83,5 @@ def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     from sonoray.training.despeckling.ablation import ablate
 
     data = _data(args, True)
-    rows = ablate(data, args.out, recipe, resume=args.resume, show=not args.quiet, hardware=_hardware(args))
+    rows = ablate(data, args.out, recipe, resume=args.resume, show=not args.quiet, hardware=hardware_of(args))
     return {name: ", ".join(f"{key} {value:.3f}" for key, value in row.items()) for name, row in rows.items()}

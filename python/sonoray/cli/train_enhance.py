@@ -8,7 +8,7 @@ from typing import Any
 import sonoray
 from sonoray.training.requirements import use_torch
 
-from ._training import add_reuse, check_reuse, report
+from ._training import add_reuse, check_reuse, hardware_of, report
 
 
 def add(kinds: Any) -> None:
@@ -53,12 +53,6 @@ def run(args: argparse.Namespace) -> None:
     report(figures, as_json=args.json)
 
 
-def _hardware(args: argparse.Namespace) -> Any:
-    from sonoray.training.hardware import Hardware
-
-    return Hardware(args.device, n_devices=args.devices, precision=args.precision)
-
-
 def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     from sonoray.training.enhancement.export import export_folder
     from sonoray.training.enhancement.networks import n_parameters
@@ -68,7 +62,7 @@ def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     sources = training_sources(args.images, args.targets_cache or args.out / "targets", recipe, show=not args.quiet)
     network, gain = train_enhancer(
         args.out, sources, recipe, seed=args.seed, start=args.start, resume=args.resume, show=not args.quiet,
-        hardware=_hardware(args),
+        hardware=hardware_of(args),
     )  # fmt: skip
     target = args.out / "enhance.onnx"
     if is_first():
@@ -82,7 +76,7 @@ def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     cache = args.targets_cache or args.out / "targets"
     rows = ablate(
         args.out, args.images, cache, recipe, seed=args.seed, resume=args.resume, show=not args.quiet,
-        hardware=_hardware(args),
+        hardware=hardware_of(args),
     )  # fmt: skip
     return {
         name: ", ".join(f"{condition} {gain:+.2f} dB" for condition, gain in row.items()) for name, row in rows.items()

@@ -10,7 +10,7 @@ from sonoray._checks import count
 from sonoray._progress import progress
 from sonoray.training.requirements import use_torch
 
-from ._training import add_reuse, check_reuse, report
+from ._training import add_reuse, check_reuse, hardware_of, report
 
 _HELD_OUT = 1  # added to the seed of the training clips
 
@@ -51,11 +51,9 @@ def add(kinds: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Simulate, train, export."""
     use_torch(args.threads)
-    from sonoray.training.loops import Hardware
-
     check_reuse(args, ["*.pt"] if args.ablate else [f"{name}.pt" for name in ("coarse", "refine", "mask")])
     begin = time.perf_counter()
-    hardware = Hardware(args.device, args.devices, args.precision)
+    hardware = hardware_of(args)
     clips, held_out, digest = _clips(args)
     common = {"seed": args.seed, "resume": args.resume, "show": not args.quiet, "hardware": hardware}
     figures = (_ablated if args.ablate else _trained)(args, clips, held_out, digest, common)
