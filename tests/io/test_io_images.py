@@ -269,12 +269,12 @@ def test_colours_of_16_bits_are_refused(tmp_path, ending):
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_are_turned_as_exif_asks(tmp_path, ending, orientation):
-    from PIL import ImageOps
-
     path, exif = tmp_path / f"a{ending}", Image.Exif()
     exif[274] = orientation
     Image.fromarray(GREY).save(path, exif=exif)
-    with Image.open(path) as file:
-        wanted = np.array(ImageOps.exif_transpose(file))
-    assert wanted.shape == ((20, 30) if orientation < 5 else (30, 20))
-    np.testing.assert_array_equal(read_image(path), wanted)
+    a = GREY
+    if ending == ".jpg":
+        with Image.open(path) as file:
+            a = np.array(file)
+    turned = (a, a[:, ::-1], a[::-1, ::-1], a[::-1], a.T, np.rot90(a, -1), a[::-1, ::-1].T, np.rot90(a))
+    np.testing.assert_array_equal(read_image(path), turned[orientation - 1])
