@@ -80,6 +80,9 @@ def frame(path: Path, file: Any, index: int) -> NDArray[Any]:
         file.seek(index)
     mode = file.mode
     _check_depth(path, file)
+    if file.format == "TIFF" and (turned := file.tag_v2.get(_ORIENTATION, 1)) in (5, 6, 7, 8):
+        # Pillow 13 mixes up rows and columns of some of them.
+        raise FormatError(f"{path}: expected rows that lie across, found a TIFF of orientation {turned}; turn it first")
     if mode in _DEEP or mode == "I":
         values = np.array(file)
         if values.size and (values.min() < 0 or values.max() > 65535):
