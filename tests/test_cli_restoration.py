@@ -110,6 +110,39 @@ def test_videos_and_deep_pictures(tmp_path, models):
     assert read_image(tmp_path / "out" / "deep.png").dtype == np.uint16
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("a.pgm", np.stack([GREY] * 3, -1), "channels that .pgm holds"),
+        ("a.tif", np.stack([GREY / np.float32(255)] * 2), "expected uint8 for .tif"),
+        ("a.png", np.stack([GREY.astype(np.uint16)] * 2), "expected uint8 for .png"),
+    ],
+)
+def test_what_the_output_does_not_hold_is_refused_before_work(tmp_path, name, content, match):
+    from sonoray.cli._pictures import Job, run_jobs
+
+    if content.shape[-1] == 3:
+        source = tmp_path / "in.png"
+        write_image(source, content)
+    else:
+        source = tmp_path / "in.npy"
+        np.save(source, content)
+    worked = []
+    entry = run_jobs([Job(source, tmp_path / "new" / name)], worked.append, "test", quiet=True)[0]
+    assert match in entry["error"]
+    assert not worked and not (tmp_path / "new").exists()
+
+
+def test_folders_are_made_last_and_files_in_their_place_named(tmp_path, capsys):
+    write_image(tmp_path / "a.png", GREY)
+    (tmp_path / "file").write_text("something else")
+    command = ["enhance", str(tmp_path / "a.png"), "-o"]
+    assert main([*command, str(tmp_path / "file")]) == 1
+    assert "got the file" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "new"), "--model", str(tmp_path / "none.onnx")]) == 1
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("method", ["median", "srad", "obnlm", "nllr"])
 def test_classical_methods(tmp_path, method, capsys):
     write_image(tmp_path / "a.png", GREY)

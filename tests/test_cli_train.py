@@ -31,3 +31,20 @@ def test_refusals(tmp_path, capsys):
     assert "permute-targets: expected mode cmp" in capsys.readouterr().err
     assert main([*command, "--samples", "1", "2", "3"]) == 1
     assert "samples: expected one or two numbers, got 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("network", "checkpoint"),
+    [("sound-speed", "cmp-2.pt"), ("despeckle", "despeckle.pt"), ("enhance", "enhance.pt"), ("translate", "mask.pt")],
+)
+def test_a_folder_with_a_run_is_refused(tmp_path, capsys, network, checkpoint):
+    (tmp_path / checkpoint).write_bytes(b"weeks of work")
+    command = ["train", network, "--quick", "--quiet", "-o", str(tmp_path)]
+    assert main(command) == 1
+    message = capsys.readouterr().err
+    assert f"found {tmp_path / checkpoint}" in message
+    assert "--overwrite" in message
+    assert [p.name for p in tmp_path.iterdir()] == [checkpoint]
+    assert (tmp_path / checkpoint).read_bytes() == b"weeks of work"
+    with pytest.raises(SystemExit):
+        main([*command, "--resume", "--overwrite"])

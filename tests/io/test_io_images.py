@@ -239,3 +239,46 @@ def test_bombs(tmp_path, size):
     path = tmp_path / "bomb.png"
     path.write_bytes(bomb(*size) if size[0] > 1 else bomb(1, 1000).replace(struct.pack(">II", 1000, 1), b"\x77" * 8))
     assert refused_within_bounds(path)
+
+
+def _png(path, values):
+    """A PNG of 16 bits in colour, which Pillow does not write."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows, columns, _ = values.shape
+    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", columns, rows, 16, 2, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("ending", [".png", ".ppm"])
+def test_colours_of_16_bits_are_refused(tmp_path, ending):
+    path, values = tmp_path / f"a{ending}", RNG.integers(0, 65536, (20, 30, 3), dtype=np.uint16)
+    if ending == ".png":
+        _png(path, values)
+    else:
+        path.write_bytes(b"P6 30 20 65535\n" + values.astype(">u2").tobytes())
+    with pytest.raises(FormatError, match="at most 8 bits per colour"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_as_exif_asks(tmp_path, ending, orientation):
+    path, exif = tmp_path / f"a{ending}", Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(GREY).save(path, exif=exif)
+    if ending == ".tif" and orientation > 4:
+        with pytest.raises(FormatError, match=f"orientation {orientation}"):
+            read_image(path)
+        return
+    a = GREY
+    if ending == ".jpg":
+        with Image.open(path) as file:
+            a = np.array(file)
+    turned = (a, a[:, ::-1], a[::-1, ::-1], a[::-1], a.T, np.rot90(a, -1), a[::-1, ::-1].T, np.rot90(a))
+    np.testing.assert_array_equal(read_image(path), turned[orientation - 1])

@@ -76,6 +76,17 @@ def test_what_was_baked_in_is_found(tmp_path):
         check_parity(Baked(), path, [torch.rand(1, 1, 12, 8)])
 
 
+def test_a_failing_export_leaves_the_earlier_file(tmp_path):
+    path = tmp_path / "net.onnx"
+    free = ("batch", "row", "column")
+    export_onnx(net_2d(), torch.rand(1, 1, 16, 24), path, spec(IMAGE), free=free, checks=[torch.rand(2, 1, 9, 7)])
+    before = path.read_bytes()
+    with pytest.raises(ArgumentError, match=r"/net\.onnx: .*difference of 4"):
+        export_onnx(Baked(), torch.rand(1, 1, 8, 8), path, spec(IMAGE), free=free, checks=[torch.rand(1, 1, 12, 8)])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(
     ("examples", "name", "free", "match"),
     [

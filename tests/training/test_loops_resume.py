@@ -1,11 +1,13 @@
 """Killed runs, several players, devices and precision: the same steps come out."""
 
 import csv
+import math
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,13 +16,15 @@ torch = pytest.importorskip("torch", reason="the extra 'train' is not installed"
 
 from torch import nn  # noqa: E402
 
-from sonoray import ArgumentError, DeviceError  # noqa: E402
+from sonoray import ArgumentError, DeviceError, FormatError  # noqa: E402
+from sonoray.training.hardware import Processor  # noqa: E402
 from sonoray.training.loops import (  # noqa: E402
     Hardware,
     Player,
     Schedule,
     device_of,
     kept_weights,
+    load_kept,
     train,
     train_players,
 )
@@ -42,13 +46,23 @@ def noisy_network():
     return nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1))
 
 
-def run(folder, network, *, resume=False, hardware=None, seed=3):
+def nothing():
+    pass
+
+
+def run(folder, network, *, resume=False, hardware=None, seed=3, before_judging=nothing, after_forward=nothing):
     def loss(rng):
         x = torch.from_numpy(rng.standard_normal((16, 3)).astype(np.float32)).to(device_of(network))
-        return ((network(x) - x.sum(1, keepdim=True)) ** 2).mean()
+        found = ((network(x) - x.sum(1, keepdim=True)) ** 2).mean()
+        after_forward()
+        return found
 
     x = torch.linspace(-1, 1, 30).reshape(10, 3)
-    judge = lambda: float(((network(x) - x.sum(1, keepdim=True)) ** 2).mean())  # noqa: E731
+
+    def judge():
+        before_judging()
+        return float(((network(x) - x.sum(1, keepdim=True)) ** 2).mean())
+
     return train(
         network, loss, SCHEDULE, folder, "line", seed=seed, evaluate=judge, resume=resume, hardware=hardware
     )  # fmt: skip
@@ -70,7 +84,6 @@ def test_killed_while_it_writes_a_checkpoint_it_goes_on_from_the_one_before(tmp_
     (tmp_path / "b").mkdir()
     wanted = run(tmp_path / "a", whole)
     text = f"""
-from sonoray.training import states
 real = os.replace
 def replace(source, target, seen=[]):
     if str(target).endswith(".pt"):
@@ -78,7 +91,7 @@ def replace(source, target, seen=[]):
         if len(seen) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
     real(source, target)
-states.os.replace = replace
+os.replace = replace
 run(Path({str(tmp_path / "b")!r}), noisy_network())
 """
     done = subprocess.run(script(tmp_path, text), capture_output=True, timeout=300, check=False)
@@ -96,11 +109,105 @@ run(Path({str(tmp_path / "b")!r}), noisy_network())
     assert rows("a") == rows("b")
 
 
+@pytest.mark.parametrize("at", [2, 3])  # in the middle, and in the last evaluation
+def test_interrupted_in_an_evaluation_it_goes_on_as_if_nothing_had_been(tmp_path, at):
+    whole, stopped, resumed = noisy_network(), noisy_network(), noisy_network()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    wanted = run(tmp_path / "a", whole)
+    count = [0]
+
+    def interrupted():
+        count[0] += 1
+        if count[0] == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=f"{20 * at} of 60 steps"):
+        run(tmp_path / "b", stopped, before_judging=interrupted)
+    saved = torch.load(tmp_path / "b" / "line.pt", weights_only=True)
+    assert not same(saved["module"], saved["kept"])
+    assert stopped.training
+    assert run(tmp_path / "b", resumed, resume=True) == wanted
+    assert same(whole.state_dict(), resumed.state_dict())
+    steps = [row[0] for row in csv.reader((tmp_path / "b" / "line.csv").open())]
+    assert steps == ["step", "20", "40", "60"]
+
+
+def test_buffers_of_a_half_done_step_are_not_saved(tmp_path):
+    whole, stopped, resumed = noisy_network(), noisy_network(), noisy_network()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    run(tmp_path / "a", whole)
+    count = [0]
+
+    def interrupted():
+        count[0] += 1
+        if count[0] == 26:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="20 of 60 steps"):
+        run(tmp_path / "b", stopped, after_forward=interrupted)
+    run(tmp_path / "b", resumed, resume=True)
+    assert same(whole.state_dict(), resumed.state_dict())
+
+
 def test_a_new_run_begins_a_new_log(tmp_path):
     run(tmp_path, noisy_network())
     run(tmp_path, noisy_network())
     with (tmp_path / "line.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["20", "40", "60"]
+
+
+def test_a_refused_run_is_not_described(tmp_path):
+    described = []
+    common = {"accepted": lambda: described.append(1), "resume": True}
+    x = torch.ones(1, 2)
+
+    def line(seed, **options):
+        torch.manual_seed(0)
+        module = nn.Linear(2, 1)
+        return train(module, lambda rng: module(x).mean() ** 2, Schedule(2), tmp_path, "line", seed=seed, **options)
+
+    line(0)
+    with pytest.raises(ArgumentError, match="expected a checkpoint of these settings"):
+        line(7, **common)
+    assert not described
+    line(0, **common)
+    assert described == [1]
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    run(tmp_path, noisy_network())
+    with pytest.raises(FormatError, match=r"line\.pt: expected weights of the network"):
+        load_kept(nn.Linear(2, 1), tmp_path / "line.pt")
+    with pytest.raises(FormatError, match="found nothing"):
+        load_kept(nn.Linear(2, 1), tmp_path / "other.pt")
+
+
+class Asked(Processor):
+    """As if another process had been asked to stop in its fifth step."""
+
+    def __init__(self):
+        self.times = 0
+
+    def any(self, flag):
+        self.times += 1
+        return flag or self.times == 5
+
+
+class Diverged(Processor):
+    """As if another process's loss were not finite."""
+
+    def mean(self, value):
+        return math.inf
+
+
+@pytest.mark.parametrize(
+    ("other", "error", "match"), [(Asked, KeyboardInterrupt, "5 of 60 steps"), (Diverged, ArgumentError, "finite loss")]
+)
+def test_what_one_rank_finds_stops_all(tmp_path, other, error, match):
+    with pytest.raises(error, match=match):
+        run(tmp_path, noisy_network(), hardware=SimpleNamespace(processor=other))
 
 
 def test_seeds_differ(tmp_path):

@@ -1,5 +1,6 @@
 """Pictures and videos on the command line: which go where, one failing without stopping the others."""
 
+import contextlib
 import json
 import sys
 import time
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 
 import sonoray
 from sonoray._progress import progress
-from sonoray.io.images import ENDINGS, WRITTEN, count_frames, image_files, read_image, write_image
-from sonoray.io.videos import ARRAYS, MOVIES, PILED, Video, read_video, write_video
+from sonoray.io.images import ENDINGS, WRITTEN, check_writable, count_frames, image_files, read_image, write_image
+from sonoray.io.videos import ARRAYS, MOVIES, PILED, Video, check_video_writable, read_video, write_video
 
 _VIDEOS = (*MOVIES, *ARRAYS)
 
@@ -54,14 +55,18 @@ def jobs(sources: Sequence[Path], out: Path) -> list[Job]:
     folder = out.absolute().parent if to_file else out
     if to_file and not folder.is_dir():
         raise sonoray.ArgumentError(f"output: expected a folder that is there, got {folder}")
-    if not to_file:
-        folder.mkdir(parents=True, exist_ok=True)
+    if not to_file and folder.exists() and not folder.is_dir():
+        raise sonoray.ArgumentError(f"output: expected a folder for {len(files)} pictures, got the file {out}")
     return made
 
 
 def _name(file: Path) -> str:
     """The same name where that format keeps what is written, else PNG."""
     ending = file.suffix.lower()
+    if ending == ".dcm":
+        with contextlib.suppress(sonoray.Error, OSError):  # what is wrong with it is said when its turn comes
+            if count_frames(file) > 1:
+                return f"{file.stem}.tif"  # holds 8 and 16 bits; animated PNG only 8
     if ending in (".jpg", ".jpeg", ".dcm", ".gif") or ending not in (*ENDINGS, *_VIDEOS):
         return f"{file.stem}.png"
     return file.name
@@ -73,6 +78,15 @@ def load(path: Path) -> tuple[NDArray[Any], float | None, bool]:
         video = read_video(path)
         return video.frames, video.frame_rate, True
     return read_image(path), None, False
+
+
+def check_storable(path: Path, image: NDArray[Any], video: bool) -> None:
+    """Refuse, before any work, a result like ``image`` that `store` could not write; make its folder."""
+    if video or path.suffix.lower() in (*ARRAYS, ".gif", ".apng"):
+        check_video_writable(path, image if video else image[None])
+    else:
+        check_writable(path, image)
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
 
 
 def store(path: Path, result: NDArray[Any], rate: float | None, video: bool) -> None:
@@ -96,6 +110,7 @@ def run_jobs(
         try:
             image, rate, video = load(job.source)
             entry |= {"shape": list(image.shape), "type": str(image.dtype)}
+            check_storable(job.target, image, video)
             result = work(image)
             store(job.target, result, rate, video)
             entry["largest_change"] = _change(result, image)

@@ -1,7 +1,6 @@
 """sonoray train: the networks; `sonoray train sound-speed` is here, the others in modules of their own."""
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from sonoray._checks import count
 from sonoray.training.requirements import use_torch
 
 from . import train_despeckle, train_enhance, train_translate
+from ._training import add_reuse, check_reuse, report
 
 
 def add(commands: Any) -> None:
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
     speed.add_argument("--validation", type=int, metavar="N", help="examples to validate on")
     speed.add_argument("-o", "--out", type=Path, required=True, help="folder for models, checkpoints and logs")
     speed.add_argument("--dataset", type=Path, help="folder of the training data, made as needed (default: OUT/data)")
-    speed.add_argument("--resume", action="store_true", help="go on from the checkpoints in OUT")
+    add_reuse(speed)
     speed.add_argument("--seed", type=int, help="(default: 0; published ones for upstream)")
     speed.add_argument("--quick", action="store_true", help="a minute's run on next to nothing, to see that it works")
     speed.add_argument("--permute-targets", action="store_true", help="cmp: negative control, maps of other examples")
@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> None:
 
     if args.permute_targets and args.mode != "cmp":
         raise sonoray.ArgumentError("permute-targets: expected mode cmp, got upstream")
+    phases = ("1", "2") if args.phase == "all" else (args.phase,)
+    check_reuse(args, [f"{args.mode}-{phase}.pt" for phase in phases])
     base = (QUICK if args.quick else DEFAULTS)[args.mode]
     amounts = Amounts(
         _two("samples", args.samples, base.samples),
@@ -55,10 +57,7 @@ def run(args: argparse.Namespace) -> None:
     begin = time.perf_counter()
     figures = (_moveouts if args.mode == "cmp" else _published)(args, amounts)
     figures = {"mode": args.mode, **figures, "seconds": round(time.perf_counter() - begin, 1)}
-    if args.json:
-        print(json.dumps(figures, indent=2))
-    else:
-        print("\n".join(f"{k}: {v}" for k, v in figures.items()))
+    report(figures, as_json=args.json)
 
 
 def _two(name: str, given: list[int] | None, default: tuple[int, int]) -> tuple[int, int]:

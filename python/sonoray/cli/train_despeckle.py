@@ -1,7 +1,6 @@
 """sonoray train despeckle: a despeckling network from noisy images alone."""
 
 import argparse
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 
 import sonoray
 from sonoray.training.requirements import use_torch
+
+from ._training import add_reuse, check_reuse, hardware_of, report
 
 
 def add(kinds: Any) -> None:
@@ -24,7 +25,7 @@ def add(kinds: Any) -> None:
     form.add_argument("--batch", type=int, metavar="N", help="pieces per update (default: 6, as published 16)")
     form.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
     form.add_argument("--start", type=Path, metavar="FOLDER", help="begin with the weights of an earlier run")
-    form.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
+    add_reuse(form)
     form.add_argument("--quick", action="store_true", help="a run on next to nothing, to see that it works")
     form.add_argument("--published", action="store_true", help="the published network and losses")
     form.add_argument("--ablate", action="store_true", help="compare scales and losses on simulated images instead")
@@ -47,10 +48,11 @@ def run(args: argparse.Namespace) -> None:
     recipe = PUBLISHED_RECIPE if args.published else QUICK if args.quick else DEFAULT
     given = {name: getattr(args, name) for name in ("steps", "batch") if getattr(args, name) is not None}
     recipe = replace(recipe, seed=args.seed, **given)
+    check_reuse(args, ["*/despeckle.pt" if args.ablate else "despeckle.pt"])
     begin = time.perf_counter()
     figures = (_ablated if args.ablate else _trained)(args, recipe)
     figures["seconds"] = round(time.perf_counter() - begin, 1)
-    print(json.dumps(figures, indent=2) if args.json else "\n".join(f"{k}: {v}" for k, v in figures.items()))
+    report(figures, as_json=args.json)
 
 
 def _data(args: argparse.Namespace, separate: bool) -> Any:
@@ -61,23 +63,19 @@ def _data(args: argparse.Namespace, separate: bool) -> Any:
     return TrainingImages(images, separate=separate, show=not args.quiet)
 
 
-def _hardware(args: argparse.Namespace) -> Any:
-    from sonoray.training.hardware import Hardware
-
-    return Hardware(args.device, n_devices=args.devices, precision=args.precision)
-
-
 def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     from sonoray.training.despeckling.export import export_folder
     from sonoray.training.despeckling.networks import n_parameters
     from sonoray.training.despeckling.recipe import train_despeckling
+    from sonoray.training.hardware import is_first
 
     data = _data(args, recipe.method != "published")
     network = train_despeckling(
-        data, args.out, recipe, start=args.start, resume=args.resume, show=not args.quiet, hardware=_hardware(args)
+        data, args.out, recipe, start=args.start, resume=args.resume, show=not args.quiet, hardware=hardware_of(args)
     )
     target = args.out / "despeckle.onnx"
-    export_folder(args.out, target)
+    if is_first():
+        export_folder(args.out, target)
     return {"model": str(target), "parameters": n_parameters(network), "images": len(data)}
 
 
@@ -85,5 +83,5 @@ def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     from sonoray.training.despeckling.ablation import ablate
 
     data = _data(args, True)
-    rows = ablate(data, args.out, recipe, resume=args.resume, show=not args.quiet, hardware=_hardware(args))
+    rows = ablate(data, args.out, recipe, resume=args.resume, show=not args.quiet, hardware=hardware_of(args))
     return {name: ", ".join(f"{key} {value:.3f}" for key, value in row.items()) for name, row in rows.items()}

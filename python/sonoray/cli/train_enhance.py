@@ -1,13 +1,14 @@
 """sonoray train enhance: a network for blind enhancement."""
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import sonoray
 from sonoray.training.requirements import use_torch
+
+from ._training import add_reuse, check_reuse, hardware_of, report
 
 
 def add(kinds: Any) -> None:
@@ -23,7 +24,7 @@ def add(kinds: Any) -> None:
     form.add_argument("--batch", type=int, metavar="N", help="patches per update (default: 8; as published 16)")
     form.add_argument("--seed", type=int, default=0, help="(default: 0)")
     form.add_argument("--start", type=Path, metavar="FOLDER", help="begin with the weights of an earlier run")
-    form.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
+    add_reuse(form)
     form.add_argument("--published", action="store_true", help="network, degradations and schedule as published")
     form.add_argument("--quick", action="store_true", help="a minute's run on next to nothing, to see that it works")
     form.add_argument("--ablate", action="store_true", help="compare targets and degradations instead, short runs")
@@ -45,30 +46,27 @@ def run(args: argparse.Namespace) -> None:
         raise sonoray.ArgumentError("published: expected a run of its own, got quick, too")
     recipe = PUBLISHED_RECIPE if args.published else QUICK if args.quick else EnhancementRecipe()
     given = {name: getattr(args, name) for name in ("steps", "batch") if getattr(args, name) is not None}
+    check_reuse(args, ["*/enhance.pt" if args.ablate else "enhance.pt"])
     begin = time.perf_counter()
     figures = (_ablated if args.ablate else _trained)(args, recipe.with_(**given))
     figures |= {"seconds": round(time.perf_counter() - begin, 1)}
-    print(json.dumps(figures, indent=2) if args.json else "\n".join(f"{k}: {v}" for k, v in figures.items()))
-
-
-def _hardware(args: argparse.Namespace) -> Any:
-    from sonoray.training.hardware import Hardware
-
-    return Hardware(args.device, n_devices=args.devices, precision=args.precision)
+    report(figures, as_json=args.json)
 
 
 def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     from sonoray.training.enhancement.export import export_folder
     from sonoray.training.enhancement.networks import n_parameters
     from sonoray.training.enhancement.recipe import train_enhancer, training_sources
+    from sonoray.training.hardware import is_first
 
     sources = training_sources(args.images, args.targets_cache or args.out / "targets", recipe, show=not args.quiet)
     network, gain = train_enhancer(
         args.out, sources, recipe, seed=args.seed, start=args.start, resume=args.resume, show=not args.quiet,
-        hardware=_hardware(args),
+        hardware=hardware_of(args),
     )  # fmt: skip
     target = args.out / "enhance.onnx"
-    export_folder(args.out, target)
+    if is_first():
+        export_folder(args.out, target)
     return {"model": str(target), "parameters": n_parameters(network), "tuning_psnr_gain_db": round(gain, 2)}
 
 
@@ -78,7 +76,7 @@ def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     cache = args.targets_cache or args.out / "targets"
     rows = ablate(
         args.out, args.images, cache, recipe, seed=args.seed, resume=args.resume, show=not args.quiet,
-        hardware=_hardware(args),
+        hardware=hardware_of(args),
     )  # fmt: skip
     return {
         name: ", ".join(f"{condition} {gain:+.2f} dB" for condition, gain in row.items()) for name, row in rows.items()

@@ -1,7 +1,6 @@
 """sonoray train translate: the networks from colour-flow to B-mode videos, on simulated pairs."""
 
 import argparse
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 from sonoray._checks import count
 from sonoray._progress import progress
 from sonoray.training.requirements import use_torch
+
+from ._training import add_reuse, check_reuse, hardware_of, report
 
 _HELD_OUT = 1  # added to the seed of the training clips
 
@@ -34,7 +35,7 @@ def add(kinds: Any) -> None:
     form.add_argument("--leave-out", metavar="SCENE", help="train without a scene, to judge on it")
     form.add_argument("--ablate", action="store_true", help="short trainings that differ in one thing, and their table")
     form.add_argument("--quick", action="store_true", help="a minute's run on next to nothing, to see that it works")
-    form.add_argument("--resume", action="store_true", help="go on from the checkpoints in OUT")
+    add_reuse(form)
     form.add_argument("--seed", type=int, default=0, help="(default: 0)")
     form.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="(default: cpu)")
     form.add_argument("--devices", type=int, default=1, help="processes, one per GPU (default: 1)")
@@ -50,18 +51,14 @@ def add(kinds: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Simulate, train, export."""
     use_torch(args.threads)
-    from sonoray.training.loops import Hardware
-
+    check_reuse(args, ["*.pt"] if args.ablate else [f"{name}.pt" for name in ("coarse", "refine", "mask")])
     begin = time.perf_counter()
-    hardware = Hardware(args.device, args.devices, args.precision)
+    hardware = hardware_of(args)
     clips, held_out, digest = _clips(args)
     common = {"seed": args.seed, "resume": args.resume, "show": not args.quiet, "hardware": hardware}
     figures = (_ablated if args.ablate else _trained)(args, clips, held_out, digest, common)
     figures["seconds"] = round(time.perf_counter() - begin, 1)
-    if args.json:
-        print(json.dumps(figures, indent=2))
-    else:
-        print("\n".join(f"{k}: {v}" for k, v in figures.items()))
+    report(figures, as_json=args.json)
 
 
 def _clips(args: argparse.Namespace) -> tuple[Any, Any, str]:
@@ -100,11 +97,14 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     from sonoray.training.color_flow import export
     from sonoray.training.color_flow.networks import n_parameters
     from sonoray.training.color_flow.recipe import RefineSettings, train_coarse, train_mask, train_refine
+    from sonoray.training.hardware import is_first
 
     settings = _settings(args)
     quarter = max(1, settings.steps // 4)
     refine_steps = count("refine_steps", quarter if args.refine_steps is None else args.refine_steps, 0)
     mask_steps = count("mask_steps", quarter if args.mask_steps is None else args.mask_steps, 0)
+    if is_first() and not args.resume:  # else a run killed early would leave new weights under an old description
+        (args.out / export.NOTE).unlink(missing_ok=True)
     network, error = train_coarse(settings, clips, held_out, args.out, **common)
     notes = {"coarse": export.coarse_note(settings, "coarse", args.seed)}
     if refine_steps:
@@ -115,9 +115,10 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     if mask_steps:
         train_mask(clips, args.out, steps=mask_steps, **common)
         notes["mask"] = export.mask_note(8, "mask", args.seed)
-    export.write_note(args.out, digest, notes)
     target = args.out / "color_flow_coarse.onnx"
-    export.export_folder(args.out, target)
+    if is_first():
+        export.write_note(args.out, digest, notes)
+        export.export_folder(args.out, target)
     return {
         "model": str(target),
         "networks": ", ".join(notes),
@@ -129,6 +130,7 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
 def _ablated(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, common: Any) -> dict[str, Any]:
     from sonoray.training.color_flow.ablation import run_ablation
     from sonoray.training.color_flow.recipe import RefineSettings
+    from sonoray.training.hardware import is_first
 
     settings = _settings(args)
     steps = 600 if args.steps is None and not args.quick else settings.steps
@@ -138,5 +140,6 @@ def _ablated(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     rows = run_ablation(
         settings, refine, clips, held_out, args.out, steps=steps, refine_steps=refine_steps, **common
     )  # fmt: skip
-    print((args.out / "ablation.md").read_text())
+    if is_first():
+        print((args.out / "ablation.md").read_text())
     return {"clips": digest, "ssim_in_mask": {row.name: round(row.mean_ssim_mask, 4) for row in rows}}

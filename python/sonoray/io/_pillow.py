@@ -14,6 +14,7 @@ from ..errors import Error, FormatError, MissingExtraError
 from ._budget import Budget
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "PPM", "GIF")
+_ORIENTATION = 274
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 _BYTES = {"1": 1, "L": 1, "P": 4, "I": 4, "F": 4, "RGBA": 4, "LA": 4, "PA": 4, "CMYK": 4} | dict.fromkeys(_DEEP, 2)
 
@@ -78,11 +79,15 @@ def frame(path: Path, file: Any, index: int) -> NDArray[Any]:
     if index or file.tell():
         file.seek(index)
     mode = file.mode
+    _check_depth(path, file)
+    if file.format == "TIFF" and (turned := file.tag_v2.get(_ORIENTATION, 1)) in (5, 6, 7, 8):
+        # Pillow 13 mixes up rows and columns of some of them.
+        raise FormatError(f"{path}: expected rows that lie across, found a TIFF of orientation {turned}; turn it first")
     if mode in _DEEP or mode == "I":
         values = np.array(file)
         if values.size and (values.min() < 0 or values.max() > 65535):
             raise FormatError(f"{path}: expected at most 16 bits per pixel, got values up to {int(values.max())}")
-        return values.astype(np.uint16)
+        return _upright(file, values.astype(np.uint16))
     if mode in ("LA", "PA") or (mode == "P" and "transparency" in file.info):
         mode = "RGBA"
     elif mode == "1":
@@ -91,4 +96,23 @@ def frame(path: Path, file: Any, index: int) -> NDArray[Any]:
         mode = "RGB"
     elif mode not in ("L", "F", "RGB", "RGBA"):
         raise FormatError(f"{path}: expected grey or colours, got pixels of Pillow's mode {mode!r}")
-    return np.array(file.convert(mode))
+    return _upright(file, np.array(file.convert(mode)))
+
+
+def _check_depth(path: Path, file: Any) -> None:
+    """Refuse colours of 16 bits, of which Pillow leaves the upper eight without a word."""
+    if file.mode in (*_DEEP, "I", "F"):
+        return
+    for tile in file.tile:  # how the decoder is told to unpack, such as "RGB;16B"; of PPM, the value of white
+        told = tile[3] if isinstance(tile[3], (tuple, list)) else (tile[3],)
+        large = file.format == "PPM" and any(isinstance(item, int) and item > 255 for item in told)
+        if large or any(isinstance(item, str) and item.endswith((";16B", ";16L", ";16N")) for item in told):
+            raise FormatError(f"{path}: expected at most 8 bits per colour (16 only in grey pictures), found 16")
+
+
+def _upright(file: Any, values: NDArray[Any]) -> NDArray[Any]:
+    """Turn pixels as cameras' EXIF asks; Pillow has done so with TIFF."""
+    orientation = 1 if file.format == "TIFF" else file.getexif().get(_ORIENTATION, 1)
+    flipped = values[:, ::-1] if orientation in (2, 4, 5, 7) else values
+    turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
+    return np.ascontiguousarray(np.rot90(flipped, turns))

@@ -43,13 +43,14 @@ def read_image(path: Any, *, index: int | None = None) -> NDArray[Any]:
     Returns
     -------
     (rows, columns) or (rows, columns, 3 or 4)
-        uint8 or uint16, 255 or 65535 being white (DICOM with fewer bits is stretched); float32 from TIFF with floating
-        point.
+        uint8, or uint16 of grey pictures, 255 or 65535 being white (DICOM with fewer bits is stretched); float32 from
+        TIFF with floating point. Turned as EXIF's orientation asks.
 
     Raises
     ------
     FormatError
-        Another kind of file, a damaged one, one that claims more pixels than it can honestly hold, several frames.
+        Another kind of file, a damaged one, one that claims more pixels than it can honestly hold, several frames,
+        colours of 16 bits.
     ArgumentError
         No such frame.
     MissingExtraError

@@ -116,13 +116,8 @@ def write_video(path: Any, video: Video) -> None:
         Another ending, or a type that the format does not hold.
     MissingExtraError
     """
+    check_video_writable(path, video.frames)
     target, frames, ending = Path(path), video.frames, Path(path).suffix.lower()
-    if ending not in (*MOVIES, *PILED, *ARRAYS, ""):
-        known = ", ".join((*PILED, *ARRAYS, *MOVIES))
-        raise ArgumentError(f"path: expected a name ending in {known}, or without ending, got {target.name!r}")
-    deep = ending in (".tif", ".tiff", "") and frames.dtype == np.uint16 and frames.ndim == 3
-    if ending not in ARRAYS and frames.dtype != np.uint8 and not deep:
-        raise ArgumentError(f"frames: expected uint8 for {ending or 'a folder'}, got {frames.dtype}; .npy holds all")
     if ending == "":
         _write_folder(target, frames)
         return
@@ -138,6 +133,19 @@ def write_video(path: Any, video: Video) -> None:
                     np.savez_compressed(file, frames=frames, **rate)
         else:
             _write_movie(temporary, ending, frames, video.frame_rate or _RATE)
+
+
+def check_video_writable(path: Any, frames: NDArray[Any]) -> None:
+    """Refuse, before any work, frames or a name that `write_video` could not write."""
+    target, ending = Path(path), Path(path).suffix.lower()
+    if ending not in (*MOVIES, *PILED, *ARRAYS, ""):
+        known = ", ".join((*PILED, *ARRAYS, *MOVIES))
+        raise ArgumentError(f"path: expected a name ending in {known}, or without ending, got {target.name!r}")
+    deep = ending in (".tif", ".tiff", "") and frames.dtype == np.uint16 and frames.ndim == 3
+    if ending not in ARRAYS and frames.dtype != np.uint8 and not deep:
+        raise ArgumentError(f"frames: expected uint8 for {ending or 'a folder'}, got {frames.dtype}; .npy holds all")
+    if ending == "" and target.exists():
+        raise ArgumentError(f"path: expected a folder that is not there yet, got {target}")
 
 
 def _stacked(path: Path, frames: Iterable[NDArray[Any]]) -> NDArray[Any]:

@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import os
-import uuid
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 
 from .._checks import count
 from ..errors import ArgumentError, MissingExtraError
+from ..io.writing import atomic
 from ..learning.models import ModelSpec, TensorSpec, attach_spec
 from ..learning.runtime import OnnxModel
 
@@ -30,6 +29,7 @@ def export_onnx(
     *,
     free: Sequence[str] = ("batch",),
     opset: int = OPSET,
+    checks: Sequence[Any] = (),
 ) -> ModelSpec:
     """Trace a module and write it in one step.
 
@@ -51,6 +51,8 @@ def export_onnx(
         Axes of the spec's tensors whose length may vary, such as "batch", "row", "column".
     opset : int
         Of ONNX, 17 or later.
+    checks : sequence
+        Inputs of several sizes for `check_parity`; a file that fails never takes the name ``path``.
 
     Returns
     -------
@@ -60,7 +62,8 @@ def export_onnx(
     Raises
     ------
     ArgumentError
-        Examples that do not fit the spec, a free axis that no tensor has, a path that does not end in .onnx.
+        Examples that do not fit the spec, a free axis that no tensor has, a path that does not end in .onnx;
+        ``checks`` on which ONNX Runtime and module differ.
     MissingExtraError
         ``onnx`` is not installed.
     """
@@ -91,12 +94,10 @@ def export_onnx(
         )
     model = onnx.load_from_string(buffer.getvalue())
     filled = attach_spec(model, spec)
-    partial = target.with_name(f".{target.name[:64]}.{uuid.uuid4().hex}")
-    try:
+    with atomic(target) as partial:
         partial.write_bytes(model.SerializeToString())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+        if checks:
+            _compare(module, partial, checks, TOLERANCE, "cpu", target)
     return filled
 
 
@@ -128,7 +129,12 @@ def check_parity(
     ArgumentError
         A larger difference, another shape, values that are not finite.
     """
-    model, worst = OnnxModel(path, device=device), 0.0
+    return _compare(module, path, examples, tolerance, device, path)
+
+
+def _compare(module: nn.Module, file: Any, examples: Sequence[Any], tolerance: float, device: str, path: Any) -> float:
+    """See `check_parity`; ``path`` is what messages call ``file``."""
+    model, worst = OnnxModel(file, device=device), 0.0
     module.eval()
     for example in examples:
         given = _tensors(example)

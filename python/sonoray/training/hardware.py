@@ -1,6 +1,7 @@
 """Where a training runs: devices, precision, several processes; through lightning-fabric where there is a choice."""
 
 import contextlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,13 @@ from ..errors import ArgumentError, DeviceError, MissingExtraError
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
+def is_first() -> bool:
+    """Return whether this process is the one that writes: rank 0, or the only one."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank() == 0
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"  # set for processes not joined yet
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,10 @@ class Processor:
         """Limit the norm of all gradients together."""
         torch.nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], norm)
 
+    def any(self, flag: bool) -> bool:
+        """Return whether any rank says so."""
+        return flag
+
     def same(self, value: Any) -> Any:
         """Return rank 0's value on every rank."""
         return value
@@ -147,8 +159,13 @@ class _FabricProcessor(Processor):
     def place(self, module: nn.Module) -> None:
         super().place(module)
         if self.n_ranks > 1:
-            for tensor in module.state_dict().values():
-                tensor.copy_(self.fabric.broadcast(tensor))
+            tensors = list(module.state_dict().values())
+            for kind in {tensor.dtype: None for tensor in tensors}:  # in order, the same on every rank
+                alike = [tensor for tensor in tensors if tensor.dtype == kind]
+                flat = torch.cat([tensor.flatten() for tensor in alike])
+                torch.distributed.broadcast(flat, 0)
+                for tensor, part in zip(alike, flat.split([t.numel() for t in alike]), strict=True):
+                    tensor.copy_(part.view_as(tensor))
 
     def optimizer(self, optimizer: Any) -> Any:
         return self.fabric.setup_optimizers(optimizer)
@@ -174,6 +191,11 @@ class _FabricProcessor(Processor):
     def clip(self, module: nn.Module, optimizer: Any, norm: float) -> None:
         # Gradients that overflowed are for the scaler, which leaves the step out.
         self.fabric.clip_gradients(module, optimizer, max_norm=norm, error_if_nonfinite=False)
+
+    def any(self, flag: bool) -> bool:
+        if self.n_ranks == 1:
+            return flag
+        return bool(self.fabric.all_reduce(torch.tensor(float(flag), device=self.device), reduce_op="sum") > 0)
 
     def same(self, value: Any) -> Any:
         return self.fabric.broadcast(value) if self.n_ranks > 1 else value

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from .._progress import progress
-from ..errors import ArgumentError
+from ..errors import ArgumentError, FormatError
 from .hardware import Hardware
 from .logs import TrainingLog
 from .players import Loss, Player, Schedule
 from .run_state import RunState
 from .states import load_state
 
-__all__ = ["Hardware", "Loss", "Player", "Schedule", "device_of", "kept_weights", "train", "train_players"]
+__all__ = ["Hardware", "Loss", "Player", "Schedule", "device_of", "kept_weights", "load_kept", "train", "train_players"]
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -53,6 +53,30 @@ def kept_weights(path: Any, player: str | None = None) -> dict[str, Tensor]:
     return dict(kept[player])
 
 
+def load_kept(module: nn.Module, path: Any, player: str | None = None) -> None:
+    """Load what a run kept into a module.
+
+    Parameters
+    ----------
+    module : nn.Module
+    path, player : see `kept_weights`
+
+    Raises
+    ------
+    FormatError
+        No checkpoint, or one of another network.
+    ArgumentError
+        Another player than there are.
+    """
+    try:
+        module.load_state_dict(kept_weights(path, player))
+    except FileNotFoundError:
+        raise FormatError(f"{path}: expected the checkpoint of a training, found nothing") from None
+    except RuntimeError as error:
+        text = " ".join(str(error).split())[:200]
+        raise FormatError(f"{path}: expected weights of the network that is described beside it: {text}") from None
+
+
 def train(
     module: nn.Module,
     loss: Loss,
@@ -67,6 +91,7 @@ def train(
     show: bool = False,
     hardware: Hardware | None = None,
     tensorboard: bool = False,
+    accepted: Callable[[], None] | None = None,
 ) -> float:
     """Train a module in place; returns its evaluation (NaN without one).
 
@@ -78,7 +103,8 @@ def train(
     loss : callable
         ``loss(rng)`` draws a batch and returns the loss; it may call ``backward`` on parts of it itself and then
         returns a detached number.
-    schedule, folder, name, seed, evaluate, resume, settings, show, hardware, tensorboard : see `train_players`
+    schedule, folder, name, seed, evaluate, resume, settings, show, hardware, tensorboard, accepted : see
+        `train_players`
     """
     return train_players(
         [Player(name, module, loss)],
@@ -92,6 +118,7 @@ def train(
         show=show,
         hardware=hardware,
         tensorboard=tensorboard,
+        accepted=accepted,
     )
 
 
@@ -108,6 +135,7 @@ def train_players(
     show: bool = False,
     hardware: Hardware | None = None,
     tensorboard: bool = False,
+    accepted: Callable[[], None] | None = None,
 ) -> float:
     """Train modules in place, one update of each per step, in order; returns the evaluation (NaN without one).
 
@@ -130,7 +158,7 @@ def train_players(
         The less, the better. Called on rank 0, without gradients, at full precision, modules in evaluation mode and
         holding what would be kept.
     resume : bool
-        Go on from ``<name>.pt`` if it is there.
+        Go on from ``<name>.pt`` if it is there; without, an earlier one is deleted.
     settings : str
         Whatever decides what is trained; a checkpoint of others is refused.
     show : bool
@@ -139,6 +167,9 @@ def train_players(
         Default: one CPU at full precision.
     tensorboard : bool
         Write the log for TensorBoard, too, into ``<folder>/tensorboard/<name>``.
+    accepted : callable, optional
+        Called on rank 0 before the first step, once nothing of the checkpoint has been refused: writes what describes
+        the run.
 
     Raises
     ------
@@ -158,13 +189,17 @@ def train_players(
     with TrainingLog(run.folder, name, names, tensorboard=tensorboard, write=processor.rank == 0) as log:
         run.log = log
         run.begin(resume)
+        if accepted is not None and processor.rank == 0:
+            accepted()
         try:
             with _interrupt_waits() as asked_to_stop:
+                if run.due:  # interrupted in an evaluation
+                    run.evaluated(evaluate)
                 for step in progress(range(run.step, schedule.steps), name, enabled=show and processor.rank == 0):
                     run.update(seed, step)
-                    if run.step % schedule.evaluate_every == 0 or run.step == schedule.steps:
+                    if run.due:
                         run.evaluated(evaluate)
-                    if asked_to_stop():
+                    if processor.any(asked_to_stop()):  # else one would wait for the other's next step
                         raise KeyboardInterrupt
         except KeyboardInterrupt:
             if run.whole:

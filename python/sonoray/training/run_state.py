@@ -53,6 +53,8 @@ class RunState:
     def begin(self, resume: bool) -> None:
         if resume and self.path.exists():
             self._restore(load_state(self.path))
+        elif self.processor.rank == 0:
+            self.path.unlink(missing_ok=True)  # else a run killed early would leave another run's weights
         self.log.begin(self.step)
         self._begin = time.perf_counter() - self.seconds
 
@@ -94,6 +96,7 @@ class RunState:
     def update(self, seed: int, step: int) -> None:
         """One update of every player."""
         rate = self.schedule.rate_at(step)
+        self.whole = False  # from the first forward pass on, which may change buffers
         try:
             losses = [self._updated(k, seed, step, rate) for k in range(len(self.players))]
         finally:
@@ -109,7 +112,7 @@ class RunState:
         rng = self.processor.seed(seed, step)
         with self.processor.autocast():
             value = player.loss(rng)
-        found = float(value.detach())
+        found = self.processor.mean(float(value.detach()))  # of all ranks: what is not finite on one stops all
         if not math.isfinite(found):
             raise ArgumentError(
                 f"training: expected a finite loss of {player.name!r}, got {found} at step {step}; lower the rate"
@@ -118,7 +121,6 @@ class RunState:
         self.processor.average(parameters)
         if self.schedule.clip:
             self.processor.clip(player.module, optimizer, self.schedule.clip)
-        self.whole = False
         optimizer.step()
         return found
 
@@ -142,8 +144,15 @@ class RunState:
                         kept[key].copy_(value)
         self.whole = True
 
+    @property
+    def due(self) -> bool:
+        """Whether the steps so far are still to be evaluated."""
+        at_end = self.step == self.schedule.steps
+        return self.count > 0 and (at_end or self.step % self.schedule.evaluate_every == 0)
+
     def evaluated(self, evaluate: Callable[[], float] | None) -> None:
         """Evaluate what would be kept, write a row of the log and the state."""
+        self.whole = False
         current = self._weights()
         candidate = self.kept if self.schedule.average else current
         found = math.nan
@@ -154,10 +163,11 @@ class RunState:
         better = not self.schedule.keep_best or math.isnan(self.result) or found < self.result
         if better:
             self.kept, self.result = [_clone(weights) for weights in candidate], found
-        losses = [self.processor.mean(total / max(1, self.count)) for total in self.sums]
+        losses = [total / max(1, self.count) for total in self.sums]
         self.sums, self.count = [0.0] * len(self.players), 0
         self.seconds = time.perf_counter() - self._begin
         self.log.row(self.step, losses, found, self.schedule.rate_at(self.step - 1), self.seconds)
+        self.whole = True
         self.save()  # last: a row whose step is in no checkpoint comes again
 
     def _judged(
@@ -165,15 +175,21 @@ class RunState:
     ) -> float:
         modules = [m for player in self.players for m in player.module.modules()]
         training = [m.training for m in modules]
-        self._load(candidate)
-        for player in self.players:
-            player.module.eval()
-        with torch.no_grad():
-            found = float(evaluate())
-        for module, mode in zip(modules, training, strict=True):
-            module.training = mode
-        self._load(current)
-        return found
+        interrupted = False
+        try:
+            self._load(candidate)
+            for player in self.players:
+                player.module.eval()
+            with torch.no_grad():
+                return float(evaluate())
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
+        finally:
+            for module, mode in zip(modules, training, strict=True):
+                module.training = mode
+            self._load(current)
+            self.whole = interrupted  # the step is done; its evaluation comes again when the run goes on
 
     def finish(self) -> None:
         self._load(self.kept)

@@ -1,6 +1,5 @@
 """Training states on disk, written in one step and read without running what they contain."""
 
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -9,14 +8,14 @@ from typing import Any
 import torch
 
 from ..errors import FormatError
+from ..io.writing import atomic
 
 
 def save_state(path: Any, state: dict[str, Any]) -> None:
     """Write a training state in one step: an interrupted write leaves the earlier file."""
     target = Path(path)
-    partial = target.with_name(f".{target.name}.partial")
-    torch.save(state, partial)
-    os.replace(partial, target)
+    with atomic(target) as partial:
+        torch.save(state, partial)
 
 
 def load_state(path: Any) -> dict[str, Any]:

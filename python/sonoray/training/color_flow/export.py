@@ -12,8 +12,8 @@ from ...errors import FormatError
 from ...learning.models import ModelSpec, TensorSpec
 from ...restoration.color_flow import TASKS
 from ...restoration.frame_channels import N_CHANNELS
-from ..exporting import check_parity, export_onnx
-from ..loops import kept_weights
+from ..exporting import export_onnx
+from ..loops import load_kept
 from .networks import MaskNetwork, RefinementGenerator
 from .recipe import CoarseSettings, RefineSettings
 
@@ -74,9 +74,7 @@ def export_network(module: nn.Module, role: str, path: Any, about: dict[str, Any
     rng = torch.Generator().manual_seed(0)
     examples = [torch.rand((b, n, *((t,) if role != "mask" else ()), h, w), generator=rng) for b, t, h, w in _SIZES]
     free = tuple(axis for axis in axes if axis != "channel")
-    filled = export_onnx(network, examples[0], path, spec, free=free)
-    check_parity(network, path, examples)
-    return filled
+    return export_onnx(network, examples[0], path, spec, free=free, checks=examples)
 
 
 def export_folder(folder: Any, out: Any) -> ModelSpec:
@@ -118,13 +116,13 @@ def load_network(folder: Any, role: str, note: dict[str, Any]) -> nn.Module:
     path = Path(folder) / f"{note['name']}.pt"
     if role == "coarse":
         module = CoarseSettings(**note["recipe"]).network()
-        module.load_state_dict(kept_weights(path))
+        load_kept(module, path)
     elif role == "refine":
         module = RefinementGenerator(RefineSettings(**note["recipe"]).width)
-        module.load_state_dict(kept_weights(path, "generator"))
+        load_kept(module, path, "generator")
     else:
         module = MaskNetwork(note["recipe"]["width"])
-        module.load_state_dict(kept_weights(path))
+        load_kept(module, path)
     return module.eval()
 
 

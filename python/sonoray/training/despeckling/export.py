@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ...errors import ArgumentError, FormatError
 from ...learning.models import ModelSpec, TensorSpec
-from ..exporting import check_parity, export_onnx
-from ..loops import kept_weights
+from ..exporting import export_onnx
+from ..loops import load_kept
 from .networks import Speckle2Self, despeckled_view
 from .recipe import DESCRIPTION, NAME, Recipe
 
@@ -47,7 +47,7 @@ def load_trained(folder: Any) -> tuple[Speckle2Self, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, ArgumentError) as error:
         raise FormatError(f"{path}: expected the description of a despeckling network: {error}") from None
     network = Speckle2Self(recipe.network)
-    network.load_state_dict(kept_weights(Path(folder) / f"{NAME}.pt"))
+    load_kept(network, Path(folder) / f"{NAME}.pt")
     return network.eval(), description
 
 
@@ -108,11 +108,9 @@ def export_despeckling(network: Speckle2Self, path: Any, **fields: Any) -> Model
     )
     module = _Used(network).cpu().eval()
     example = torch.rand(1, 1, 4 * multiple, 5 * multiple)
-    written = export_onnx(module, example, path, spec, free=("batch", "row", "column"))
     generator = torch.Generator().manual_seed(0)
     checks = [torch.rand(k + 1, 1, m * multiple, n * multiple, generator=generator) for k, (m, n) in enumerate(_SIZES)]
-    check_parity(module, path, checks)
-    return written
+    return export_onnx(module, example, path, spec, free=("batch", "row", "column"), checks=checks)
 
 
 class _Used(nn.Module):

@@ -13,7 +13,6 @@ References
 
 import itertools
 import json
-import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..._checks import count, option, scalar
-from ...errors import ArgumentError
-from ..loops import Hardware, Schedule, device_of, kept_weights, train
+from ...errors import ArgumentError, FormatError
+from ...io.writing import atomic
+from ..loops import Hardware, Schedule, device_of, load_kept, train
 from .data import TrainingImages
 from .networks import PUBLISHED, NetworkSettings, Speckle2Self, n_parameters
 
@@ -145,7 +145,6 @@ def train_despeckling(
     torch.manual_seed(recipe.seed)
     network = Speckle2Self(recipe.network)
     before = "" if start is None else _begin_with(network, Path(start))
-    _describe(target, recipe, data, network, before)
     losses = {"across-scales": across_scales_loss, "published": published_loss}
     step_loss = losses[recipe.method]
     if device_of(network).type == "cpu":
@@ -161,6 +160,7 @@ def train_despeckling(
         settings=f"{recipe.to_dict()} {data.digest} {before}".rstrip(),
         show=show,
         hardware=hardware,
+        accepted=lambda: _describe(target, recipe, data, network, before),
     )
     return network
 
@@ -215,10 +215,10 @@ def _differences(outputs: list[Tensor]) -> Tensor:
 def _begin_with(network: Speckle2Self, folder: Path) -> str:
     """Load what an earlier run kept; returns its recipe and data as text."""
     try:
-        network.load_state_dict(kept_weights(folder / f"{NAME}.pt"))
+        load_kept(network, folder / f"{NAME}.pt")
         earlier = json.loads((folder / DESCRIPTION).read_text())
         return f"{earlier['recipe']} {earlier['data_digest']}"
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, FormatError) as error:
         raise ArgumentError(f"start: expected a run of the same network in {folder}: {error}") from None
 
 
@@ -235,6 +235,5 @@ def _describe(folder: Path, recipe: Recipe, data: TrainingImages, network: Speck
         },
         indent=2,
     )
-    partial = folder / f".{DESCRIPTION}.partial"
-    partial.write_text(text)
-    os.replace(partial, folder / DESCRIPTION)
+    with atomic(folder / DESCRIPTION) as path:
+        path.write_text(text)

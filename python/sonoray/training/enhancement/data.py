@@ -24,6 +24,7 @@ from ..._progress import progress
 from ...errors import ArgumentError, FormatError, MissingExtraError
 from ...imaging.low_rank import low_rank_despeckle
 from ...io.images import image_files, read_image
+from ...io.writing import atomic
 from ...simulation.degradations import DegradationModel, sample_patch
 from ...simulation.speckle import SpeckleModel, simulate_speckle
 
@@ -195,9 +196,8 @@ def low_rank_pairs(images: Sequence[Image], cache: Path, *, show: bool = False) 
                 raise FormatError(f"{path}: expected a low-rank target, {error}; remove the file") from None
         else:
             target = low_rank_despeckle(image)
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, target)
-            partial.replace(path)
+            with atomic(path) as partial, partial.open("wb") as file:
+                np.save(file, target)
         pairs.append(np.stack([image, target]).astype(np.float32))
     return pairs
 

@@ -7,8 +7,8 @@ import torch
 
 from ...learning.models import ModelSpec, TensorSpec
 from ...restoration.enhancement import TASK
-from ..exporting import check_parity, export_onnx
-from ..loops import kept_weights
+from ..exporting import export_onnx
+from ..loops import load_kept
 from .networks import SwinConvUNet
 from .recipe import NAME, load_recipe, read_description
 
@@ -42,7 +42,7 @@ def export_folder(folder: Any, out: Any) -> ModelSpec:
     source = Path(folder)
     recipe = load_recipe(source)
     network = SwinConvUNet(recipe.network)
-    network.load_state_dict(kept_weights(source / f"{NAME}.pt"))
+    load_kept(network, source / f"{NAME}.pt")
     description = read_description(source)
     return export_enhancer(network, out, training_data=description["data_digest"], seed=description["seed"])
 
@@ -70,10 +70,9 @@ def export_enhancer(network: SwinConvUNet, path: Any, **described: Any) -> Model
         settings={"network": {k: _plain(v) for k, v in network.settings.to_dict().items()}, **described},
     )
     # Of more than one window and tile each, so that nothing about sizes can become a constant.
-    written = export_onnx(network, torch.rand(2, 1, 72, 136), path, spec, free=("batch", "row", "column"))
-    generator = torch.Generator().manual_seed(0)
-    check_parity(network, path, [torch.rand(1, 1, *size, generator=generator) for size in _SIZES])
-    return written
+    example, generator = torch.rand(2, 1, 72, 136), torch.Generator().manual_seed(0)
+    checks = [torch.rand(1, 1, *size, generator=generator) for size in _SIZES]
+    return export_onnx(network, example, path, spec, free=("batch", "row", "column"), checks=checks)
 
 
 def _plain(value: Any) -> Any:

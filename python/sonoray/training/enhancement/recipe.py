@@ -24,7 +24,7 @@ from ...io.writing import atomic
 from ...restoration.enhancement import TASK
 from ...simulation.degradations import DegradationModel, add_fourier_noise, add_gaussian_noise, add_speckle, blur
 from ..hardware import Hardware
-from ..loops import Schedule, device_of, kept_weights, train
+from ..loops import Schedule, device_of, load_kept, train
 from .data import (
     DEGRADATIONS,
     NATURAL_TRAINING,
@@ -173,11 +173,10 @@ def train_enhancer(
     torch.manual_seed(seed)
     network = SwinConvUNet(given.network) if module is None else module
     if start is not None:
-        network.load_state_dict(kept_weights(Path(start) / f"{NAME}.pt"))
+        load_kept(network, Path(start) / f"{NAME}.pt")
     sampler = PatchSampler(sources, given.degradations, size=given.size, published=given.published)
     judged = tuning_set() if tuning is None else tuning
     before = "" if start is None else read_description(start)["data_digest"]
-    describe(target, given, seed, sampler.digest, before)
     schedule = Schedule(
         given.steps,
         given.rate,
@@ -198,6 +197,7 @@ def train_enhancer(
         settings=f"{sampler.digest} {given} {before}",
         show=show,
         hardware=hardware,
+        accepted=lambda: describe(target, given, seed, sampler.digest, before),
     )
     return network, -loss
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from ...acquisition.transmits import full_synthetic_aperture
 from ...autofocus.moveouts import Moveouts, MoveoutSettings
 from ...beamforming.echoes import simulate_echoes
 from ...errors import ArgumentError, FormatError
+from ...io.writing import atomic
 from ...media.grids import Grid
 from ...media.medium import Medium
 from ...media.phantoms_random import random_scatterers, random_tissue
@@ -238,6 +238,5 @@ def _save(path: Path, block: dict[str, Any]) -> None:
 
 def _write(path: Path, write: Callable[[Path], Any]) -> None:
     """Write beside and rename: an interrupted write leaves nothing that looks finished."""
-    partial = path.with_name(f".{path.name}.partial")
-    write(partial)
-    os.replace(partial, path)
+    with atomic(path) as partial:
+        write(partial)

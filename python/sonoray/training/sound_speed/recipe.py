@@ -25,7 +25,7 @@ from ..._progress import progress
 from ...autofocus.moveouts import mirrored
 from ...errors import ArgumentError
 from ...media.grids import Grid
-from ..loops import Schedule, kept_weights, train
+from ..loops import Schedule, load_kept, train
 from .data import Acquisition, Dataset
 from .networks import MoveoutNetwork, SoundSpeedHead, TraceAutoencoder
 
@@ -330,7 +330,7 @@ def reconstruction_loss(found: Tensor, traces: Tensor) -> Tensor:
 def _start_from(module: torch.nn.Module, path: Path) -> None:
     if not path.exists():
         raise ArgumentError(f"phase: expected {path} from phase 1, found nothing; run phase 1 or all")
-    module.load_state_dict(kept_weights(path))
+    load_kept(module, path)
 
 
 def _shown(show: bool) -> Callable[[Any, str, int], Any] | None:
