@@ -1,12 +1,14 @@
 """Despeckling against filters and blind-spot networks: simulated speckle with known truth, real images, speed.
 
     PYTHONPATH=python python bench/restoration/bench_despeckling.py simulated [--models A.onnx B.onnx ...]
-    PYTHONPATH=python python bench/restoration/bench_despeckling.py real --images FOLDER [--tuning FOLDER]
+    PYTHONPATH=python python bench/restoration/bench_despeckling.py real --images FOLDER [--every N]
     PYTHONPATH=python python bench/restoration/bench_despeckling.py speed
 
 Simulated: settings are tuned on SSIM over 6 images of 128 x 128 pixels (shapes, layers, blobs), judged on 12 of
 176 x 176 (vessels, organ) with other seeds. Real: settings are those of the simulated set, images are judged where they
-are. ``--blind-spot FOLDER`` trains Noise2Void and Noise2Self there (same images, network and steps as ``--steps``).
+are. ``--blind-spot FOLDER`` trains Noise2Void and Noise2Self there, or goes on, for ``--steps`` updates of our network
+and recipe: on the simulated images that ``sonoray train despeckle --simulated`` makes of the same seed, and on the
+pictures in ``--training FOLDER``. Both are judged with one pass and with as many as the shipped model makes.
 ``--settings FILE`` keeps tuned settings between runs.
 """
 
@@ -14,6 +16,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +125,30 @@ def settings_of(path, with_slow):
 
 def despecklers(args):
     named = {path.parent.name + "/" + path.stem: Despeckler(path) for path in args.models}
-    return {"Speckle2Self, shipped": load_despeckler(), **named}
+    shipped = load_despeckler()
+    return {"Speckle2Self, shipped": shipped, **named, **blind_spot(args, shipped.passes)}
+
+
+def blind_spot(args, passes):
+    if args.blind_spot is None:
+        return {}
+    import torch
+
+    from bench.restoration.blind_spot import BLIND_SPOT, blind_spot_despeckler
+    from sonoray.training.despeckling.data import TrainingImages, images_in, simulated_images
+    from sonoray.training.despeckling.recipe import DEFAULT
+
+    torch.set_num_threads(args.threads)
+    images = images_in(args.training, every=args.training_every) + simulated_images(args.simulated, args.seed)
+    data = TrainingImages(images, separate=False)
+    recipe = replace(DEFAULT, steps=args.steps, seed=args.seed)
+    found = {}
+    for name in BLIND_SPOT:
+        once = blind_spot_despeckler(name, data, recipe, args.blind_spot)
+        found[f"{name}, {args.steps} steps"] = once
+        if passes > 1:
+            found[f"{name}, {args.steps} steps, {passes} passes"] = Despeckler(once.model, passes=passes)
+    return found
 
 
 def simulated(args):
@@ -190,7 +216,7 @@ def speed(args):
             print(f"  {name}: {1 / np.median(seconds):.1f} images per CPU-second")
 
 
-def main():
+def main(arguments=None):
     form = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     form.add_argument("kind", choices=["simulated", "real", "speed"])
     form.add_argument("--models", type=Path, nargs="+", default=[], help="further models, other seeds, say")
@@ -200,9 +226,17 @@ def main():
     form.add_argument("--settings", type=Path, help="file of tuned settings")
     form.add_argument("--save", type=Path, help="results as .npz")
     form.add_argument("--fast", action="store_true", help="leave out what takes seconds an image")
+    form.add_argument("--blind-spot", type=Path, metavar="FOLDER", help="train Noise2Void and Noise2Self there, too")
+    form.add_argument("--training", type=Path, nargs="+", default=[], metavar="FOLDER", help="pictures to train them on")
+    form.add_argument("--training-every", type=int, default=1, metavar="N", help="take one of N of those")
+    form.add_argument("--simulated-training", dest="simulated", type=int, default=66, metavar="N")
+    form.add_argument("--steps", type=int, default=1500, help="of the blind-spot networks (default: 1500)")
+    form.add_argument("--seed", type=int, default=0, help="of the blind-spot networks (default: 0)")
     form.add_argument("--threads", type=int, default=1)
     form.add_argument("--rounds", type=int, default=9)
-    args = form.parse_args()
+    args = form.parse_args(arguments)
+    if args.kind == "real" and args.images is None:
+        form.error("real: expected --images FOLDER")
     {"simulated": simulated, "real": real, "speed": speed}[args.kind](args)
 
 

@@ -1,4 +1,4 @@
-"""What despeckling is compared with: classical filters with the grids that they are tuned on, and blind-spot networks.
+"""Classical filters that despeckling is compared with, and the grids that they are tuned on.
 
 Every filter takes and gives (rows, columns) in [0, 1]. BM3D is the authors' package (free for non-commercial use only,
 so it is needed nowhere else).
@@ -7,10 +7,8 @@ so it is needed nowhere else).
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.ndimage import gaussian_filter, median_filter
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
-from torch.nn import functional
 
 from sonoray.imaging.low_rank import low_rank_despeckle
 from sonoray.imaging.speckle_filters import obnlm, srad
@@ -92,30 +90,3 @@ def tuned(baseline, noisy, clean, deviations, judge):
         found = [baseline(i, d, setting) for i, d in zip(noisy, deviations, strict=True)]
         scores.append(np.mean([judge(a, b) for a, b in zip(found, clean, strict=True)]))
     return baseline.grid[int(np.argmax(scores))]
-
-
-def noise2void_loss(network, data, recipe, rng):
-    """2 % of the pixels get the value of a pixel within 2; the loss is there (Krull, Buchholz and Jug, CVPR 2019)."""
-    image = torch.from_numpy(data.crops(rng, recipe.batch, recipe.crop))[:, None]
-    chosen = torch.from_numpy((rng.random(image.shape) < 0.02).astype(np.float32))
-    moved = image.clone()
-    offsets = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if (i, j) != (0, 0)]
-    which = torch.from_numpy(rng.integers(0, len(offsets), image.shape))
-    for k, offset in enumerate(offsets):
-        moved = torch.where(which == k, torch.roll(image, offset, (2, 3)), moved)
-    found = network(torch.where(chosen > 0, moved, image))
-    return ((found - image) ** 2 * chosen).sum() / chosen.sum()
-
-
-def noise2self_loss(network, data, recipe, rng):
-    """One pixel of every 4 x 4 becomes the mean of its neighbours; the loss is there (Batson and Royer, ICML 2019)."""
-    image = torch.from_numpy(data.crops(rng, recipe.batch, recipe.crop))[:, None]
-    chosen = torch.zeros_like(image)
-    chosen[:, :, rng.integers(4) :: 4, rng.integers(4) :: 4] = 1
-    kernel = torch.tensor([[0.5, 1.0, 0.5], [1.0, 0.0, 1.0], [0.5, 1.0, 0.5]])[None, None] / 6
-    around = functional.conv2d(functional.pad(image, (1, 1, 1, 1), mode="reflect"), kernel)
-    found = network(torch.where(chosen > 0, around, image))
-    return ((found - image) ** 2 * chosen).sum() / chosen.sum()
-
-
-BLIND_SPOT = {"Noise2Void": noise2void_loss, "Noise2Self": noise2self_loss}
