@@ -217,6 +217,28 @@ def test_a_folder_is_exported_or_refused(images, tmp_path):
         export_folder(tmp_path, tmp_path / "out.onnx")
 
 
+def test_passes_are_the_file_s_and_the_plan_makes_as_many(images, tmp_path):
+    pytest.importorskip("onnx", reason="the extra 'train' is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
+    from sonoray.restoration.despeckling import Despeckler
+    from sonoray.training.despeckling.ablation import despeckled
+    from sonoray.training.despeckling.export import export_folder
+
+    recipe = replace(QUICK, steps=1, crop=32, passes=3)
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert "passes" not in QUICK.to_dict()  # runs from before there were passes go on
+    network = train_despeckling(images, tmp_path, recipe)
+    spec = export_folder(tmp_path, tmp_path / "three.onnx")
+    assert spec.settings["passes"] == 3
+    assert export_folder(tmp_path, tmp_path / "two.onnx", passes=2).settings["passes"] == 2
+    noisy = np.random.default_rng(0).random((2, 32, 32), np.float32)
+    for name, passes in (("three", 3), ("two", 2)):
+        plan = Despeckler(tmp_path / f"{name}.onnx")
+        assert plan.passes == passes
+        np.testing.assert_allclose(plan(noisy), despeckled(network, noisy, passes), atol=1e-4)
+    assert Despeckler(plan.model, passes=1).passes == 1
+
+
 def test_pieces_must_fit_the_network():
     with pytest.raises(ArgumentError, match="crop"):
         replace(QUICK, crop=40)

@@ -22,6 +22,8 @@ def add(kinds: Any) -> None:
     form.add_argument("-o", "--out", type=Path, required=True, help="folder for the model, checkpoint and log")
     form.add_argument("--steps", type=int, metavar="N", help="updates (default: 1500, as published 5000)")
     form.add_argument("--batch", type=int, metavar="N", help="pieces per update (default: 6, as published 16)")
+    form.add_argument("--rate", type=float, metavar="R", help="largest learning rate (default: 0.002, as published 0.001)")
+    form.add_argument("--passes", type=int, metavar="N", help="of the network when it is used (default: 1)")
     form.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
     form.add_argument("--start", type=Path, metavar="FOLDER", help="begin with the weights of an earlier run")
     form.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     if args.published and (args.quick or args.ablate):
         raise sonoray.ArgumentError("published: expected a run of its own, got quick or ablate, too")
     recipe = PUBLISHED_RECIPE if args.published else QUICK if args.quick else DEFAULT
-    given = {name: getattr(args, name) for name in ("steps", "batch") if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in ("steps", "batch", "rate", "passes") if getattr(args, name) is not None}
     recipe = replace(recipe, seed=args.seed, **given)
     begin = time.perf_counter()
     figures = (_ablated if args.ablate else _trained)(args, recipe)

@@ -51,6 +51,8 @@ class Recipe:
     consistency : float
         Weight of the differences between outputs.
     seed : int
+    passes : int
+        How often the network is applied when it is used; training makes one.
     """
 
     method: str = "across-scales"
@@ -61,12 +63,15 @@ class Recipe:
     rate: float = 2e-3
     consistency: float = 0.1
     seed: int = 0
+    passes: int = 1
 
     def __post_init__(self) -> None:
         option("method", self.method, METHODS)
         count("steps", self.steps, 1, 100_000_000)
         count("batch", self.batch, 1, 65536)
         count("crop", self.crop, 32, 4096)
+        count("passes", self.passes, 1, 8)
+        scalar("rate", self.rate, 1e-8, 1.0, "(step of the optimizer)")
         scalar("consistency", self.consistency, 0.0, 1e3, "(weight)")
         smallest = round(min(self.network.scales) * self.crop) if self.method == "across-scales" else self.crop
         if smallest % self.network.multiple or self.crop % self.network.multiple:
@@ -86,8 +91,9 @@ class Recipe:
         return Schedule(self.steps, self.rate, min(50, self.steps), 0.0, average=0.99, evaluate_every=every, clip=0.5)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {**asdict(self), "network": self.network.to_dict()}
+        """As JSON can hold it; one pass is not mentioned, as before there were several."""
+        found = {**asdict(self), "network": self.network.to_dict()}
+        return found if self.passes > 1 else {key: value for key, value in found.items() if key != "passes"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
