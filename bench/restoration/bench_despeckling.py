@@ -135,7 +135,8 @@ def blind_spot(args, passes):
     import torch
 
     from bench.restoration.blind_spot import BLIND_SPOT, blind_spot_despeckler
-    from sonoray.training.despeckling.data import TrainingImages, images_in, simulated_images
+    from sonoray.training.despeckling.data import TrainingImages, simulated_images
+    from sonoray.training.despeckling.pictures import images_in
     from sonoray.training.despeckling.recipe import DEFAULT
 
     torch.set_num_threads(args.threads)
@@ -227,7 +228,9 @@ def main(arguments=None):
     form.add_argument("--save", type=Path, help="results as .npz")
     form.add_argument("--fast", action="store_true", help="leave out what takes seconds an image")
     form.add_argument("--blind-spot", type=Path, metavar="FOLDER", help="train Noise2Void and Noise2Self there, too")
-    form.add_argument("--training", type=Path, nargs="+", default=[], metavar="FOLDER", help="pictures to train them on")
+    form.add_argument(
+        "--training", type=Path, nargs="+", default=[], metavar="FOLDER", help="pictures to train them on"
+    )
     form.add_argument("--training-every", type=int, default=1, metavar="N", help="take one of N of those")
     form.add_argument("--simulated-training", dest="simulated", type=int, default=66, metavar="N")
     form.add_argument("--steps", type=int, default=1500, help="of the blind-spot networks (default: 1500)")

@@ -10,8 +10,10 @@ for module, extra in (("torch", "train"), ("onnx", "train"), ("onnxruntime", "cp
     pytest.importorskip(module, reason=f"the extra {extra!r} is not installed")
 pytest.importorskip("torchmetrics", reason="the bench measures MS-SSIM with it")
 
+# ruff: noqa: E402
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from bench.restoration import bench_despeckling, blind_spot
+
 from sonoray.training.despeckling.recipe import DEFAULT
 
 sys.path.pop(0)

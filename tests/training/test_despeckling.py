@@ -18,6 +18,7 @@ from sonoray.training.despeckling.networks import (  # noqa: E402
     Speckle2Self,
     n_parameters,
 )
+from sonoray.training.despeckling.pictures import images_in  # noqa: E402
 from sonoray.training.despeckling.recipe import (  # noqa: E402
     PUBLISHED_RECIPE,
     QUICK,
@@ -137,9 +138,61 @@ def test_a_folder_of_pictures_is_read(tmp_path):
     picture = pytest.importorskip("PIL.Image", reason="the extra 'io' is not installed")
     for k, image in enumerate(simulated_images(3, 0, 64)):
         picture.fromarray((image * 255).astype(np.uint8)).save(tmp_path / f"{k}.png")
-    found = data_module.images_in([tmp_path], every=2)
+    found = images_in([tmp_path], every=2)
     assert [i.shape for i in found] == [(64, 64)] * 2
     assert 0 <= found[0].min() < found[0].max() <= 1
+
+
+def test_what_cannot_be_trained_on_is_named_and_left_out(tmp_path):
+    picture = pytest.importorskip("PIL.Image", reason="the extra 'io' is not installed")
+    good = [picture.fromarray((image * 255).astype(np.uint8)) for image in simulated_images(4, 0, 64)]
+    good[0].save(tmp_path / "a.png")
+    good[0].resize((40, 40)).save(tmp_path / "b_thumbnail.png")
+    picture.new("L", (80, 80)).save(tmp_path / "c_black.png")
+    (tmp_path / "d_damaged.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
+    good[1].save(tmp_path / "e.gif", save_all=True, append_images=good[2:])
+    (tmp_path / "below/.hidden").mkdir(parents=True)
+    good[3].save(tmp_path / "below/f.png")
+    good[3].save(tmp_path / "below/.hidden/g.png")
+    with pytest.warns(UserWarning, match="3 left out") as notes:
+        found = images_in([tmp_path])
+    assert all(name in str(notes[0].message) for name in ("b_thumbnail.png", "c_black.png", "d_damaged.png"))
+    assert [i.shape for i in found] == [(64, 64)] * 4
+    np.testing.assert_allclose(found[3], np.asarray(good[3]) / 255, atol=0.02)
+    with pytest.warns(UserWarning, match="left out"):
+        assert len(images_in([tmp_path], subfolders=True)) == 5
+    (tmp_path / "below/f.png").unlink()
+    picture.new("L", (80, 80)).save(tmp_path / "below/black.png")
+    with pytest.raises(ArgumentError, match=r"black\.png: expected contents"):
+        images_in([tmp_path / "below"])
+    with pytest.raises(ArgumentError, match="nowhere"):
+        images_in([tmp_path / "nowhere"], subfolders=True)
+
+
+def test_structure_is_kept_for_the_same_images_and_filter_alone(tmp_path, monkeypatch):
+    images, place = simulated_images(2, 1, 64), tmp_path / "run/structure.npz"
+    calls = []
+    plain = data_module.estimated_structure
+    monkeypatch.setattr(data_module, "estimated_structure", lambda image: calls.append(1) or plain(image))
+    first = TrainingImages(images, cache=place)
+    again = TrainingImages(images, cache=place)
+    assert len(calls) == 2
+    for a, b in zip(
+        first.transplanted(np.random.default_rng(0), 2, 32), again.transplanted(np.random.default_rng(0), 2, 32),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(a, b)
+    whole = place.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], whole.replace(whole[3000:3004], b"\0\1\2\3")):
+        place.write_bytes(damaged)
+        calls.clear()
+        TrainingImages(images, cache=place)
+        TrainingImages(images, cache=place)
+        assert len(calls) == 2  # filtered once more, and kept
+    TrainingImages(images[::-1], cache=place)
+    monkeypatch.setattr(data_module, "_STRENGTH", 1.1)
+    TrainingImages(images[::-1], cache=place)
+    assert len(calls) == 6
 
 
 def test_a_run_that_goes_on_makes_the_same_weights(images, tmp_path):

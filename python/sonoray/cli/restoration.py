@@ -28,7 +28,9 @@ def add(commands: Any) -> None:
     form = commands.add_parser("despeckle", help="take the speckle out of B-mode pictures")
     _add_pictures(form)
     form.add_argument("--method", choices=["network", *METHODS], default="network", help="(default: network)")
-    form.add_argument("--passes", type=int, metavar="N", help="of the network (default: what the model was judged with)")
+    form.add_argument(
+        "--passes", type=int, metavar="N", help="of the network (default: what the model was judged with)"
+    )
     form.add_argument("--dynamic-range", type=float, default=50.0, help="of the pictures, dB, for srad (default: 50)")
     form.set_defaults(run=despeckle)
 
@@ -74,7 +76,9 @@ def despeckle(args: argparse.Namespace) -> None:
     plan: Any
     if args.method != "network":
         if args.model is not None or args.tile is not None or args.passes is not None:
-            raise sonoray.ArgumentError(f"model, tile, passes: expected none with method {args.method}, which has no network")
+            raise sonoray.ArgumentError(
+                f"model, tile, passes: expected none with method {args.method}, which has no network"
+            )
         plan = ClassicalDespeckler(args.method, strength=args.strength, dynamic_range=args.dynamic_range)
     else:
         plan = _plan(args, Despeckler, assets.load_despeckler, passes=args.passes)
