@@ -27,7 +27,8 @@ def add(commands: Any) -> None:
     """Add the commands' arguments."""
     form = commands.add_parser("despeckle", help="take the speckle out of B-mode pictures")
     _add_pictures(form)
-    form.add_argument("--method", choices=["network", *METHODS], default="network", help="(default: network)")
+    form.add_argument("--method", choices=["network", *METHODS], default="network",
+                      help="(default: network; filters have untuned default settings)")  # fmt: skip
     form.add_argument(
         "--passes", type=int, metavar="N", help="of the network (default: what the model was judged with)"
     )
