@@ -9,13 +9,17 @@ Simulated: settings are tuned on SSIM over 6 images of 128 x 128 pixels (shapes,
 are. ``--blind-spot FOLDER`` trains Noise2Void and Noise2Self there, or goes on, for ``--steps`` updates of our network
 and recipe: on the simulated images that ``sonoray train despeckle --simulated`` makes of the same seed, and on the
 pictures in ``--training FOLDER``. Both are judged with one pass and with as many as the shipped model makes.
-``--settings FILE`` keeps tuned settings between runs.
+``--settings FILE`` keeps the scores of all settings between runs; a best setting at the edge
+of its grid is warned of.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +32,7 @@ from bench.restoration.despeckling_baselines import classical, tuned
 from bench.restoration.edge_sharpness import sharpness_ratio
 from sonoray.assets import load_despeckler
 from sonoray.io.images import read_images
+from sonoray.io.writing import atomic
 from sonoray.restoration.despeckling import Despeckler
 from sonoray.restoration.images import Planes
 from sonoray.restoration.quality import homogeneity, psnr, ssim
@@ -106,20 +111,28 @@ def table(kind, rows):
         print(f"| {name} | " + " | ".join(f"{v:.2f}" if abs(v) >= 5 else f"{v:.3f}" for v in row) + " |")
 
 
-def settings_of(path, with_slow):
-    """Tuned settings of the classical filters, read from ``path`` if it is there."""
-    kept = json.loads(path.read_text()) if path and path.exists() else {}
+def settings_of(path, with_slow, processes=1):
+    """Tuned settings of the classical filters; scores are kept in ``path``, for the same tuning images."""
     noisy, clean = drawn(6, TUNING_SEED, 128, TRAINING_FAMILIES)
+    digest = hashlib.sha256(noisy.tobytes() + clean.tobytes()).hexdigest()
+    kept = json.loads(path.read_text()) if path and path.exists() else {}
+    if kept.get("images") != digest:
+        kept = {"images": digest, "scores": {}}
+
+    def keep():
+        if path:
+            with atomic(path) as temporary:
+                temporary.write_text(json.dumps(kept, indent=1))
+
     true = [float((a - b)[b > 0.1].std()) for a, b in zip(noisy, clean, strict=True)]
     found = []
-    for method in classical(with_slow):
-        if method.name not in kept:
+    with ProcessPoolExecutor(processes) if processes > 1 else nullcontext() as pool:
+        for method in classical(with_slow):
             deviations = true if "true" in method.name else [speckle_deviation(i) for i in noisy]
-            kept[method.name] = tuned(method, noisy, clean, deviations, ssim)
-            print(f"tuned {method.name}: {kept[method.name]}", file=sys.stderr, flush=True)
-            if path:
-                path.write_text(json.dumps(kept, indent=1))
-        found.append((method, kept[method.name]))
+            scores = kept["scores"].setdefault(method.name, {})
+            run = map if pool is None else pool.map
+            found.append((method, tuned(method, noisy, clean, deviations, ssim, scores=scores, run=run, keep=keep)))
+            print(f"tuned {method.name}: {found[-1][1]}", file=sys.stderr, flush=True)
     return found
 
 
@@ -155,7 +168,7 @@ def blind_spot(args, passes):
 def simulated(args):
     noisy, clean = drawn(args.images_judged, JUDGED_SEED, 176, JUDGED_FAMILIES)
     results = {"input": noisy, **gaming(noisy)}
-    for method, setting in settings_of(args.settings, not args.fast):
+    for method, setting in settings_of(args.settings, not args.fast, args.processes):
         if "true" in method.name:
             deviations = [float((a - b)[b > 0.1].std()) for a, b in zip(noisy, clean, strict=True)]
         else:
@@ -179,7 +192,7 @@ def real(args):
     images = [Planes(image).values[0] for _, image in read_images(args.images)][:: args.every]
     results = {"input": images, **{k: [g[k] for g in map(gaming, images)] for k in gaming(images[0])}}
     deviations = [speckle_deviation(i) for i in images]
-    for method, setting in settings_of(args.settings, not args.fast):
+    for method, setting in settings_of(args.settings, not args.fast, args.processes):
         if "true" not in method.name:
             results[method.name] = [method(i, d, setting) for i, d in zip(images, deviations, strict=True)]
     for name, despeckle in despecklers(args).items():
@@ -224,13 +237,12 @@ def main(arguments=None):
     form.add_argument("--images", type=Path, help="folder of real images")
     form.add_argument("--every", type=int, default=1, help="judge one real image of so many")
     form.add_argument("--images-judged", type=int, default=12)
-    form.add_argument("--settings", type=Path, help="file of tuned settings")
+    form.add_argument("--settings", type=Path, help="file that keeps the scores of settings")
+    form.add_argument("--processes", type=int, default=1, help="that tune the filters (default: 1)")
     form.add_argument("--save", type=Path, help="results as .npz")
     form.add_argument("--fast", action="store_true", help="leave out what takes seconds an image")
     form.add_argument("--blind-spot", type=Path, metavar="FOLDER", help="train Noise2Void and Noise2Self there, too")
-    form.add_argument(
-        "--training", type=Path, nargs="+", default=[], metavar="FOLDER", help="pictures to train them on"
-    )
+    form.add_argument("--training", type=Path, nargs="+", default=[], metavar="FOLDER", help="pictures for them")
     form.add_argument("--training-every", type=int, default=1, metavar="N", help="take one of N of those")
     form.add_argument("--simulated-training", dest="simulated", type=int, default=66, metavar="N")
     form.add_argument("--steps", type=int, default=1500, help="of the blind-spot networks (default: 1500)")

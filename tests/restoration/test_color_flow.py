@@ -5,11 +5,11 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
 
-from sonoray.errors import ArgumentError, FormatError
-from sonoray.restoration.color_flow import ColorFlowTranslator, _windows
-from sonoray.restoration.frame_channels import classical_fill, grey_of
-from sonoray.restoration.quality import ssim
-from sonoray.simulation.color_flow import color_flow_video
+from sonoray.errors import ArgumentError, FormatError  # noqa: E402
+from sonoray.restoration.color_flow import ColorFlowTranslator, _windows  # noqa: E402
+from sonoray.restoration.frame_channels import classical_fill, grey_of  # noqa: E402
+from sonoray.restoration.quality import ssim  # noqa: E402
+from sonoray.simulation.color_flow import color_flow_video  # noqa: E402
 
 assets = pytest.importorskip("sonoray.assets")
 

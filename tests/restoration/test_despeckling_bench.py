@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import median_filter
 
 for module, extra in (("torch", "train"), ("onnx", "train"), ("onnxruntime", "cpu"), ("skimage", "metrics")):
     pytest.importorskip(module, reason=f"the extra {extra!r} is not installed")
@@ -13,6 +14,7 @@ pytest.importorskip("torchmetrics", reason="the bench measures MS-SSIM with it")
 # ruff: noqa: E402
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from bench.restoration import bench_despeckling, blind_spot
+from bench.restoration import despeckling_baselines as baselines
 
 from sonoray.training.despeckling.recipe import DEFAULT
 
@@ -42,7 +44,7 @@ def test_blind_spots_hide_the_pixels_that_the_loss_is_at(name):
 
 
 def test_simulated_comparison_from_its_command_line(tmp_path, monkeypatch, capsys):
-    chosen = [b for b in bench_despeckling.classical(False) if b.name == "median"]
+    chosen = [baselines.Baseline("median", lambda i, d, size: median_filter(i, size), ({"size": 9},))]
     monkeypatch.setattr(bench_despeckling, "classical", lambda with_slow: chosen)
     common = ["simulated", "--images-judged", "1", "--blind-spot", str(tmp_path / "blind"), "--steps", "1"]
     common += ["--simulated-training", "1", "--settings", str(tmp_path / "settings.json")]
@@ -61,3 +63,25 @@ def test_real_images_need_a_folder(capsys):
     with pytest.raises(SystemExit):
         bench_despeckling.main(["real"])
     assert "--images" in capsys.readouterr().err
+
+
+def test_an_optimum_at_the_edge_is_warned_of_and_scores_are_kept():
+    calls = []
+
+    def shifted(image, deviation, by, unused):
+        calls.append(by)
+        return image + by
+
+    image = [np.full((4, 4), 0.2)]
+    grid = tuple({"by": by, "unused": 1} for by in (0.1, 0.2, 0.3))
+    baseline = baselines.Baseline("shift", shifted, grid)
+
+    def judge(found, truth):
+        return -float(np.abs(found - truth).max())
+
+    scores = {}
+    assert baselines.tuned(baseline, image, [image[0] + 0.2], [0.0], judge, scores=scores)["by"] == 0.2
+    assert baselines.tuned(baseline, image, [image[0] + 0.2], [0.0], judge, scores=scores)["by"] == 0.2
+    assert len(calls) == len(scores) == 3
+    with pytest.warns(UserWarning, match="shift: best by, 0.3, is at the edge"):
+        baselines.tuned(baseline, image, [image[0] + 0.5], [0.0], judge)

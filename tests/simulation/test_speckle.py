@@ -98,8 +98,8 @@ def test_mean_logarithm_of_tissue_and_noise_together(scatterers):
     levels = np.linspace(-30, 10, 5)
     power = 10 ** (levels[:, None] / 10) * rng.gamma(scatterers, 1 / scatterers, (5, 400_000)) + 0.1
     expected = 10 * np.log10(power).mean(1) - 10 * np.euler_gamma / np.log(10)
-    # Deviation of the logarithm below 8 dB over 400,000 draws: 0.013 dB.
-    np.testing.assert_allclose(model.mean_logarithm(levels), expected, atol=0.06)
+    # With 0.2 scatterers the logarithm deviates by about 20 dB; over 400,000 draws that is 0.03 dB.
+    np.testing.assert_allclose(model.mean_logarithm(levels), expected, atol=0.1)
     seen = envelope(model)
     together = model.mean_logarithm(np.zeros((2, 2))).mean()
     assert 20 * np.log10(seen).mean() == pytest.approx(together, abs=0.3)
