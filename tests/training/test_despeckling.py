@@ -85,7 +85,7 @@ def test_published_loss_is_its_formula(images):
     recipe = replace(PUBLISHED_RECIPE, network=replace(PUBLISHED, widths=(4, 6)), batch=2, crop=32)
     network = Speckle2Self(recipe.network)
     found = published_loss(network, images, recipe, np.random.default_rng(0))
-    image = torch.from_numpy(images.crops(np.random.default_rng(0), 2, 32))[:, None]
+    image = torch.from_numpy(images.augmented(np.random.default_rng(0), 2, 32))[:, None]
     v = perturbed(image, recipe.network.scales)
     a, b, c = (network(view, k) for k, view in enumerate(v))
     expected = sum(((x - y) ** 2).mean() for x, y in zip((a, b, c), v, strict=True))
@@ -105,9 +105,31 @@ def test_transplanted_speckle_is_the_difference_and_structure_is_smooth(images):
 
 
 def test_batches_repeat_with_their_generator(images):
-    for draw in (images.crops, images.transplanted):
+    for draw in (images.crops, images.augmented, images.transplanted):
         a, b = (draw(np.random.default_rng(5), 2, 32) for _ in range(2))
         np.testing.assert_array_equal(a, b)
+
+
+def test_published_augmentation_moves_as_often_and_far_as_it_says():
+    ramp = np.add.outer(np.arange(64), 0.01 * np.arange(64)).astype(np.float32)
+    ramp = (ramp - ramp.min()) / np.ptp(ramp)
+    pieces = TrainingImages([ramp], separate=False).augmented(np.random.default_rng(0), 600, 64)
+    as_they_were = [np.array_equal(piece, other) for piece in pieces
+                    for other in (ramp[::s, ::t] for s in (1, -1) for t in (1, -1))]  # fmt: skip
+    assert sum(as_they_were) / 600 == pytest.approx(0.7, abs=0.06)  # three deviations
+    assert sum(as_they_were[::4]) / 600 == pytest.approx(0.7**3, abs=0.06)
+    slopes = [np.gradient(piece.astype(float))[0][28:36, 28:36].mean() for piece in pieces]
+    turned = np.abs(slopes) / np.gradient(ramp)[0].mean()
+    # cos(30 degrees) / 1.2 to 1 / 0.8
+    assert 0.7 < turned.min() < 0.9
+    assert 1.1 < turned.max() < 1.27
+
+
+def test_epochs_are_pieces_of_all_images():
+    assert PUBLISHED_RECIPE.for_epochs(5000, 81).steps == 5000 * 6
+    assert QUICK.for_epochs(3, 4).steps == 6
+    with pytest.raises(ArgumentError, match="epochs"):
+        QUICK.for_epochs(0, 4)
 
 
 def test_images_smaller_than_a_piece_are_mirrored_on(images):

@@ -21,7 +21,8 @@ def add(kinds: Any) -> None:
         "--simulated", type=int, metavar="N", help="noisy images to simulate beside them (default: 66 without --images)"
     )
     form.add_argument("-o", "--out", type=Path, required=True, help="folder for the model, checkpoint and log")
-    form.add_argument("--steps", type=int, metavar="N", help="updates (default: 1500, as published 5000)")
+    form.add_argument("--steps", type=int, metavar="N", help="updates (default: 1500)")
+    form.add_argument("--epochs", type=int, metavar="N", help="updates as passes over all images (as published: 5000)")
     form.add_argument("--batch", type=int, metavar="N", help="pieces per update (default: 6, as published 16)")
     form.add_argument(
         "--rate", type=float, metavar="R", help="largest learning rate (default: 0.002, as published 0.001)"
@@ -45,7 +46,7 @@ def add(kinds: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train and export, or compare."""
     use_torch(args.threads)
-    from sonoray.training.despeckling.recipe import DEFAULT, PUBLISHED_RECIPE, QUICK
+    from sonoray.training.despeckling.recipe import DEFAULT, PUBLISHED_EPOCHS, PUBLISHED_RECIPE, QUICK
 
     if args.published and (args.quick or args.ablate):
         raise sonoray.ArgumentError("published: expected a run of its own, got quick or ablate, too")
@@ -54,6 +55,10 @@ def run(args: argparse.Namespace) -> None:
         name: getattr(args, name) for name in ("steps", "batch", "rate", "passes") if getattr(args, name) is not None
     }
     recipe = replace(recipe, seed=args.seed, **given)
+    if args.epochs is not None and args.steps is not None:
+        raise sonoray.ArgumentError("epochs: expected epochs or steps, got both")
+    if args.published and args.steps is None and args.epochs is None:
+        args.epochs = PUBLISHED_EPOCHS
     begin = time.perf_counter()
     figures = (_ablated if args.ablate else _trained)(args, recipe)
     figures["seconds"] = round(time.perf_counter() - begin, 1)
@@ -82,6 +87,7 @@ def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     from sonoray.training.despeckling.recipe import train_despeckling
 
     data = _data(args, recipe.method != "published")
+    recipe = recipe if args.epochs is None else recipe.for_epochs(args.epochs, len(data))
     network = train_despeckling(
         data, args.out, recipe, start=args.start, resume=args.resume, show=not args.quiet, hardware=_hardware(args)
     )
@@ -94,5 +100,6 @@ def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     from sonoray.training.despeckling.ablation import ablate
 
     data = _data(args, True)
+    recipe = recipe if args.epochs is None else recipe.for_epochs(args.epochs, len(data))
     rows = ablate(data, args.out, recipe, resume=args.resume, show=not args.quiet, hardware=_hardware(args))
     return {name: ", ".join(f"{key} {value:.3f}" for key, value in row.items()) for name, row in rows.items()}

@@ -27,6 +27,7 @@ SHRINKS = (0.5, 0.5, 0.5, 0.67, 0.67, 0.35)  # sizes of structure, drawn with eq
 TRAINING_FAMILIES = ("shapes", "layers", "blobs")
 LEAST = 64  # rows and columns of a training image
 _CONSTANT = 1e-3
+_PUBLISHED_CHANCE = 0.3  # of each flip, and of shift, scale and rotation together
 _BLACK = 1.5 / 255  # what is darker over a neighbourhood lies outside the field of view
 _STRENGTH = 1.2  # of the filter, in standard deviations of the speckle
 _FILTER: dict[str, Any] = {"patch_size": 11, "patch_distance": 12, "fast_mode": True}
@@ -135,6 +136,17 @@ class TrainingImages:
         found = np.empty((n, size, size), np.float32)
         for k in range(n):
             found[k] = _turned(rng, _piece(rng, self.images[rng.integers(len(self))], size))
+        return found
+
+    def augmented(self, rng: np.random.Generator, n: int, size: int) -> Image:
+        """(n, size, size) pieces, turned over, moved, scaled and turned as often and as far as published."""
+        found = np.empty((n, size, size), np.float32)
+        for k in range(n):
+            piece = _piece(rng, self.images[rng.integers(len(self))], size)
+            for axis in (1, 0):
+                if rng.random() < _PUBLISHED_CHANCE:
+                    piece = np.flip(piece, axis)
+            found[k] = _moved(rng, piece) if rng.random() < _PUBLISHED_CHANCE else piece
         return found
 
     def transplanted(self, rng: np.random.Generator, n: int, size: int) -> tuple[Image, Image]:
@@ -249,6 +261,15 @@ def _piece(rng: np.random.Generator, image: NDArray[Any], size: int) -> NDArray[
         image = np.pad(image, [(0, m) for m in missing] + [(0, 0)] * (image.ndim - 2), mode="symmetric")
     i, j = (int(rng.integers(0, n - size + 1)) for n in image.shape[:2])
     return image[i : i + size, j : j + size]
+
+
+def _moved(rng: np.random.Generator, image: Image) -> Image:
+    """Shifted by up to 0.1 of its size, scaled by 0.8 to 1.2 and turned by up to 30 degrees, mirrored at its edges."""
+    angle, scale = np.radians(rng.uniform(-30, 30)), rng.uniform(0.8, 1.2)
+    back = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
+    center = (np.array(image.shape) - 1) / 2
+    offset = center - back @ (center + rng.uniform(-0.1, 0.1, 2) * image.shape)
+    return np.asarray(scipy.ndimage.affine_transform(image, back, offset, order=1, mode="mirror"), np.float32)
 
 
 def _flipped(rng: np.random.Generator, image: Image) -> Image:
