@@ -23,7 +23,7 @@ class Despeckler:
 
     Images up to ``tile`` pixels a side are processed whole, larger ones in tiles that overlap by 96 pixels and are
     blended. Each image is stretched from its least to its largest value first and put back afterwards, so that faint
-    and bright images are treated alike.
+    and bright images are treated alike; a white marker therefore changes the rest of a faint image a little.
 
     Parameters
     ----------
