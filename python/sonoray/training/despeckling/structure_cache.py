@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...io.writing import atomic
 
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 def cache_key(digest: str, filter_: str) -> str:
@@ -23,7 +23,8 @@ def cache_key(digest: str, filter_: str) -> str:
 def read_structure(path: Path, key: str, shapes: Sequence[tuple[int, ...]]) -> list[NDArray[np.float32]] | None:
     """Return what `write_structure` kept; None where there is nothing, something else, or a damaged file."""
     try:
-        with np.load(path, allow_pickle=False) as kept:  # every entry has a checksum, which reading compares
+        # Opened here: NumPy leaves a damaged file open. Every entry has a checksum, which reading compares.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as kept:
             if str(kept["key"]) != key:
                 return None
             found = [kept[f"image_{k}"] for k in range(len(shapes))]
