@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,8 @@ def read_structure(path: Path, key: str, shapes: Sequence[tuple[int, ...]]) -> l
 
 def write_structure(path: Path, key: str, structure: Sequence[NDArray[np.float32]]) -> None:
     """Keep filtered images, whole or not at all; a folder that cannot be written is no reason to stop."""
+    entries: dict[str, Any] = {f"image_{k}": image for k, image in enumerate(structure)}
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, key=np.array(key), **{f"image_{k}": image for k, image in enumerate(structure)})
+            np.savez(file, key=np.array(key), **entries)
