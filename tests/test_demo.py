@@ -1,6 +1,8 @@
 """The demo's reconstructions, with few iterations: they run, and every stage is better than the one before."""
 
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +71,12 @@ def test_networks_for_pictures_come_nearer_to_the_truth(name):
             row[0]: float(row[1]) for row in rows if row[0] == last
         }
         assert similar[last] > similar[rows[0][0]] + 0.05
+
+
+def test_the_muscle_shown_is_of_nobody_that_a_network_was_trained_on():
+    from sonoray.demo.restoration import _PICTURE
+
+    cards = Path(__file__).parents[1] / "docs/models"
+    for card in ("despeckle.md", "enhance.md"):
+        assert "subjects S1 to S3" in (cards / card).read_text()
+    assert re.search(r"/dataset1_(S\d)_", _PICTURE).group(1) in ("S4", "S5")

@@ -1,16 +1,16 @@
-"""What despeckling is compared with: classical filters with the grids that they are tuned on, and blind-spot networks.
+"""Classical filters that despeckling is compared with, and the grids that they are tuned on.
 
 Every filter takes and gives (rows, columns) in [0, 1]. BM3D is the authors' package (free for non-commercial use only,
 so it is needed nowhere else).
 """
 
+import json
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.ndimage import gaussian_filter, median_filter
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
-from torch.nn import functional
 
 from sonoray.imaging.low_rank import low_rank_despeckle
 from sonoray.imaging.speckle_filters import obnlm, srad
@@ -59,63 +59,76 @@ def _grid(**lists):
 def classical(with_slow=True):
     """Every classical filter; those that take seconds an image only ``with_slow``."""
     found = [
-        Baseline("median", lambda i, d, size: median_filter(i, size), _grid(size=[9, 13, 17, 21, 27])),
-        Baseline("SRAD", _srad, _grid(iterations=[60, 150], variation=[1.0, 1.5, 2.2, 3.0])),
+        Baseline("median", lambda i, d, size: median_filter(i, size), _grid(size=[13, 17, 21, 27, 35, 45, 57])),
+        Baseline("SRAD", _srad, _grid(iterations=[60, 150, 300, 600], variation=[1.0, 1.5, 2.2, 3.0, 4.5, 6.5])),
         Baseline(
             "NLM",
             lambda i, d, h, patch, window: denoise_nl_means(i, patch, window, h * d, fast_mode=True),
-            _grid(h=[1.0, 1.2, 1.5], patch=[9, 13, 17], window=[15]),
+            _grid(h=[0.6, 0.8, 1.0, 1.2, 1.5], patch=[9, 13, 17, 21, 27], window=[11, 15, 21]),
         ),
         Baseline(
             "OBNLM",
             lambda i, d, strength, block, search: obnlm(i, strength=strength, block=block, search=search),
-            _grid(strength=[0.7, 1.1, 1.6, 2.2], block=[4], search=[8]),
+            _grid(strength=[1.1, 1.6, 2.0, 2.6, 3.4], block=[4, 6, 8], search=[8, 12, 16]),
         ),
-        Baseline("Gaussian blur", lambda i, d, sigma: gaussian_filter(i, sigma), _grid(sigma=[2, 3, 4, 5, 6.5, 8])),
+        Baseline(
+            "Gaussian blur", lambda i, d, sigma: gaussian_filter(i, sigma), _grid(sigma=[4, 5, 6.5, 8, 10, 13, 17])
+        ),
         Baseline("TV", lambda i, d, weight: denoise_tv_chambolle(i, weight), _grid(weight=[0.35, 0.6, 0.85, 1.2])),
     ]
     if with_slow:
         found += [
-            Baseline("BM3D, true sigma", _bm3d, _grid(factor=[1.0, 1.8, 3.0, 5.0])),
-            Baseline("BM3D, estimated sigma", _estimated_bm3d, _grid(factor=[1.0, 4.0, 10.0, 25.0])),
-            Baseline("NLLR", lambda i, d: low_rank_despeckle(i), ({},)),
+            Baseline("BM3D, true sigma", _bm3d, _grid(factor=[1.8, 3.0, 5.0, 8.0, 12.0, 18.0])),
+            Baseline("BM3D, estimated sigma", _estimated_bm3d, _grid(factor=[10.0, 25.0, 40.0, 60.0, 90.0])),
+            Baseline(
+                "NLLR",
+                lambda i, d, strength, rounds: low_rank_despeckle(i, strength=strength, rounds=rounds),
+                _grid(strength=[12.0, 25.0, 50.0, 100.0, 200.0], rounds=[2]),
+            ),
         ]
     return found
 
 
-def tuned(baseline, noisy, clean, deviations, judge):
-    """The setting with the largest mean of ``judge(found, truth)``."""
-    if len(baseline.grid) == 1:
-        return baseline.grid[0]
-    scores = []
-    for setting in baseline.grid:
-        found = [baseline(i, d, setting) for i, d in zip(noisy, deviations, strict=True)]
-        scores.append(np.mean([judge(a, b) for a, b in zip(found, clean, strict=True)]))
-    return baseline.grid[int(np.argmax(scores))]
+def tuned(baseline, noisy, clean, deviations, judge, *, scores=None, run=map, keep=None):
+    """The setting with the largest mean of ``judge(found, truth)``; one at an edge of the grid is warned of.
+
+    Parameters
+    ----------
+    scores : dict, optional
+        From settings (`label`) to scores that are known already; gets the others.
+    run : callable
+        ``map``, or that of a pool of processes.
+    keep : callable, optional
+        Called after each score, to save them.
+    """
+    scores = {} if scores is None else scores
+    missing = [setting for setting in baseline.grid if label(setting) not in scores]
+    jobs = [(baseline.name, baseline.call, setting, noisy, clean, deviations, judge) for setting in missing]
+    if run is not map:  # functions without a name do not travel: workers look them up
+        jobs = [(name, None, *rest) for name, _, *rest in jobs]
+    for setting, score in zip(missing, run(_score, jobs), strict=True):
+        scores[label(setting)] = score
+        if keep is not None:
+            keep()
+    best = max(baseline.grid, key=lambda setting: scores[label(setting)])
+    for name in edges(baseline.grid, best):
+        warnings.warn(f"{baseline.name}: best {name}, {best[name]}, is at the edge of its grid", stacklevel=2)
+    return best
 
 
-def noise2void_loss(network, data, recipe, rng):
-    """2 % of the pixels get the value of a pixel within 2; the loss is there (Krull, Buchholz and Jug, CVPR 2019)."""
-    image = torch.from_numpy(data.crops(rng, recipe.batch, recipe.crop))[:, None]
-    chosen = torch.from_numpy((rng.random(image.shape) < 0.02).astype(np.float32))
-    moved = image.clone()
-    offsets = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if (i, j) != (0, 0)]
-    which = torch.from_numpy(rng.integers(0, len(offsets), image.shape))
-    for k, offset in enumerate(offsets):
-        moved = torch.where(which == k, torch.roll(image, offset, (2, 3)), moved)
-    found = network(torch.where(chosen > 0, moved, image))
-    return ((found - image) ** 2 * chosen).sum() / chosen.sum()
+def edges(grid, setting):
+    """Names of the values of a setting that are the least or largest tried."""
+    tried = {name: {row[name] for row in grid} for name in setting}
+    return [name for name, values in tried.items() if len(values) > 1 and setting[name] in (min(values), max(values))]
 
 
-def noise2self_loss(network, data, recipe, rng):
-    """One pixel of every 4 x 4 becomes the mean of its neighbours; the loss is there (Batson and Royer, ICML 2019)."""
-    image = torch.from_numpy(data.crops(rng, recipe.batch, recipe.crop))[:, None]
-    chosen = torch.zeros_like(image)
-    chosen[:, :, rng.integers(4) :: 4, rng.integers(4) :: 4] = 1
-    kernel = torch.tensor([[0.5, 1.0, 0.5], [1.0, 0.0, 1.0], [0.5, 1.0, 0.5]])[None, None] / 6
-    around = functional.conv2d(functional.pad(image, (1, 1, 1, 1), mode="reflect"), kernel)
-    found = network(torch.where(chosen > 0, around, image))
-    return ((found - image) ** 2 * chosen).sum() / chosen.sum()
+def label(setting):
+    return json.dumps(setting, sort_keys=True)
 
 
-BLIND_SPOT = {"Noise2Void": noise2void_loss, "Noise2Self": noise2self_loss}
+def _score(job):
+    name, call, setting, noisy, clean, deviations, judge = job
+    call = call or next(each.call for each in classical() if each.name == name)
+    one = Baseline(name, call, ())
+    found = [one(i, d, setting) for i, d in zip(noisy, deviations, strict=True)]
+    return float(np.mean([judge(a, b) for a, b in zip(found, clean, strict=True)]))

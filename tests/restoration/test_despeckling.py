@@ -126,6 +126,22 @@ def test_options_out_of_range_are_named(despeckle, options):
         Despeckler(despeckle.model, **options)
 
 
+def test_passes_come_from_the_model_unless_given(despeckle, tmp_path):
+    from sonoray.learning import write_spec
+
+    assert despeckle.spec.settings["passes"] == despeckle.passes == 2
+    once = Despeckler(despeckle.model, passes=1)
+    image = seen(3).image
+    assert not np.allclose(once(image), despeckle(image), atol=1e-3)
+    bare = {key: value for key, value in despeckle.spec.settings.items() if key != "passes"}
+    for settings, expected in ((bare, 1), ({**bare, "passes": 3}, 3)):
+        write_spec(despeckle.model.path, despeckle.spec.with_(settings=settings), tmp_path / "m.onnx")
+        assert Despeckler(tmp_path / "m.onnx").passes == expected
+    write_spec(despeckle.model.path, despeckle.spec.with_(settings={**bare, "passes": 0}), tmp_path / "m.onnx")
+    with pytest.raises(ArgumentError, match="model: passes"):
+        Despeckler(tmp_path / "m.onnx")
+
+
 def test_other_models_are_refused():
     with pytest.raises(FormatError, match="despeckling"):
         Despeckler(load_sound_speed_network().model)

@@ -82,6 +82,29 @@ def test_noise_sets_the_floor():
     assert seen.image.mean() == pytest.approx(seen.clean.mean(), abs=0.003)
 
 
+def test_the_k_part_is_the_tissue_s_alone():
+    """The reviewed case: an anechoic region shows noise, whose logarithm is Rayleigh's, however few scatterers."""
+    model = SpeckleModel(scatterers=0.8, noise=-45.0, dynamic_range=65.0)
+    seen = simulate_speckle(np.full((256, 256), -90.0), np.random.default_rng(0), model)
+    assert seen.clean.mean() == pytest.approx((-45 - 2.507 - 16) / 65 + 1, abs=1e-3)
+    only = SpeckleModel(scatterers=0.8, noise=-200.0)
+    np.testing.assert_allclose(only.mean_logarithm(np.zeros((2, 2))), only.log_bias, atol=1e-3)
+
+
+@pytest.mark.parametrize("scatterers", [0.2, 0.8, 6.0, 1000.0])
+def test_mean_logarithm_of_tissue_and_noise_together(scatterers):
+    model = SpeckleModel((0.9, 1.3), scatterers=scatterers, noise=-10.0)
+    rng = np.random.default_rng(0)
+    levels = np.linspace(-30, 10, 5)
+    power = 10 ** (levels[:, None] / 10) * rng.gamma(scatterers, 1 / scatterers, (5, 400_000)) + 0.1
+    expected = 10 * np.log10(power).mean(1) - 10 * np.euler_gamma / np.log(10)
+    # With 0.2 scatterers the logarithm deviates by about 20 dB; over 400,000 draws that is 0.03 dB.
+    np.testing.assert_allclose(model.mean_logarithm(levels), expected, atol=0.1)
+    seen = envelope(model)
+    together = model.mean_logarithm(np.zeros((2, 2))).mean()
+    assert 20 * np.log10(seen).mean() == pytest.approx(together, abs=0.3)
+
+
 def test_sector_has_its_angle_and_its_arcs():
     mask = sector_mask((200, 400), 90.0, 0.2)
     np.testing.assert_array_equal(mask, mask[:, ::-1])

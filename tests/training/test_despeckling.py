@@ -18,6 +18,7 @@ from sonoray.training.despeckling.networks import (  # noqa: E402
     Speckle2Self,
     n_parameters,
 )
+from sonoray.training.despeckling.pictures import images_in  # noqa: E402
 from sonoray.training.despeckling.recipe import (  # noqa: E402
     PUBLISHED_RECIPE,
     QUICK,
@@ -84,7 +85,7 @@ def test_published_loss_is_its_formula(images):
     recipe = replace(PUBLISHED_RECIPE, network=replace(PUBLISHED, widths=(4, 6)), batch=2, crop=32)
     network = Speckle2Self(recipe.network)
     found = published_loss(network, images, recipe, np.random.default_rng(0))
-    image = torch.from_numpy(images.crops(np.random.default_rng(0), 2, 32))[:, None]
+    image = torch.from_numpy(images.augmented(np.random.default_rng(0), 2, 32))[:, None]
     v = perturbed(image, recipe.network.scales)
     a, b, c = (network(view, k) for k, view in enumerate(v))
     expected = sum(((x - y) ** 2).mean() for x, y in zip((a, b, c), v, strict=True))
@@ -104,9 +105,31 @@ def test_transplanted_speckle_is_the_difference_and_structure_is_smooth(images):
 
 
 def test_batches_repeat_with_their_generator(images):
-    for draw in (images.crops, images.transplanted):
+    for draw in (images.crops, images.augmented, images.transplanted):
         a, b = (draw(np.random.default_rng(5), 2, 32) for _ in range(2))
         np.testing.assert_array_equal(a, b)
+
+
+def test_published_augmentation_moves_as_often_and_far_as_it_says():
+    ramp = np.add.outer(np.arange(64), 0.01 * np.arange(64)).astype(np.float32)
+    ramp = (ramp - ramp.min()) / np.ptp(ramp)
+    pieces = TrainingImages([ramp], separate=False).augmented(np.random.default_rng(0), 600, 64)
+    as_they_were = [np.array_equal(piece, other) for piece in pieces
+                    for other in (ramp[::s, ::t] for s in (1, -1) for t in (1, -1))]  # fmt: skip
+    assert sum(as_they_were) / 600 == pytest.approx(0.7, abs=0.06)  # three deviations
+    assert sum(as_they_were[::4]) / 600 == pytest.approx(0.7**3, abs=0.06)
+    slopes = [np.gradient(piece.astype(float))[0][28:36, 28:36].mean() for piece in pieces]
+    turned = np.abs(slopes) / np.gradient(ramp)[0].mean()
+    # cos(30 degrees) / 1.2 to 1 / 0.8
+    assert 0.7 < turned.min() < 0.9
+    assert 1.1 < turned.max() < 1.27
+
+
+def test_epochs_are_pieces_of_all_images():
+    assert PUBLISHED_RECIPE.for_epochs(5000, 81).steps == 5000 * 6
+    assert QUICK.for_epochs(3, 4).steps == 6
+    with pytest.raises(ArgumentError, match="epochs"):
+        QUICK.for_epochs(0, 4)
 
 
 def test_images_smaller_than_a_piece_are_mirrored_on(images):
@@ -137,9 +160,61 @@ def test_a_folder_of_pictures_is_read(tmp_path):
     picture = pytest.importorskip("PIL.Image", reason="the extra 'io' is not installed")
     for k, image in enumerate(simulated_images(3, 0, 64)):
         picture.fromarray((image * 255).astype(np.uint8)).save(tmp_path / f"{k}.png")
-    found = data_module.images_in([tmp_path], every=2)
+    found = images_in([tmp_path], every=2)
     assert [i.shape for i in found] == [(64, 64)] * 2
     assert 0 <= found[0].min() < found[0].max() <= 1
+
+
+def test_what_cannot_be_trained_on_is_named_and_left_out(tmp_path):
+    picture = pytest.importorskip("PIL.Image", reason="the extra 'io' is not installed")
+    good = [picture.fromarray((image * 255).astype(np.uint8)) for image in simulated_images(4, 0, 64)]
+    good[0].save(tmp_path / "a.png")
+    good[0].resize((40, 40)).save(tmp_path / "b_thumbnail.png")
+    picture.new("L", (80, 80)).save(tmp_path / "c_black.png")
+    (tmp_path / "d_damaged.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
+    good[1].save(tmp_path / "e.gif", save_all=True, append_images=good[2:])
+    (tmp_path / "below/.hidden").mkdir(parents=True)
+    good[3].save(tmp_path / "below/f.png")
+    good[3].save(tmp_path / "below/.hidden/g.png")
+    with pytest.warns(UserWarning, match="3 left out") as notes:
+        found = images_in([tmp_path])
+    assert all(name in str(notes[0].message) for name in ("b_thumbnail.png", "c_black.png", "d_damaged.png"))
+    assert [i.shape for i in found] == [(64, 64)] * 4
+    np.testing.assert_allclose(found[3], np.asarray(good[3]) / 255, atol=0.02)
+    with pytest.warns(UserWarning, match="left out"):
+        assert len(images_in([tmp_path], subfolders=True)) == 5
+    (tmp_path / "below/f.png").unlink()
+    picture.new("L", (80, 80)).save(tmp_path / "below/black.png")
+    with pytest.raises(ArgumentError, match=r"black\.png: expected contents"):
+        images_in([tmp_path / "below"])
+    with pytest.raises(ArgumentError, match="nowhere"):
+        images_in([tmp_path / "nowhere"], subfolders=True)
+
+
+def test_structure_is_kept_for_the_same_images_and_filter_alone(tmp_path, monkeypatch):
+    images, place = simulated_images(2, 1, 64), tmp_path / "run/structure.npz"
+    calls = []
+    plain = data_module.estimated_structure
+    monkeypatch.setattr(data_module, "estimated_structure", lambda image: calls.append(1) or plain(image))
+    first = TrainingImages(images, cache=place)
+    again = TrainingImages(images, cache=place)
+    assert len(calls) == 2
+    for a, b in zip(
+        first.transplanted(np.random.default_rng(0), 2, 32), again.transplanted(np.random.default_rng(0), 2, 32),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(a, b)
+    whole = place.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], whole.replace(whole[3000:3004], b"\0\1\2\3")):
+        place.write_bytes(damaged)
+        calls.clear()
+        TrainingImages(images, cache=place)
+        TrainingImages(images, cache=place)
+        assert len(calls) == 2  # filtered once more, and kept
+    TrainingImages(images[::-1], cache=place)
+    monkeypatch.setattr(data_module, "_STRENGTH", 1.1)
+    TrainingImages(images[::-1], cache=place)
+    assert len(calls) == 6
 
 
 def test_a_run_that_goes_on_makes_the_same_weights(images, tmp_path):
@@ -216,6 +291,28 @@ def test_a_folder_is_exported_or_refused(images, tmp_path):
     (tmp_path / "model.json").write_text(json.dumps({**description, "task": "other"}))
     with pytest.raises(FormatError, match="despeckling"):
         export_folder(tmp_path, tmp_path / "out.onnx")
+
+
+def test_passes_are_the_file_s_and_the_plan_makes_as_many(images, tmp_path):
+    pytest.importorskip("onnx", reason="the extra 'train' is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
+    from sonoray.restoration.despeckling import Despeckler
+    from sonoray.training.despeckling.ablation import despeckled
+    from sonoray.training.despeckling.export import export_folder
+
+    recipe = replace(QUICK, steps=1, crop=32, passes=3)
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert "passes" not in QUICK.to_dict()  # runs from before there were passes go on
+    network = train_despeckling(images, tmp_path, recipe)
+    spec = export_folder(tmp_path, tmp_path / "three.onnx")
+    assert spec.settings["passes"] == 3
+    assert export_folder(tmp_path, tmp_path / "two.onnx", passes=2).settings["passes"] == 2
+    noisy = np.random.default_rng(0).random((2, 32, 32), np.float32)
+    for name, passes in (("three", 3), ("two", 2)):
+        plan = Despeckler(tmp_path / f"{name}.onnx")
+        assert plan.passes == passes
+        np.testing.assert_allclose(plan(noisy), despeckled(network, noisy, passes), atol=1e-4)
+    assert Despeckler(plan.model, passes=1).passes == 1
 
 
 def test_pieces_must_fit_the_network():

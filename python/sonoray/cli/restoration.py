@@ -27,7 +27,11 @@ def add(commands: Any) -> None:
     """Add the commands' arguments."""
     form = commands.add_parser("despeckle", help="take the speckle out of B-mode pictures")
     _add_pictures(form)
-    form.add_argument("--method", choices=["network", *METHODS], default="network", help="(default: network)")
+    form.add_argument("--method", choices=["network", *METHODS], default="network",
+                      help="(default: network; filters have untuned default settings)")  # fmt: skip
+    form.add_argument(
+        "--passes", type=int, metavar="N", help="of the network (default: what the model was judged with)"
+    )
     form.add_argument("--dynamic-range", type=float, default=50.0, help="of the pictures, dB, for srad (default: 50)")
     form.set_defaults(run=despeckle)
 
@@ -72,11 +76,13 @@ def despeckle(args: argparse.Namespace) -> None:
     made = jobs(args.inputs, args.output)
     plan: Any
     if args.method != "network":
-        if args.model is not None or args.tile is not None:
-            raise sonoray.ArgumentError(f"model, tile: expected none with method {args.method}, which has no network")
+        if args.model is not None or args.tile is not None or args.passes is not None:
+            raise sonoray.ArgumentError(
+                f"model, tile, passes: expected none with method {args.method}, which has no network"
+            )
         plan = ClassicalDespeckler(args.method, strength=args.strength, dynamic_range=args.dynamic_range)
     else:
-        plan = _plan(args, Despeckler, assets.load_despeckler)
+        plan = _plan(args, Despeckler, assets.load_despeckler, passes=args.passes)
     _run(args, made, plan, {"method": args.method})
 
 
@@ -86,8 +92,8 @@ def enhance(args: argparse.Namespace) -> None:
     _run(args, made, _plan(args, Enhancer, assets.load_enhancer), {})
 
 
-def _plan(args: argparse.Namespace, kind: Any, shipped: Any) -> Any:
-    options = {"device": args.device, "strength": args.strength, "tile": args.tile}
+def _plan(args: argparse.Namespace, kind: Any, shipped: Any, **more: Any) -> Any:
+    options = {"device": args.device, "strength": args.strength, "tile": args.tile, **more}
     return shipped(**options) if args.model is None else kind(_model(args.model), **options)
 
 

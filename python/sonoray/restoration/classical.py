@@ -7,6 +7,7 @@ import scipy  # loads ndimage when it is first used
 from numpy.typing import NDArray
 
 from .._checks import count, option, scalar
+from ..errors import ArgumentError
 from ..imaging.low_rank import low_rank_despeckle
 from ..imaging.speckle_filters import obnlm, srad
 from .images import Planes
@@ -17,10 +18,13 @@ METHODS = ("median", "srad", "obnlm", "nllr")
 class ClassicalDespeckler:
     """Plan that takes the speckle out of displayed images without a network.
 
+    Filters have the settings of their own functions, not tuned for any image: no yardstick for a network. The bench of
+    despeckling tunes them first.
+
     Parameters
     ----------
     method : {"median", "srad", "obnlm", "nllr"}
-        Median filter; `srad` on the envelope that the grey levels stand for; `obnlm`; `low_rank_despeckle`. The last
+        Median filter; `srad` on the intensity that the grey levels stand for; `obnlm`; `low_rank_despeckle`. The last
         three take seconds to minutes per image.
     strength : float
         Part of the change that is applied: 1 all, 0 none.
@@ -44,7 +48,9 @@ class ClassicalDespeckler:
         self.method = option("method", method, METHODS)
         self.strength = scalar("strength", strength, 0.0, 1.0, "(part)")
         self.dynamic_range = scalar("dynamic_range", dynamic_range, 5.0, 120.0, "dB")
-        self.size = count("size", size, 1, 99) | 1
+        self.size = count("size", size, 1, 99)
+        if self.size % 2 == 0:
+            raise ArgumentError(f"size: expected an odd number of pixels, got {self.size}")
 
     def __repr__(self) -> str:
         return f"ClassicalDespeckler({self.method!r})"
@@ -80,5 +86,5 @@ class ClassicalDespeckler:
             return obnlm(plane)
         if self.method == "nllr":
             return low_rank_despeckle(plane)
-        decades = self.dynamic_range / 20
+        decades = self.dynamic_range / 10  # of intensity, in which fully developed speckle has a variation of 1
         return np.log10(srad(10.0 ** (decades * (plane.astype(np.float64) - 1)))) / decades + 1

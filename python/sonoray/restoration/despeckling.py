@@ -15,6 +15,7 @@ TASK = "despeckling"
 RANGES = ("min-max", "none")
 _OVERLAP, _MARGIN = 96, 32  # pixels; the shipped network hardly looks further than its margin
 _WHOLE = 1024
+_MOST_PASSES = 8
 
 
 class Despeckler:
@@ -22,7 +23,7 @@ class Despeckler:
 
     Images up to ``tile`` pixels a side are processed whole, larger ones in tiles that overlap by 96 pixels and are
     blended. Each image is stretched from its least to its largest value first and put back afterwards, so that faint
-    and bright images are treated alike.
+    and bright images are treated alike; a white marker therefore changes the rest of a faint image a little.
 
     Parameters
     ----------
@@ -33,8 +34,9 @@ class Despeckler:
     tile : int, optional
         Default: 1024; a model that normalises over the whole image (the published one) takes all images whole, and
         refuses this.
-    passes : int
-        How often the network is applied. The second pass takes out fluctuation that the first one leaves.
+    passes : int, optional
+        How often the network is applied. Default: what the model was judged with, ``passes`` of its settings, else 1.
+        A second pass takes out fluctuation that the first one leaves, and detail with it.
     strength : float
         Part of the change that is applied: 1 all, 0 none. Values between leave speckle in proportion.
     max_batch : int
@@ -61,7 +63,7 @@ class Despeckler:
         *,
         device: str = "cpu",
         tile: int | None = None,
-        passes: int = 2,
+        passes: int | None = None,
         strength: float = 1.0,
         max_batch: int = 4,
     ) -> None:
@@ -74,7 +76,8 @@ class Despeckler:
         if tile is not None and self._whole:
             raise ArgumentError("tile: expected None, this model normalises over the whole image, got a tile")
         self.tile = _WHOLE if tile is None else count("tile", tile, 2 * _OVERLAP, 16384)
-        self.passes = count("passes", passes, 1, 8)
+        named = count("model: passes", settings.get("passes", 1), 1, _MOST_PASSES)
+        self.passes = named if passes is None else count("passes", passes, 1, _MOST_PASSES)
         self.strength = scalar("strength", strength, 0.0, 1.0, "(part)")
         self.max_batch = count("max_batch", max_batch, 1, 4096)
 

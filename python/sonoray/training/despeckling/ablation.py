@@ -80,16 +80,18 @@ def ablate(
     for number, (name, chosen) in enumerate(variants(recipe).items()):
         place = Path(folder) / f"variant-{number}"
         network = train_despeckling(data, place, chosen, resume=resume, show=show, hardware=hardware)
-        rows[name] = _judged(despeckled(network, noisy), clean)
+        rows[name] = _judged(despeckled(network, noisy, chosen.passes), clean)
     return rows
 
 
-def despeckled(network: Speckle2Self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+def despeckled(network: Speckle2Self, images: NDArray[np.float32], passes: int = 1) -> NDArray[np.float32]:
     """Run a network as `Despeckler` runs its file: stretched, clipped, put back; sizes must fit the network."""
     low, high = (f(images, axis=(1, 2), keepdims=True) for f in (np.min, np.max))
+    found = torch.from_numpy((images - low) / (high - low))[:, None]
     with torch.no_grad():
-        found = network(torch.from_numpy((images - low) / (high - low))[:, None])[:, 0].numpy()
-    return np.asarray(low + (high - low) * np.clip(found, 0, 1), np.float32)
+        for _ in range(passes):
+            found = network(found).clamp(0, 1)
+    return np.asarray(low + (high - low) * found[:, 0].numpy(), np.float32)
 
 
 def _judged(found: NDArray[np.float32], clean: NDArray[np.float32]) -> dict[str, float]:

@@ -7,27 +7,31 @@ the shrunk structure of another; no clean image is needed for it.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy  # loads ndimage when it is first used
 from numpy.typing import NDArray
 
-from ..._checks import array, count, finite
+from ..._checks import array, finite
 from ..._progress import progress
 from ...errors import ArgumentError, MissingExtraError
-from ...io.images import image_files, read_image
-from ...restoration.images import Planes
 from ...simulation.echogenicities import echogenicity_map
 from ...simulation.speckle import SpeckleImage, SpeckleModel, sector_mask, simulate_speckle
+from .structure_cache import cache_key, read_structure, write_structure
 
 Image = NDArray[np.float32]
 SHRINKS = (0.5, 0.5, 0.5, 0.67, 0.67, 0.35)  # sizes of structure, drawn with equal chance
 TRAINING_FAMILIES = ("shapes", "layers", "blobs")
 LEAST = 64  # rows and columns of a training image
+_CONSTANT = 1e-3
+_PUBLISHED_CHANCE = 0.3  # of each flip, and of shift, scale and rotation together
 _BLACK = 1.5 / 255  # what is darker over a neighbourhood lies outside the field of view
 _STRENGTH = 1.2  # of the filter, in standard deviations of the speckle
+_FILTER: dict[str, Any] = {"patch_size": 11, "patch_distance": 12, "fast_mode": True}
+_VERSION = 1  # of `estimated_structure` and `speckle_deviation`: more when what they give changes
 
 
 def simulated_image(
@@ -65,27 +69,6 @@ def simulated_images(n: int, seed: int, size: int = 256, families: Sequence[str]
     return [simulated_image(np.random.default_rng([seed, k]), size, families).image for k in range(n)]
 
 
-def images_in(folders: Iterable[Any], *, every: int = 1) -> list[Image]:
-    """Read all pictures in folders as brightness in [0, 1].
-
-    Parameters
-    ----------
-    folders : iterable of path
-    every : int
-        Take one of so many, in the order of their names.
-
-    Raises
-    ------
-    ArgumentError, FormatError
-        See `image_files` and `read_image`.
-    """
-    found: list[Image] = []
-    for folder in folders:
-        for path in image_files(folder)[:: count("every", every)]:
-            found.extend(Planes(read_image(path)).values)
-    return found
-
-
 class TrainingImages:
     """Noisy images, ready to draw batches from.
 
@@ -97,6 +80,9 @@ class TrainingImages:
         Estimate structure and speckle; only `transplanted` needs them.
     show : bool
         Progress on standard error.
+    cache : path, optional
+        File that keeps the estimated structure for the next time; one of other images or another filter, or a damaged
+        one, is replaced.
 
     Raises
     ------
@@ -106,7 +92,9 @@ class TrainingImages:
         scikit-image is not installed.
     """
 
-    def __init__(self, images: Sequence[NDArray[Any]], *, separate: bool = True, show: bool = False) -> None:
+    def __init__(
+        self, images: Sequence[NDArray[Any]], *, separate: bool = True, show: bool = False, cache: Any = None
+    ) -> None:
         if not len(images):
             raise ArgumentError("images: expected at least one, got none")
         self.images = [_stretched(k, image) for k, image in enumerate(images)]
@@ -114,11 +102,23 @@ class TrainingImages:
         self._structure: list[dict[float, Image]] = []
         self._speckle: list[tuple[Image, NDArray[np.bool_]]] = []
         if separate:
-            for image in progress(self.images, "structure", enabled=show):
-                self._separate(image, estimated_structure(image))
+            for image, structure in zip(self.images, self._estimated(show, cache), strict=True):
+                self._separate(image, structure)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def _estimated(self, show: bool, cache: Any) -> list[Image]:
+        """The images' structure, from the cache if it is there."""
+        if cache is None:
+            return [estimated_structure(image) for image in progress(self.images, "structure", enabled=show)]
+        # The digest is of all bytes in a row, so that shapes are part of what must agree.
+        key, shapes = cache_key(self.digest, filter_description()), [image.shape for image in self.images]
+        found = read_structure(Path(cache), key, shapes)
+        if found is None:
+            found = self._estimated(show, None)
+            write_structure(Path(cache), key, found)
+        return found
 
     def _separate(self, image: Image, structure: Image) -> None:
         black = outside(image)
@@ -136,6 +136,17 @@ class TrainingImages:
         found = np.empty((n, size, size), np.float32)
         for k in range(n):
             found[k] = _turned(rng, _piece(rng, self.images[rng.integers(len(self))], size))
+        return found
+
+    def augmented(self, rng: np.random.Generator, n: int, size: int) -> Image:
+        """(n, size, size) pieces, turned over, moved, scaled and turned as often and as far as published."""
+        found = np.empty((n, size, size), np.float32)
+        for k in range(n):
+            piece = _piece(rng, self.images[rng.integers(len(self))], size)
+            for axis in (1, 0):
+                if rng.random() < _PUBLISHED_CHANCE:
+                    piece = np.flip(piece, axis)
+            found[k] = _moved(rng, piece) if rng.random() < _PUBLISHED_CHANCE else piece
         return found
 
     def transplanted(self, rng: np.random.Generator, n: int, size: int) -> tuple[Image, Image]:
@@ -190,8 +201,15 @@ def estimated_structure(image: Image) -> Image:
     except ImportError:
         raise MissingExtraError("training needs scikit-image: pip install 'sonoray[train]'") from None
     strength = _STRENGTH * speckle_deviation(image)
-    found = denoise_nl_means(image, patch_size=11, patch_distance=12, h=max(strength, 1e-3), fast_mode=True)
+    found = denoise_nl_means(image, h=max(strength, 1e-3), **_FILTER)
     return np.asarray(found, np.float32)
+
+
+def filter_description() -> str:
+    """What `estimated_structure` depends on besides the image: version, settings, libraries."""
+    import skimage
+
+    return f"{_VERSION} {_STRENGTH} {_FILTER} {_BLACK} scikit-image {skimage.__version__} scipy {scipy.__version__}"
 
 
 def speckle_deviation(image: Image) -> float:
@@ -207,14 +225,22 @@ def outside(image: Image) -> NDArray[np.bool_]:
     return np.asarray(scipy.ndimage.maximum_filter(image, 9) < _BLACK)
 
 
+def unusable(image: Image) -> str | None:
+    """Why an image cannot be trained on, or None."""
+    if min(image.shape) < LEAST:
+        return f"expected at least {LEAST} x {LEAST} pixels, got {image.shape}"
+    if not np.ptp(image) > _CONSTANT:
+        return f"expected contents, got a constant of {image.min():g}"
+    return None
+
+
 def _stretched(k: int, image: NDArray[Any]) -> Image:
     values = array(f"image {k}", image, (None, None), np.float32)
     finite(f"image {k}", values)
-    if min(values.shape) < LEAST:
-        raise ArgumentError(f"image {k}: expected at least {LEAST} x {LEAST} pixels, got {values.shape}")
+    reason = unusable(values)
+    if reason is not None:
+        raise ArgumentError(f"image {k}: {reason}")
     low, high = values.min(), values.max()
-    if not high - low > 1e-3:
-        raise ArgumentError(f"image {k}: expected contents, got a constant of {low:g}")
     return np.asarray((values - low) / (high - low), np.float32)
 
 
@@ -235,6 +261,15 @@ def _piece(rng: np.random.Generator, image: NDArray[Any], size: int) -> NDArray[
         image = np.pad(image, [(0, m) for m in missing] + [(0, 0)] * (image.ndim - 2), mode="symmetric")
     i, j = (int(rng.integers(0, n - size + 1)) for n in image.shape[:2])
     return image[i : i + size, j : j + size]
+
+
+def _moved(rng: np.random.Generator, image: Image) -> Image:
+    """Shifted by up to 0.1 of its size, scaled by 0.8 to 1.2 and turned by up to 30 degrees, mirrored at its edges."""
+    angle, scale = np.radians(rng.uniform(-30, 30)), rng.uniform(0.8, 1.2)
+    back = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
+    center = (np.array(image.shape) - 1) / 2
+    offset = center - back @ (center + rng.uniform(-0.1, 0.1, 2) * image.shape)
+    return np.asarray(scipy.ndimage.affine_transform(image, back, offset, order=1, mode="mirror"), np.float32)
 
 
 def _flipped(rng: np.random.Generator, image: Image) -> Image:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._checks import count
 from ...errors import ArgumentError, FormatError
 from ...learning.models import ModelSpec, TensorSpec
 from ..exporting import export_onnx
@@ -51,12 +52,14 @@ def load_trained(folder: Any) -> tuple[Speckle2Self, dict[str, Any]]:
     return network.eval(), description
 
 
-def export_folder(folder: Any, out: Any) -> ModelSpec:
+def export_folder(folder: Any, out: Any, *, passes: int | None = None) -> ModelSpec:
     """Write the network trained in a folder.
 
     Parameters
     ----------
     folder, out : path
+    passes : int, optional
+        How often `Despeckler` applies it. Default: as the recipe says.
 
     Returns
     -------
@@ -68,16 +71,20 @@ def export_folder(folder: Any, out: Any) -> ModelSpec:
         f"Despeckling of B-mode images, {recipe['method']}, {recipe['steps']} steps on {description['n_images']} noisy "
         f"images, seed {recipe['seed']}. For research only."
     )
-    return export_despeckling(network, out, description=described, training_data=description["data_digest"])
+    chosen = recipe.get("passes", 1) if passes is None else passes
+    data = description["data_digest"]
+    return export_despeckling(network, out, passes=chosen, description=described, training_data=data)
 
 
-def export_despeckling(network: Speckle2Self, path: Any, **fields: Any) -> ModelSpec:
+def export_despeckling(network: Speckle2Self, path: Any, *, passes: int = 1, **fields: Any) -> ModelSpec:
     """Write the part of a network that is used after training, and check it against torch at three sizes.
 
     Parameters
     ----------
     network : Speckle2Self
     path : path
+    passes : int
+        How often `Despeckler` applies the network, unless told otherwise.
     **fields
         Further fields of `ModelSpec`: description, licence, training_data, version.
 
@@ -102,6 +109,7 @@ def export_despeckling(network: Speckle2Self, path: Any, **fields: Any) -> Model
             "range": "min-max",
             "multiple": multiple,
             "whole_image": settings.normalized,
+            "passes": count("passes", passes, 1, 8),
             "network": settings.to_dict(),
         },
         **fields,

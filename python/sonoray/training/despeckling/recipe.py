@@ -51,6 +51,8 @@ class Recipe:
     consistency : float
         Weight of the differences between outputs.
     seed : int
+    passes : int
+        How often the network is applied when it is used; training makes one.
     """
 
     method: str = "across-scales"
@@ -61,12 +63,15 @@ class Recipe:
     rate: float = 2e-3
     consistency: float = 0.1
     seed: int = 0
+    passes: int = 1
 
     def __post_init__(self) -> None:
         option("method", self.method, METHODS)
         count("steps", self.steps, 1, 100_000_000)
         count("batch", self.batch, 1, 65536)
         count("crop", self.crop, 32, 4096)
+        count("passes", self.passes, 1, 8)
+        scalar("rate", self.rate, 1e-8, 1.0, "(step of the optimizer)")
         scalar("consistency", self.consistency, 0.0, 1e3, "(weight)")
         smallest = round(min(self.network.scales) * self.crop) if self.method == "across-scales" else self.crop
         if smallest % self.network.multiple or self.crop % self.network.multiple:
@@ -85,9 +90,15 @@ class Recipe:
             )
         return Schedule(self.steps, self.rate, min(50, self.steps), 0.0, average=0.99, evaluate_every=every, clip=0.5)
 
+    def for_epochs(self, epochs: int, n_images: int) -> "Recipe":
+        """The recipe with as many steps as it takes to draw ``n_images`` pieces ``epochs`` times."""
+        per_epoch = -(-count("n_images", n_images, 1, 1 << 30) // self.batch)
+        return replace(self, steps=count("epochs", epochs, 1, 1_000_000) * per_epoch)
+
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {**asdict(self), "network": self.network.to_dict()}
+        """As JSON can hold it; one pass is not mentioned, as before there were several."""
+        found = {**asdict(self), "network": self.network.to_dict()}
+        return found if self.passes > 1 else {key: value for key, value in found.items() if key != "passes"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
@@ -98,7 +109,11 @@ class Recipe:
 
 DEFAULT = Recipe()
 QUICK = replace(DEFAULT, steps=6, batch=2, crop=64, network=NetworkSettings((4, 6, 8), (1.0, 0.5, 0.25)))
-PUBLISHED_RECIPE = Recipe("published", PUBLISHED, steps=5000, batch=16, crop=256, rate=1e-3, consistency=1.0)
+PUBLISHED_EPOCHS = 5000
+# Steps of one batch an epoch, so for up to 16 images; `Recipe.for_epochs` says how many it takes for more.
+PUBLISHED_RECIPE = Recipe(
+    "published", PUBLISHED, steps=PUBLISHED_EPOCHS, batch=16, crop=256, rate=1e-3, consistency=1.0
+)
 
 
 def train_despeckling(
@@ -183,7 +198,7 @@ def across_scales_loss(network: Speckle2Self, data: TrainingImages, recipe: Reci
 
 def published_loss(network: Speckle2Self, data: TrainingImages, recipe: Recipe, rng: np.random.Generator) -> Tensor:
     """Mean square error of every output to its view, mean absolute differences between outputs."""
-    image = torch.from_numpy(data.crops(rng, recipe.batch, recipe.crop))[:, None].to(device_of(network))
+    image = torch.from_numpy(data.augmented(rng, recipe.batch, recipe.crop))[:, None].to(device_of(network))
     views = perturbed(image, recipe.network.scales)
     outputs = [network(view, k) for k, view in enumerate(views)]
     total = sum((functional.mse_loss(a, b) for a, b in zip(outputs, views, strict=True)), torch.zeros(()))
