@@ -102,9 +102,7 @@ def _run(args: argparse.Namespace, made: Any, plan: Any, figures: dict[str, Any]
 def translate(args: argparse.Namespace) -> None:
     """Translate a video."""
     begin = time.perf_counter()
-    for path in (args.output, args.mask_output):
-        if path is not None:
-            _check_video_output(path, (args.video, args.model))
+    _check_translation_outputs(args)
     video = read_video(args.video)
     frames = _colored(video.frames)
     mask = _mask(args.mask, frames.shape[:3])
@@ -130,6 +128,17 @@ def translate(args: argparse.Namespace) -> None:
         return
     print(f"{args.output}: {len(frames)} frames, {result.stage}, {100 * figures['mean_coverage']:.1f} % of the picture "
           f"replaced, {figures['seconds']:.1f} s")  # fmt: skip
+
+
+def _check_translation_outputs(args: argparse.Namespace) -> None:
+    """Refuse results over one another or over anything that is read: video, mask, the three networks."""
+    given_mask = None if args.mask is None or args.mask in FINDERS else Path(args.mask)
+    networks = () if args.model is None else (args.model, *_beside(args.model).values())
+    for path in (args.output, args.mask_output):
+        if path is not None:
+            _check_video_output(path, (args.video, given_mask, *networks))
+    if args.mask_output is not None and args.mask_output.resolve() == args.output.resolve():
+        raise sonoray.ArgumentError(f"mask-output: expected another file than the output, got {args.output} for both")
 
 
 def _check_video_output(path: Path, inputs: Any) -> None:
@@ -164,10 +173,13 @@ def _translator(args: argparse.Namespace) -> ColorFlowTranslator:
     if args.model is None:
         return assets.load_color_flow_translator(device=args.device)
     path = _model(args.model)
-    stem = path.stem.removesuffix("_coarse")
-    beside = {role: path.with_name(f"{stem}_{role}.onnx") for role in ("mask", "refine")}
-    found: dict[str, Any] = {role: place for role, place in beside.items() if place.exists()}
+    found: dict[str, Any] = {role: place for role, place in _beside(path).items() if place.exists()}
     return ColorFlowTranslator(path, device=args.device, **found)
+
+
+def _beside(coarse: Path) -> dict[str, Path]:
+    stem = coarse.stem.removesuffix("_coarse")
+    return {role: coarse.with_name(f"{stem}_{role}.onnx") for role in ("mask", "refine")}
 
 
 def _model(path: Path) -> Path:
