@@ -39,8 +39,10 @@ def add(commands: Any) -> None:
     form.add_argument("video", type=Path, help="GIF, TIFF, APNG, MP4, AVI, DICOM, .npy, or a folder of pictures")
     form.add_argument("-o", "--output", type=Path, required=True,
                       help=".gif, .tif, .png (APNG), .mp4, .avi, .npy, .npz, or a new folder")  # fmt: skip
-    form.add_argument("--mask", metavar="WHERE", help="how colour is found: network or color, or a picture or video "
-                      "that is white there (default: network where there is one)")  # fmt: skip
+    form.add_argument("--mask", metavar="WHERE", help="how colour is found: auto, network or color, or a picture "
+                      "or video that is white there (default: auto, network and color together)")  # fmt: skip
+    form.add_argument("--grow", type=int, default=0, metavar="PIXELS",
+                      help="grow the mask: 1 or 2 where compression smeared colour (default: 0)")  # fmt: skip
     form.add_argument("--mask-output", type=Path, metavar="FILE", help="write what was replaced, white, as a video")
     form.add_argument(
         "--stage", choices=STAGES, help="coarse: likeliest greys; refined: with texture (default: coarse)"
@@ -107,7 +109,7 @@ def translate(args: argparse.Namespace) -> None:
     frames = _colored(video.frames)
     mask = _mask(args.mask, frames.shape[:3])
     plan = _translator(args)
-    result = plan(frames, mask, stage=args.stage, seed=args.seed)
+    result = plan(frames, mask, stage=args.stage, seed=args.seed, grow=args.grow)
     write_video(args.output, Video(result.frames, video.frame_rate))
     if args.mask_output is not None:
         write_video(args.mask_output, Video(255 * result.mask.astype(np.uint8), video.frame_rate))
@@ -121,6 +123,7 @@ def translate(args: argparse.Namespace) -> None:
         "frame_rate": video.frame_rate,
         "mean_coverage": round(float(result.coverage.mean()), 4),
         "largest_coverage": round(float(result.coverage.max()), 4),
+        "tinted": round(result.tinted, 4),
         "seconds": round(time.perf_counter() - begin, 2),
     }
     if args.json:
