@@ -26,7 +26,9 @@ def add(kinds: Any) -> None:
     form.add_argument("--batch", type=int, help="clips per step (default: 2)")
     form.add_argument("--size", type=int, help="rows and columns cut out of clips, a multiple of 4 (default: 48)")
     form.add_argument("--width", type=int, help="of the coarse network when gated (default: 8)")
-    form.add_argument("--mask-weight", type=float, help="lambda, weight of L1 inside the mask (default: 20)")
+    form.add_argument(
+        "--mask-weight", type=float, help="lambda, weight of L1 inside the mask (default: 20; published: 2)"
+    )
     form.add_argument(
         "--convolutions", choices=["plain", "gated"], help="as many weights in both (default: plain; published: gated)"
     )
@@ -67,11 +69,12 @@ def run(args: argparse.Namespace) -> None:
 def _clips(args: argparse.Namespace) -> tuple[Any, Any, str]:
     """Clips to train on, clips to validate on, digest of the former's plan."""
     from sonoray.simulation.flow_scenes import SCENES
-    from sonoray.training.color_flow.data import ClipPlan, load_clips, without_scene
+    from sonoray.training.color_flow.data import ClipPlan, load_clips
 
     n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 240, 4, 10_000_000)
     shape, frames = ((48, 48), 4) if args.quick else ((96, 96), 8)
     plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), SCENES)
+    plan = plan.without(args.leave_out) if args.leave_out else plan
     judge = replace(plan, n_clips=max(4, min(24, n // 4)), seed=plan.seed + _HELD_OUT)
     folder = args.dataset or args.out / "data"
     args.out.mkdir(parents=True, exist_ok=True)
@@ -79,7 +82,7 @@ def _clips(args: argparse.Namespace) -> tuple[Any, Any, str]:
     for each in (plan, judge):
         bar = iter(progress(range(each.n_clips), "clips", enabled=not args.quiet))
         clips = load_clips(each, folder, progress=lambda done, total, bar=bar: next(bar, None))  # type: ignore[misc]
-        loaded.append(without_scene(clips, args.leave_out) if args.leave_out else clips)
+        loaded.append(clips)
     return loaded[0], loaded[1], plan.digest
 
 
@@ -99,7 +102,13 @@ def _settings(args: argparse.Namespace) -> Any:
 def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, common: Any) -> dict[str, Any]:
     from sonoray.training.color_flow import export
     from sonoray.training.color_flow.networks import n_parameters
-    from sonoray.training.color_flow.recipe import RefineSettings, train_coarse, train_mask, train_refine
+    from sonoray.training.color_flow.recipe import (
+        PUBLISHED_REFINE,
+        RefineSettings,
+        train_coarse,
+        train_mask,
+        train_refine,
+    )
 
     settings = _settings(args)
     quarter = max(1, settings.steps // 4)
@@ -108,13 +117,16 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     network, error = train_coarse(settings, clips, held_out, args.out, **common)
     notes = {"coarse": export.coarse_note(settings, "coarse", args.seed)}
     if refine_steps:
-        refine = RefineSettings(steps=refine_steps, batch=settings.batch, size=settings.size)
+        weights = PUBLISHED_REFINE if args.published else RefineSettings()
+        refine = replace(weights, steps=refine_steps, batch=settings.batch, size=settings.size)
         refine = replace(refine, width=4, critic_width=4) if args.quick else refine
         train_refine(refine, network, settings.kind, clips, args.out, **common)
         notes["refine"] = export.refine_note(refine, "refine", args.seed)
     if mask_steps:
         train_mask(clips, args.out, steps=mask_steps, **common)
         notes["mask"] = export.mask_note(8, "mask", args.seed)
+    for note in notes.values():  # models say which scenes they know, so that zero-shot figures can be trusted
+        note["settings"]["scenes"] = sorted(set(clips.scene.tolist()))
     export.write_note(args.out, digest, notes)
     target = args.out / "color_flow_coarse.onnx"
     export.export_folder(args.out, target)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,12 @@ class ClipPlan:
     n_frames: int = 8
     seed: int = 0
     scenes: tuple[str, ...] = SCENES
+
+    def without(self, scene: str) -> "ClipPlan":
+        """The plan without a scene, for training what is then judged on that one."""
+        if scene not in self.scenes or len(self.scenes) < 2:
+            raise ArgumentError(f"leave_out: expected one of several scenes {sorted(self.scenes)}, got {scene!r}")
+        return replace(self, scenes=tuple(s for s in self.scenes if s != scene))
 
     @property
     def digest(self) -> str:
@@ -197,11 +203,3 @@ def compressed(color: NDArray[Any], rng: np.random.Generator) -> NDArray[np.floa
     chroma = scipy.ndimage.gaussian_filter(color - grey[..., None], (*rng.uniform(0.4, 1.0, 2), 0))
     noise = rng.uniform(0, 0.012) * rng.standard_normal(color.shape)
     return np.asarray(np.clip(grey[..., None] + chroma + noise, 0, 1), np.float32)
-
-
-def without_scene(clips: Clips, scene: str) -> Clips:
-    """All clips but those of one scene, for training what is then judged on that one."""
-    found = set(clips.scene.tolist())
-    if scene not in found or len(found) < 2:
-        raise ArgumentError(f"leave_out: expected one of several scenes {sorted(found)}, got {scene!r}")
-    return clips[clips.scene != scene]
