@@ -61,8 +61,17 @@ def test_clips_are_kept_and_read_again(folder, clips):
     assert np.array_equal(clips.color[~clips.painted], np.repeat(clips.bmode[~clips.painted][:, None], 3, axis=1))
 
 
+def test_clips_with_real_backgrounds_are_others(folder, clips):
+    plan = ClipPlan(4, (32, 32), 2, seed=11)
+    real = [np.full((2, 40, 40), level, np.uint8) for level in (90, 120)]
+    plain, a, b = (load_clips(plan, folder, backgrounds=given) for given in ((), real, real[:1]))
+    assert not np.array_equal(plain.bmode, a.bmode)
+    assert len({p.name for p in folder.iterdir() if p.name.startswith(f"11-{plan.digest[:8]}")}) == 3
+    assert len(b) == 4
+
+
 def test_sampling_weights_are_one_to_four():
-    coverage = np.linspace(0.01, 0.5, 40)
+    coverage = np.repeat([0.03, 0.08, 0.2, 0.4], 10)
     weights = sampling_weights(coverage)
     assert weights.sum() == pytest.approx(1)
     assert np.array_equal(coverage_quartiles(coverage), np.repeat([1, 2, 3, 4], 10))

@@ -25,7 +25,7 @@ _MULTIPLE = 4  # of rows and columns
 _LEAST_SIDE = 16
 _LEAST_VISIBLE = 0.01  # share of what a frame shows
 _BLACK = 4  # grey level up to which a pixel shows nothing: what surrounds pictures
-_TINT, _LIT = 0.04, 32  # channels' spread over the brightest that greys may have and be no tint; from this level on
+_TINT, _LIT = 0.04, 16  # channels' spread over the brightest that greys may have and be no tint; from this level on
 _VOXELS = 4_000_000  # that go through a network together, which bounds the memory between the layers
 _LEAST_TILE, _SEAM = 128, 64  # pixels; tiles overlap by the latter, multiples of _MULTIPLE
 _LONGEST, _SHORTEST = 24, 8  # frames of a window
@@ -162,7 +162,8 @@ class ColorFlowTranslator:
                 return find_color(video)
             if mask == "auto":
                 found = self._found(video)
-                return found if _tinted(video, found) else found | find_color(video)
+                either = found | find_color(video)
+                return found if _tinted(video, either) else either
             if self.mask is None:
                 raise ArgumentError("mask: expected 'color' or an array, since the plan has no network, got 'network'")
             return self._found(video)
@@ -245,7 +246,7 @@ def _check_visible(grey: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> None:
 
 
 def _tinted(video: NDArray[np.uint8], found: NDArray[np.bool_]) -> bool:
-    """Whether most of what is bright and not ``found`` has a tint, as screens towards blue or brown have."""
+    """Whether most of what is lit and not ``found`` has a tint, as screens towards blue or brown have."""
     rest = video[~found]
     rest = rest[rest.max(axis=-1) >= _LIT]
     brightest = rest.max(axis=-1).astype(np.float32)
@@ -367,9 +368,7 @@ def _opened(role: str, model: Any, device: str) -> Any:
         raise FormatError(f"{role}: expected a model of the task {TASKS[role]!r}, got {task!r} in {opened.path}")
     return opened
 
-
-def _check_pair(coarse: Any, refine: Any) -> None:
-    """Refuse a refinement of another coarse network, by the digest in its ``settings["coarse"]``, where there is one."""
+    """Refuse a refinement of another coarse network; ``settings["coarse"]``, a digest, says which it knows."""
     known = "" if refine is None else refine.spec.settings.get("coarse", "")
     if known and known != coarse.spec.digest:
         raise FormatError(
