@@ -368,6 +368,8 @@ def _opened(role: str, model: Any, device: str) -> Any:
         raise FormatError(f"{role}: expected a model of the task {TASKS[role]!r}, got {task!r} in {opened.path}")
     return opened
 
+
+def _check_pair(coarse: Any, refine: Any) -> None:
     """Refuse a refinement of another coarse network; ``settings["coarse"]``, a digest, says which it knows."""
     known = "" if refine is None else refine.spec.settings.get("coarse", "")
     if known and known != coarse.spec.digest:
