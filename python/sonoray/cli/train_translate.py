@@ -12,6 +12,7 @@ from sonoray._progress import progress
 from sonoray.training.requirements import use_torch
 
 _HELD_OUT = 1  # added to the seed of the training clips
+_JUDGED = 1_000_000  # added to it for what ablations are judged on
 
 
 def add(kinds: Any) -> None:
@@ -56,9 +57,12 @@ def run(args: argparse.Namespace) -> None:
 
     begin = time.perf_counter()
     hardware = Hardware(args.device, args.devices, args.precision)
-    clips, held_out, digest = _clips(args)
+    clips, held_out, judged, digest = _clips(args)
     common = {"seed": args.seed, "resume": args.resume, "show": not args.quiet, "hardware": hardware}
-    figures = (_ablated if args.ablate else _trained)(args, clips, held_out, digest, common)
+    if args.ablate:
+        figures = _ablated(args, clips, held_out, judged, digest, common)
+    else:
+        figures = _trained(args, clips, held_out, digest, common)
     figures["seconds"] = round(time.perf_counter() - begin, 1)
     if args.json:
         print(json.dumps(figures, indent=2))
@@ -66,8 +70,8 @@ def run(args: argparse.Namespace) -> None:
         print("\n".join(f"{k}: {v}" for k, v in figures.items()))
 
 
-def _clips(args: argparse.Namespace) -> tuple[Any, Any, str]:
-    """Clips to train on, clips to validate on, digest of the former's plan."""
+def _clips(args: argparse.Namespace) -> tuple[Any, Any, Any, str]:
+    """Clips to train on, to validate on, to judge ablations on (else None), digest of the first's plan."""
     from sonoray.simulation.flow_scenes import SCENES
     from sonoray.training.color_flow.data import ClipPlan, load_clips
 
@@ -79,11 +83,12 @@ def _clips(args: argparse.Namespace) -> tuple[Any, Any, str]:
     folder = args.dataset or args.out / "data"
     args.out.mkdir(parents=True, exist_ok=True)
     loaded = []
-    for each in (plan, judge):
+    plans = [plan, judge, replace(judge, seed=plan.seed + _JUDGED)] if args.ablate else [plan, judge]
+    for each in plans:
         bar = iter(progress(range(each.n_clips), "clips", enabled=not args.quiet))
         clips = load_clips(each, folder, progress=lambda done, total, bar=bar: next(bar, None))  # type: ignore[misc]
         loaded.append(clips)
-    return loaded[0], loaded[1], plan.digest
+    return loaded[0], loaded[1], loaded[2] if args.ablate else None, plan.digest
 
 
 def _settings(args: argparse.Namespace) -> Any:
@@ -138,7 +143,9 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     }
 
 
-def _ablated(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, common: Any) -> dict[str, Any]:
+def _ablated(
+    args: argparse.Namespace, clips: Any, held_out: Any, judged: Any, digest: str, common: Any
+) -> dict[str, Any]:
     from sonoray.training.color_flow.ablation import run_ablation
     from sonoray.training.color_flow.recipe import RefineSettings
 
@@ -148,7 +155,7 @@ def _ablated(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     refine = replace(refine, width=4, critic_width=4) if args.quick else refine
     refine_steps = max(1, steps // 2) if args.refine_steps is None else count("refine_steps", args.refine_steps)
     rows = run_ablation(
-        settings, refine, clips, held_out, args.out, steps=steps, refine_steps=refine_steps, **common
+        settings, refine, clips, held_out, judged, args.out, steps=steps, refine_steps=refine_steps, **common
     )  # fmt: skip
     print((args.out / "ablation.md").read_text())
     return {"clips": digest, "ssim_in_mask": {row.name: round(row.mean_ssim_mask, 4) for row in rows}}
