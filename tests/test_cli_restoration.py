@@ -234,6 +234,24 @@ def test_translate_refuses(tmp_path, models, capsys):
     assert not (tmp_path / "out.tif").exists()
 
 
+def test_translate_writes_over_nothing_it_reads_or_writes(tmp_path, models, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "in.npz", Video(flow_video()))
+    write_video(tmp_path / "where.tif", Video(255 * (np.ptp(flow_video(), axis=-1) > 0).astype(np.uint8)))
+    before = (tmp_path / "where.tif").read_bytes()
+    common = ["translate", "in.npz", "--model", str(models / "flow_coarse.onnx"), "--quiet"]
+    for arguments, reason in [
+        (["-o", "same.tif", "--mask-output", str(tmp_path / "same.tif")], "mask-output: expected another file"),
+        (["-o", "new", "--mask-output", "./new"], "mask-output: expected another file"),
+        (["-o", "out.tif", "--mask", "where.tif", "--mask-output", "where.tif"], "another file than the input"),
+        (["-o", "where.tif", "--mask", "where.tif"], "another file than the input"),
+    ]:
+        assert main([*common, *arguments]) == 1
+        assert reason in capsys.readouterr().err
+    assert (tmp_path / "where.tif").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.npz", "where.tif"]
+
+
 def test_export_refuses(tmp_path, capsys):
     assert main(["export", str(tmp_path), "-o", str(tmp_path / "a.onnx")]) == 1
     assert "training folder with model.json" in capsys.readouterr().err

@@ -68,6 +68,9 @@ def cases(args):
 
 def quality(args):
     """Print figures of every method per quartile."""
+    if args.set == "zero-shot":
+        for label, plan in plans(args.models).items():
+            _check_never_saw(label, plan, ZERO_SHOT_SCENE)
     clips = cases(args)
     by_picture = {id(clip.color): clip for clip in clips}
     methods = dict(BASELINES) if args.baselines else {}
@@ -75,6 +78,14 @@ def quality(args):
     methods |= translations(args.models)
     methods["truth, blurred (a bound)"] = blurred(lambda color: by_picture[id(color)])
     table(clips, methods)
+
+
+def _check_never_saw(label, plan, scene):
+    """Zero-shot figures need a model that says what it was trained on."""
+    known = plan.coarse.spec.settings.get("scenes")
+    if known is None or scene in known:
+        said = "does not say" if known is None else f"was trained on {', '.join(known)}"
+        raise SystemExit(f"{label}: expected a model trained without {scene!r} (--leave-out), but it {said}")
 
 
 def picture(args):
@@ -92,13 +103,18 @@ def picture(args):
 
 
 def masks(args):
-    """Print Dice of what finds the paint: as drawn, and after JPEG compression."""
+    """Print Dice, and recall per pixel, of what finds the paint: as drawn, and after JPEG compression."""
     import cv2
 
     plan = next(iter(plans(args.models).values()))
-    finders = {"network": plan.find, "closed form": find_color}
+    finders = {
+        "network": lambda f: plan(f, "network").mask,
+        "closed form": find_color,
+        "both (default)": plan.find,
+        "both, grown by 1": lambda f: plan(f, grow=1).mask,
+    }
     finders["closed form, lossless settings"] = lambda f: find_color(f, threshold=1, opening=1, grow=0)
-    print("| mask | as drawn | JPEG, quality 85 |\n|---|---|---|")
+    print("| mask | Dice / recall, as drawn | JPEG, quality 85 |\n|---|---|---|")
     clips = cases(args)
     for name, find in finders.items():
         scores = [[], []]
@@ -107,8 +123,10 @@ def masks(args):
             packed = np.ascontiguousarray(np.stack([cv2.imdecode(c, 1)[..., ::-1] for c in coded]))
             for own, color in zip(scores, (clip.color, packed), strict=True):
                 found = find(color)
-                own.append(2 * (found & clip.painted).sum() / max(found.sum() + clip.painted.sum(), 1))
-        print(f"| {name} | {np.mean(scores[0]):.3f} | {np.mean(scores[1]):.3f} |")
+                both = (found & clip.painted).sum()
+                own.append((2 * both / max(found.sum() + clip.painted.sum(), 1), both / max(clip.painted.sum(), 1)))
+        cells = [" / ".join(f"{v:.3f}" for v in np.mean(own, axis=0)) for own in scores]
+        print(f"| {name} | {cells[0]} | {cells[1]} |")
 
 
 def speed(args):

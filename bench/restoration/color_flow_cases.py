@@ -1,7 +1,7 @@
 """Held-out clips for colour-flow to B-mode translation, and the inpainting that it is compared with.
 
-Seeds here are never trained on (`sonoray train translate` draws other streams); the scene "organ" is left out of
-training altogether, for zero-shot figures.
+Seeds here are never trained on (`sonoray train translate` draws other streams). Models that were trained with
+``--leave-out organ`` say so, and only those get zero-shot figures on the scene "organ".
 
     PYTHONPATH=python python -m bench.restoration.color_flow_cases [--clips 24] [--cache FOLDER]
         [--set tuning|test|zero-shot] [--picture FILE]

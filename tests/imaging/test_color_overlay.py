@@ -14,6 +14,7 @@ from sonoray.imaging.color_overlay import (
     find_color,
     map_colors,
     persist,
+    persist_variance,
     steered_box,
 )
 
@@ -106,6 +107,17 @@ def test_persistence_fades_and_does_not_cancel_aliased_flow():
     averaged, faded = persist(velocity, power, LIMIT, 0.5)
     assert abs(averaged[1, 0]) > 0.38
     np.testing.assert_allclose(faded[:, 0], [1, 1, 0.5])
+
+
+def test_variance_persists_as_velocity_does():
+    variance = np.array([0.8, 0.2, 0.9])[:, None]
+    power = np.array([1.0, 1.0, 0.0])[:, None]
+    np.testing.assert_allclose(persist_variance(variance, power, 0.0)[:, 0], variance[:, 0], rtol=1e-6)
+    # Without power the last value stays, as the last velocity does.
+    np.testing.assert_allclose(persist_variance(variance, power, 0.5)[:, 0], [0.8, 0.5, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(persist_variance(variance, 0 * power, 0.5), variance, rtol=1e-6)
+    with pytest.raises(ArgumentError, match="variance: expected shape"):
+        persist_variance(variance[1:], power, 0.5)
 
 
 def test_colour_is_found_again():

@@ -61,6 +61,20 @@ def test_last_seen_is_the_value_that_was_visible():
     assert not channels[7, 1:, 4, 4].any()  # never visible again
 
 
+def test_the_start_sees_as_far_as_windows_reach():
+    """So that results do not depend on where windows begin."""
+    rng = np.random.default_rng(6)
+    frames, mask = video(rng, n=REACH + 6)
+    mask[2:] |= rng.random(mask[2:].shape) < 0.5
+    other, seen = frames.copy(), mask.copy()
+    other[:2], seen[:2] = 255 - other[:2], False
+    a, b = frame_channels(frames, mask)[START], frame_channels(other, seen)[START]
+    assert np.array_equal(a[REACH + 2 :], b[REACH + 2 :])
+    assert not np.array_equal(a[REACH + 1], b[REACH + 1])
+    parts = frame_channels(frames[4:], mask[4:])[START]
+    assert np.array_equal(parts[REACH:], frame_channels(frames, mask)[START, REACH + 4 :])
+
+
 def test_backwards_in_time_exchanges_before_and_after():
     frames, mask = video(np.random.default_rng(2))
     forth, back = frame_channels(frames, mask), frame_channels(frames[::-1], mask[::-1])[:, ::-1]

@@ -19,7 +19,6 @@ from sonoray.training.color_flow.data import (  # noqa: E402
     load_clips,
     mask_batch,
     sampling_weights,
-    without_scene,
 )
 from sonoray.training.color_flow.networks import (  # noqa: E402
     COARSE,
@@ -32,6 +31,7 @@ from sonoray.training.color_flow.networks import (  # noqa: E402
 )
 from sonoray.training.color_flow.recipe import (  # noqa: E402
     PUBLISHED,
+    PUBLISHED_REFINE,
     CoarseSettings,
     CoarseTraining,
     RefineSettings,
@@ -61,8 +61,17 @@ def test_clips_are_kept_and_read_again(folder, clips):
     assert np.array_equal(clips.color[~clips.painted], np.repeat(clips.bmode[~clips.painted][:, None], 3, axis=1))
 
 
+def test_clips_with_real_backgrounds_are_others(folder, clips):
+    plan = ClipPlan(4, (32, 32), 2, seed=11)
+    real = [np.full((2, 40, 40), level, np.uint8) for level in (90, 120)]
+    plain, a, b = (load_clips(plan, folder, backgrounds=given) for given in ((), real, real[:1]))
+    assert not np.array_equal(plain.bmode, a.bmode)
+    assert len({p.name for p in folder.iterdir() if p.name.startswith(f"11-{plan.digest[:8]}")}) == 3
+    assert len(b) == 4
+
+
 def test_sampling_weights_are_one_to_four():
-    coverage = np.linspace(0.01, 0.5, 40)
+    coverage = np.repeat([0.03, 0.08, 0.2, 0.4], 10)
     weights = sampling_weights(coverage)
     assert weights.sum() == pytest.approx(1)
     assert np.array_equal(coverage_quartiles(coverage), np.repeat([1, 2, 3, 4], 10))
@@ -94,12 +103,15 @@ def test_frames_for_the_mask_network(clips):
     assert 0 <= frames.min() <= frames.max() <= 1
 
 
-def test_leaving_a_scene_out(clips):
-    rest = without_scene(clips, clips.scene[0])
-    assert 0 < len(rest) < len(clips)
-    assert clips.scene[0] not in rest.scene
+def test_leaving_a_scene_out(tmp_path):
+    plan = ClipPlan(8, (32, 32), 1, seed=11, scenes=("vessel", "organ", "vessels"))
+    rest = plan.without("vessel")
+    assert rest.digest != plan.digest
+    assert set(load_clips(rest, tmp_path).scene) == {"organ", "vessels"}
     with pytest.raises(ArgumentError, match="leave_out"):
-        without_scene(clips, "moon")
+        plan.without("moon")
+    with pytest.raises(ArgumentError, match="leave_out"):
+        replace(plan, scenes=("organ",)).without("organ")
 
 
 @pytest.mark.parametrize("kind", ["hinted", "published"])
@@ -147,10 +159,20 @@ def test_losses_reach_every_weight(clips):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.network.parameters())
     players = RefineTraining(RefineSettings(width=4, critic_width=4, size=32), task.network, "hinted", clips)
     players.generator_loss(np.random.default_rng(0)).backward()
-    assert all(p.grad is not None for p in players.generator.parameters())
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in players.generator.parameters())
+    assert sum(float(p.grad.abs().sum()) for p in players.generator.parameters()) > 0
+    players.critic.zero_grad()
     players.critic_loss(np.random.default_rng(0)).backward()
-    assert all(p.grad is not None for p in players.critic.parameters())
-    assert all(p.grad is None or not p.requires_grad for p in players.coarse.parameters())
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in players.critic.parameters())
+    assert sum(float(p.grad.abs().sum()) for p in players.critic.parameters()) > 0
+    assert not any(p.requires_grad for p in players.coarse.parameters())
+
+
+def test_published_weights():
+    """Coarse: L1 + 2 L1mask. Refinement: 10 L1 + 5 L1mask + 1 adversarial + 2 perceptual."""
+    assert (PUBLISHED.mask_weight, PUBLISHED.structure) == (2.0, 0.0)
+    r = PUBLISHED_REFINE
+    assert (r.l1, r.l1 * r.mask_weight, r.adversarial, r.perceptual) == (10.0, 5.0, 1.0, 2.0)
 
 
 @pytest.mark.parametrize("settings", [SMALL, replace(PUBLISHED, width=4, steps=3, size=32)])
@@ -180,11 +202,18 @@ def test_a_folder_is_exported(tmp_path, clips):
     export.write_note(tmp_path, "0" * 64, notes)
     spec = export.export_folder(tmp_path, tmp_path / "x_coarse.onnx")
     assert spec.task == export.TASK
+    assert spec.settings["recipe"]["width"] == SMALL.width
     translate = ColorFlowTranslator(
         tmp_path / "x_coarse.onnx", mask=tmp_path / "x_mask.onnx", refine=tmp_path / "x_refine.onnx", stage="refined"
     )
     video = translate(clips.color[1], clips.painted[1])
     assert np.array_equal(video.frames[~video.mask], clips.bmode[1][~video.mask])
+    assert translate.refine.spec.settings["coarse"] == spec.digest
+    (tmp_path / "other").mkdir()
+    train_coarse(SMALL, clips, clips, tmp_path, seed=1)
+    export.export_folder(tmp_path, tmp_path / "other" / "x_coarse.onnx")
+    with pytest.raises(FormatError, match="refine: expected a refinement of the coarse network"):
+        ColorFlowTranslator(tmp_path / "other" / "x_coarse.onnx", refine=tmp_path / "x_refine.onnx")
 
 
 def test_other_folders_are_refused(tmp_path):
@@ -200,3 +229,13 @@ def test_settings_are_checked():
         CoarseSettings(size=33)
     with pytest.raises(ArgumentError, match="kind"):
         CoarseSettings(kind="other")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"size": 33}, {"steps": 0}, {"width": 1}, {"critic_width": 0}, {"batch": 0}, {"l1": -1.0}, {"rate": 0.0},
+     {"mask_weight": float("nan")}, {"adversarial": -0.1}, {"perceptual": 1e9}],
+)  # fmt: skip
+def test_settings_of_the_refinement_are_checked(wrong):
+    with pytest.raises(ArgumentError, match=next(iter(wrong))):
+        RefineSettings(**wrong)

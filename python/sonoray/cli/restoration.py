@@ -43,8 +43,10 @@ def add(commands: Any) -> None:
     form.add_argument("video", type=Path, help="GIF, TIFF, APNG, MP4, AVI, DICOM, .npy, or a folder of pictures")
     form.add_argument("-o", "--output", type=Path, required=True,
                       help=".gif, .tif, .png (APNG), .mp4, .avi, .npy, .npz, or a new folder")  # fmt: skip
-    form.add_argument("--mask", metavar="WHERE", help="how colour is found: network or color, or a picture or video "
-                      "that is white there (default: network where there is one)")  # fmt: skip
+    form.add_argument("--mask", metavar="WHERE", help="how colour is found: auto, network or color, or a picture "
+                      "or video that is white there (default: auto, network and color together)")  # fmt: skip
+    form.add_argument("--grow", type=int, default=0, metavar="PIXELS",
+                      help="grow the mask: 1 or 2 where compression smeared colour (default: 0)")  # fmt: skip
     form.add_argument("--mask-output", type=Path, metavar="FILE", help="write what was replaced, white, as a video")
     form.add_argument(
         "--stage", choices=STAGES, help="coarse: likeliest greys; refined: with texture (default: coarse)"
@@ -108,14 +110,12 @@ def _run(args: argparse.Namespace, made: Any, plan: Any, figures: dict[str, Any]
 def translate(args: argparse.Namespace) -> None:
     """Translate a video."""
     begin = time.perf_counter()
-    for path in (args.output, args.mask_output):
-        if path is not None:
-            _check_video_output(path, (args.video, args.model))
+    _check_translation_outputs(args)
     video = read_video(args.video)
     frames = _colored(video.frames)
     mask = _mask(args.mask, frames.shape[:3])
     plan = _translator(args)
-    result = plan(frames, mask, stage=args.stage, seed=args.seed)
+    result = plan(frames, mask, stage=args.stage, seed=args.seed, grow=args.grow)
     write_video(args.output, Video(result.frames, video.frame_rate))
     if args.mask_output is not None:
         write_video(args.mask_output, Video(255 * result.mask.astype(np.uint8), video.frame_rate))
@@ -129,6 +129,7 @@ def translate(args: argparse.Namespace) -> None:
         "frame_rate": video.frame_rate,
         "mean_coverage": round(float(result.coverage.mean()), 4),
         "largest_coverage": round(float(result.coverage.max()), 4),
+        "tinted": round(result.tinted, 4),
         "seconds": round(time.perf_counter() - begin, 2),
     }
     if args.json:
@@ -136,6 +137,17 @@ def translate(args: argparse.Namespace) -> None:
         return
     print(f"{args.output}: {len(frames)} frames, {result.stage}, {100 * figures['mean_coverage']:.1f} % of the picture "
           f"replaced, {figures['seconds']:.1f} s")  # fmt: skip
+
+
+def _check_translation_outputs(args: argparse.Namespace) -> None:
+    """Refuse results over one another or over anything that is read: video, mask, the three networks."""
+    given_mask = None if args.mask is None or args.mask in FINDERS else Path(args.mask)
+    networks = () if args.model is None else (args.model, *_beside(args.model).values())
+    for path in (args.output, args.mask_output):
+        if path is not None:
+            _check_video_output(path, (args.video, given_mask, *networks))
+    if args.mask_output is not None and args.mask_output.resolve() == args.output.resolve():
+        raise sonoray.ArgumentError(f"mask-output: expected another file than the output, got {args.output} for both")
 
 
 def _check_video_output(path: Path, inputs: Any) -> None:
@@ -170,10 +182,13 @@ def _translator(args: argparse.Namespace) -> ColorFlowTranslator:
     if args.model is None:
         return assets.load_color_flow_translator(device=args.device)
     path = _model(args.model)
-    stem = path.stem.removesuffix("_coarse")
-    beside = {role: path.with_name(f"{stem}_{role}.onnx") for role in ("mask", "refine")}
-    found: dict[str, Any] = {role: place for role, place in beside.items() if place.exists()}
+    found: dict[str, Any] = {role: place for role, place in _beside(path).items() if place.exists()}
     return ColorFlowTranslator(path, device=args.device, **found)
+
+
+def _beside(coarse: Path) -> dict[str, Path]:
+    stem = coarse.stem.removesuffix("_coarse")
+    return {role: coarse.with_name(f"{stem}_{role}.onnx") for role in ("mask", "refine")}
 
 
 def _model(path: Path) -> Path:

@@ -13,6 +13,7 @@ from sonoray.training.requirements import use_torch
 from ._training import add_reuse, check_reuse, hardware_of, report
 
 _HELD_OUT = 1  # added to the seed of the training clips
+_JUDGED = 1_000_000  # added to it for what ablations are judged on
 
 
 def add(kinds: Any) -> None:
@@ -27,7 +28,9 @@ def add(kinds: Any) -> None:
     form.add_argument("--batch", type=int, help="clips per step (default: 2)")
     form.add_argument("--size", type=int, help="rows and columns cut out of clips, a multiple of 4 (default: 48)")
     form.add_argument("--width", type=int, help="of the coarse network when gated (default: 8)")
-    form.add_argument("--mask-weight", type=float, help="lambda, weight of L1 inside the mask (default: 20)")
+    form.add_argument(
+        "--mask-weight", type=float, help="lambda, weight of L1 inside the mask (default: 20; published: 2)"
+    )
     form.add_argument(
         "--convolutions", choices=["plain", "gated"], help="as many weights in both (default: plain; published: gated)"
     )
@@ -54,30 +57,35 @@ def run(args: argparse.Namespace) -> None:
     check_reuse(args, ["*.pt"] if args.ablate else [f"{name}.pt" for name in ("coarse", "refine", "mask")])
     begin = time.perf_counter()
     hardware = hardware_of(args)
-    clips, held_out, digest = _clips(args)
+    clips, held_out, judged, digest = _clips(args)
     common = {"seed": args.seed, "resume": args.resume, "show": not args.quiet, "hardware": hardware}
-    figures = (_ablated if args.ablate else _trained)(args, clips, held_out, digest, common)
+    if args.ablate:
+        figures = _ablated(args, clips, held_out, judged, digest, common)
+    else:
+        figures = _trained(args, clips, held_out, digest, common)
     figures["seconds"] = round(time.perf_counter() - begin, 1)
     report(figures, as_json=args.json)
 
 
-def _clips(args: argparse.Namespace) -> tuple[Any, Any, str]:
-    """Clips to train on, clips to validate on, digest of the former's plan."""
+def _clips(args: argparse.Namespace) -> tuple[Any, Any, Any, str]:
+    """Clips to train on, to validate on, to judge ablations on (else None), digest of the first's plan."""
     from sonoray.simulation.flow_scenes import SCENES
-    from sonoray.training.color_flow.data import ClipPlan, load_clips, without_scene
+    from sonoray.training.color_flow.data import ClipPlan, load_clips
 
     n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 240, 4, 10_000_000)
     shape, frames = ((48, 48), 4) if args.quick else ((96, 96), 8)
     plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), SCENES)
+    plan = plan.without(args.leave_out) if args.leave_out else plan
     judge = replace(plan, n_clips=max(4, min(24, n // 4)), seed=plan.seed + _HELD_OUT)
     folder = args.dataset or args.out / "data"
     args.out.mkdir(parents=True, exist_ok=True)
     loaded = []
-    for each in (plan, judge):
+    plans = [plan, judge, replace(judge, seed=plan.seed + _JUDGED)] if args.ablate else [plan, judge]
+    for each in plans:
         bar = iter(progress(range(each.n_clips), "clips", enabled=not args.quiet))
         clips = load_clips(each, folder, progress=lambda done, total, bar=bar: next(bar, None))  # type: ignore[misc]
-        loaded.append(without_scene(clips, args.leave_out) if args.leave_out else clips)
-    return loaded[0], loaded[1], plan.digest
+        loaded.append(clips)
+    return loaded[0], loaded[1], loaded[2] if args.ablate else None, plan.digest
 
 
 def _settings(args: argparse.Namespace) -> Any:
@@ -96,7 +104,13 @@ def _settings(args: argparse.Namespace) -> Any:
 def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, common: Any) -> dict[str, Any]:
     from sonoray.training.color_flow import export
     from sonoray.training.color_flow.networks import n_parameters
-    from sonoray.training.color_flow.recipe import RefineSettings, train_coarse, train_mask, train_refine
+    from sonoray.training.color_flow.recipe import (
+        PUBLISHED_REFINE,
+        RefineSettings,
+        train_coarse,
+        train_mask,
+        train_refine,
+    )
     from sonoray.training.hardware import is_first
 
     settings = _settings(args)
@@ -108,13 +122,16 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     network, error = train_coarse(settings, clips, held_out, args.out, **common)
     notes = {"coarse": export.coarse_note(settings, "coarse", args.seed)}
     if refine_steps:
-        refine = RefineSettings(steps=refine_steps, batch=settings.batch, size=settings.size)
+        weights = PUBLISHED_REFINE if args.published else RefineSettings()
+        refine = replace(weights, steps=refine_steps, batch=settings.batch, size=settings.size)
         refine = replace(refine, width=4, critic_width=4) if args.quick else refine
         train_refine(refine, network, settings.kind, clips, args.out, **common)
         notes["refine"] = export.refine_note(refine, "refine", args.seed)
     if mask_steps:
         train_mask(clips, args.out, steps=mask_steps, **common)
         notes["mask"] = export.mask_note(8, "mask", args.seed)
+    for note in notes.values():  # models say which scenes they know, so that zero-shot figures can be trusted
+        note["settings"]["scenes"] = sorted(set(clips.scene.tolist()))
     target = args.out / "color_flow_coarse.onnx"
     if is_first():
         export.write_note(args.out, digest, notes)
@@ -127,7 +144,9 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     }
 
 
-def _ablated(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, common: Any) -> dict[str, Any]:
+def _ablated(
+    args: argparse.Namespace, clips: Any, held_out: Any, judged: Any, digest: str, common: Any
+) -> dict[str, Any]:
     from sonoray.training.color_flow.ablation import run_ablation
     from sonoray.training.color_flow.recipe import RefineSettings
     from sonoray.training.hardware import is_first
@@ -138,7 +157,7 @@ def _ablated(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     refine = replace(refine, width=4, critic_width=4) if args.quick else refine
     refine_steps = max(1, steps // 2) if args.refine_steps is None else count("refine_steps", args.refine_steps)
     rows = run_ablation(
-        settings, refine, clips, held_out, args.out, steps=steps, refine_steps=refine_steps, **common
+        settings, refine, clips, held_out, judged, args.out, steps=steps, refine_steps=refine_steps, **common
     )  # fmt: skip
     if is_first():
         print((args.out / "ablation.md").read_text())

@@ -246,6 +246,35 @@ def persist(velocity: Any, power: Any, nyquist: float, persistence: float) -> tu
     return (np.angle(phasor) * limit / np.pi).astype(np.float32), strength.astype(np.float32)
 
 
+def persist_variance(variance: Any, power: Any, persistence: float) -> NDArray[np.float32]:
+    """Average variance over frames as `persist` does velocity: weighted with power.
+
+    Parameters
+    ----------
+    variance, power : (n_frames, ...) float
+        Power as it was before `persist`.
+    persistence : float
+
+    Returns
+    -------
+    (n_frames, ...) float32
+
+    Raises
+    ------
+    ArgumentError
+        Shapes that differ, NaN, values out of range.
+    """
+    keep = scalar("persistence", persistence, 0.0, 0.99, "(ratio)")
+    strength = _real("power", power).astype(np.float64)
+    spread = _like("variance", variance, strength).astype(np.float64)
+    result, weighted = spread.copy(), spread * strength
+    for t in range(1, len(result)):
+        weighted[t] = keep * weighted[t - 1] + (1 - keep) * weighted[t]
+        strength[t] = keep * strength[t - 1] + (1 - keep) * strength[t]
+        result[t] = np.divide(weighted[t], strength[t], out=result[t], where=strength[t] > 0)
+    return result.astype(np.float32)
+
+
 def colorbar(
     height: int, width: int, color_map: str = "flame", *, inverted: bool = False, variance: bool = False
 ) -> NDArray[np.uint8]:

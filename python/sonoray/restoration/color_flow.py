@@ -1,6 +1,6 @@
 """Colour-flow videos to B-mode videos: what colour hides is filled in from what can be seen, without PyTorch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +14,20 @@ from ..errors import ArgumentError, FormatError
 from ..imaging.color_overlay import find_color
 from ..learning.runtime import OnnxModel
 from .bridge import bridge
-from .frame_channels import KINDS, REACH, classical_fill, frame_channels, grey_of
+from .frame_channels import KINDS, REACH, classical_fill, frame_channels, grey_of, spatial_fill
 
 TASKS = {"mask": "color mask", "coarse": "color flow translation", "refine": "color flow refinement"}
 STAGES = ("coarse", "refined")
-FINDERS = ("network", "color")
+FINDERS = ("auto", "network", "color")
 _MARGIN = 32  # pixels around what is hidden that the networks are shown
 _THIN = 70  # lines this many times narrower than the picture are no vessels
 _MULTIPLE = 4  # of rows and columns
 _LEAST_SIDE = 16
-_LEAST_VISIBLE = 0.01  # share of a frame
-_VOXELS = 4_000_000  # of a window in time, which bounds the memory between the layers
+_LEAST_VISIBLE = 0.01  # share of what a frame shows
+_BLACK = 4  # grey level up to which a pixel shows nothing: what surrounds pictures
+_TINT, _LIT = 0.04, 16  # channels' spread over the brightest that greys may have and be no tint; from this level on
+_VOXELS = 4_000_000  # that go through a network together, which bounds the memory between the layers
+_LEAST_TILE, _SEAM = 128, 64  # pixels; tiles overlap by the latter, multiples of _MULTIPLE
 _LONGEST, _SHORTEST = 24, 8  # frames of a window
 
 
@@ -35,19 +38,22 @@ class TranslatedVideo:
     Parameters
     ----------
     frames : (n_frames, n_rows, n_columns) uint8
-        Grey levels; outside ``mask`` those of the input, bit for bit.
+        Grey levels; outside ``mask`` those of the input, bit for bit where R = G = B; elsewhere its brightness.
     mask : (n_frames, n_rows, n_columns) bool
         What was replaced.
     coverage : (n_frames,) float
         Share of every frame that was replaced.
     stage : {"coarse", "refined"}
         Which network's result it is.
+    tinted : float
+        Share of the pixels outside ``mask`` that are not grey in the input and became brightness.
     """
 
     frames: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     coverage: NDArray[np.float64]
     stage: str
+    tinted: float
 
 
 class ColorFlowTranslator:
@@ -74,7 +80,7 @@ class ColorFlowTranslator:
     Raises
     ------
     FormatError
-        Models of another task.
+        Models of another task; a refinement that was trained on the results of another coarse network.
     ArgumentError
         ``stage`` "refined" without a refinement.
 
@@ -98,23 +104,29 @@ class ColorFlowTranslator:
         self.mask = None if mask is None else _opened("mask", mask, device)
         self.refine = None if refine is None else _opened("refine", refine, device)
         self.stage = self._checked_stage(stage)
+        _check_pair(self.coarse, self.refine)
         self.kind = option("coarse: channels", self.coarse.spec.settings.get("channels"), KINDS)
         self._window = None if window is None else count("window", window, 2, 1024)
 
-    def __call__(self, frames: Any, mask: Any = None, *, stage: str | None = None, seed: int = 0) -> TranslatedVideo:
+    def __call__(
+        self, frames: Any, mask: Any = None, *, stage: str | None = None, seed: int = 0, grow: int = 0
+    ) -> TranslatedVideo:
         """Translate a video.
 
         Parameters
         ----------
         frames : (n_frames, n_rows, n_columns, 3) uint8
             RGB. Frames without colour are used as what they show, and returned as grey.
-        mask : "network", "color", or (n_frames, n_rows, n_columns) or (n_rows, n_columns) bool, optional
-            How what is painted is found, or where it is. Default: the network where there is one. In pictures with
-            colour bars or tinted greys, give the mask or cut the picture.
+        mask : {"auto", "network", "color"} or (n_frames, n_rows, n_columns) or (n_rows, n_columns) bool, optional
+            How what is painted is found, or where it is. "auto", the default: what the network finds and, unless the
+            greys are tinted, what `find_color` finds; without a network the latter alone. In pictures with colour
+            bars, give the mask or cut the picture.
         stage : {"coarse", "refined"}, optional
             Default as given to the plan.
         seed : int
             Of the speckle that the refinement starts from.
+        grow : int
+            Pixels by which the mask is grown; lossy compression leaves weak colour 1 or 2 pixels around paint.
 
         Returns
         -------
@@ -123,27 +135,21 @@ class ColorFlowTranslator:
         Raises
         ------
         ArgumentError
-            Not such frames; a frame of which less than 1 % is visible: there is nothing to go by; a mask of another
-            shape.
+            Not such frames; a frame that shows less than 1 % without colour, black not counted: there is nothing to
+            go by; a mask of another shape.
         """
         video = checked_frames(frames)
         chosen = self.stage if stage is None else self._checked_stage(stage)
-        hidden = self.find(video) if mask is None else self._mask(video, mask)
-        coverage = hidden.mean(axis=(1, 2))
-        if (coverage > 1 - _LEAST_VISIBLE).any():
-            k = int(coverage.argmax())
-            raise ArgumentError(
-                f"frames: expected at least {100 * _LEAST_VISIBLE:g} % of every frame without colour to go by, got "
-                f"{100 * (1 - coverage[k]):.2g} % in frame {k}; if its greys are tinted, give the mask"
-            )
+        hidden = _grown(self._mask(video, "auto" if mask is None else mask), count("grow", grow, 0, 16))
         result = grey_of(video)
+        _check_visible(result, hidden)
         if hidden.any():
             self._fill(result, video, hidden, chosen, seed)
-        return TranslatedVideo(result, hidden, coverage, chosen)
+        return TranslatedVideo(result, hidden, hidden.mean(axis=(1, 2)), chosen, _share_of_tints(video, hidden))
 
     def find(self, frames: Any) -> NDArray[np.bool_]:
         """Return what is painted, (n_frames, n_rows, n_columns) bool, as the plan finds it by default."""
-        return self._mask(checked_frames(frames), "color" if self.mask is None else "network")
+        return self._mask(checked_frames(frames), "auto")
 
     def _checked_stage(self, stage: str) -> str:
         if option("stage", stage, STAGES) == "refined" and self.refine is None:
@@ -152,8 +158,12 @@ class ColorFlowTranslator:
 
     def _mask(self, video: NDArray[np.uint8], mask: Any) -> NDArray[np.bool_]:
         if isinstance(mask, str):
-            if option("mask", mask, FINDERS) == "color":
+            if option("mask", mask, FINDERS) == "color" or (mask == "auto" and self.mask is None):
                 return find_color(video)
+            if mask == "auto":
+                found = self._found(video)
+                either = found | find_color(video)
+                return found if _tinted(video, either) else either
             if self.mask is None:
                 raise ArgumentError("mask: expected 'color' or an array, since the plan has no network, got 'network'")
             return self._found(video)
@@ -170,8 +180,8 @@ class ColorFlowTranslator:
         for k, frame in enumerate(video):
             if not np.ptp(frame, axis=-1).any():
                 continue
-            given = _padded(np.moveaxis(frame, -1, 0)[None].astype(np.float32) / 255)
-            found[k] = _run(self.mask, given)[0, 0, : frame.shape[0], : frame.shape[1]] > 0.5
+            colors = np.moveaxis(frame, -1, 0).astype(np.float32) / 255
+            found[k] = _tiled(self.mask, frame.shape[:2], 1, lambda rows, columns, c=colors: c[:, rows, columns]) > 0.5
         return found
 
     def _fill(
@@ -188,22 +198,28 @@ class ColorFlowTranslator:
             assert self.refine is not None
             given = bridge(pasted, mask, seed=seed) if self.refine.spec.settings.get("bridge") else pasted
             whole = np.stack([given, mask.astype(np.float32), pasted])
-            filled = self._windowed(self.refine, len(part), mask.shape[1:], lambda a, b: whole[:, a:b])
+            filled = self._windowed(
+                self.refine, len(part), mask.shape[1:], lambda a, b: lambda r, c: whole[:, a:b, r, c]
+            )
         levels = np.rint(255 * np.clip(filled, 0, 1)).astype(np.uint8)
         thin = _thin(mask, round(min(video.shape[1:3]) / _THIN))
         if thin.any():
             levels = np.where(thin, classical_fill(part, mask), levels)
         result[:, rows, columns] = np.where(mask, levels, result[:, rows, columns])
 
-    def _windowed(self, model: Any, n: int, shape: tuple[int, ...], channels: Any) -> NDArray[np.float32]:
+    def _windowed(
+        self, model: Any, n: int, shape: tuple[int, ...], channels: Callable[[int, int], "_Shown"]
+    ) -> NDArray[np.float32]:
         """Run a network on windows in time and blend where they overlap."""
         window = self._window or int(np.clip(_VOXELS // (shape[0] * shape[1]), _SHORTEST, _LONGEST))
         total, weight = np.zeros((n, *shape), np.float32), np.zeros(n, np.float32)
         for first, last, ramp in _windows(n, window):
-            made = _run(model, _padded(channels(first, last)[None]))[0, 0, :, : shape[0], : shape[1]]
-            total[first:last] += ramp[:, None, None] * made
+            total[first:last] += ramp[:, None, None] * _tiled(model, shape, last - first, channels(first, last))
             weight[first:last] += ramp
         return total / weight[:, None, None]
+
+
+_Shown = Callable[[slice, slice], NDArray[np.float32]]  # rows and columns -> what a network sees there
 
 
 def checked_frames(frames: Any) -> NDArray[np.uint8]:
@@ -216,13 +232,85 @@ def checked_frames(frames: Any) -> NDArray[np.uint8]:
     return given
 
 
-def _channels(
-    video: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str, first: int, last: int
-) -> NDArray[np.float32]:
-    """Channels of frames ``first`` to ``last``, which know of frames around them."""
+def _check_visible(grey: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> None:
+    """Refuse frames that show next to nothing but colour; what is black shows nothing."""
+    covered = hidden.sum(axis=(1, 2))
+    seen = (~hidden & (grey > _BLACK)).sum(axis=(1, 2))
+    share = np.where(covered > 0, seen / np.maximum(covered + seen, 1), 1.0)
+    if (share < _LEAST_VISIBLE).any():
+        k = int(share.argmin())
+        raise ArgumentError(
+            f"frames: expected at least {100 * _LEAST_VISIBLE:g} % of what every frame shows without colour to go by, "
+            f"got {100 * share[k]:.2g} % in frame {k}; if its greys are tinted, give the mask"
+        )
+
+
+def _tinted(video: NDArray[np.uint8], found: NDArray[np.bool_]) -> bool:
+    """Whether most of what is lit and not ``found`` has a tint, as screens towards blue or brown have."""
+    rest = video[~found]
+    rest = rest[rest.max(axis=-1) >= _LIT]
+    brightest = rest.max(axis=-1).astype(np.float32)
+    return len(rest) > 0 and float(np.median((brightest - rest.min(axis=-1)) / brightest)) > _TINT
+
+
+def _share_of_tints(video: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> float:
+    rest = int((~hidden).sum())
+    return int((np.ptp(video, axis=-1).astype(bool) & ~hidden).sum()) / max(rest, 1)
+
+
+def _grown(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
+    if not steps:
+        return mask
+    cross = scipy.ndimage.generate_binary_structure(2, 1)[None]
+    return np.asarray(scipy.ndimage.binary_dilation(mask, cross, iterations=steps))
+
+
+def _channels(video: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str, first: int, last: int) -> _Shown:
+    """Channels of frames ``first`` to ``last``, which know of frames around them.
+
+    The spatial fill is that of whole frames: a tile may show nothing to fill from.
+    """
     begin = max(0, first - REACH)
     near = np.s_[begin : last + REACH]
-    return frame_channels(video[near], mask[near], kind)[:, first - begin : last - begin]
+    frames, hidden = video[near], mask[near]
+    surround = np.stack([
+        spatial_fill(grey_of(f).astype(np.float32) / np.float32(255), m) for f, m in zip(frames, hidden, strict=True)
+    ]) if kind == "hinted" else None  # fmt: skip
+
+    def shown(rows: slice, columns: slice) -> NDArray[np.float32]:
+        at = np.s_[:, rows, columns]
+        fill = None if surround is None else surround[at]
+        return frame_channels(frames[at], hidden[at], kind, surround=fill)[:, first - begin : last - begin]
+
+    return shown
+
+
+def _tiled(model: Any, shape: tuple[int, ...], n_frames: int, shown: _Shown) -> NDArray[np.float32]:
+    """Run a network on tiles of (..., n_rows, n_columns) and blend where they overlap."""
+    side = max(_LEAST_TILE, int(np.sqrt(_VOXELS / n_frames)) // _MULTIPLE * _MULTIPLE)
+    total: Any = 0.0
+    weight = np.zeros(shape, np.float32)
+    for rows, down in _spans(shape[0], side):
+        for columns, across in _spans(shape[1], side):
+            ramp = down[:, None] * across
+            made = _run(model, _padded(shown(rows, columns)[None]))[0, 0, ..., : len(down), : len(across)]
+            if np.ndim(total) == 0:
+                total = np.zeros((*made.shape[:-2], *shape), np.float32)
+            total[..., rows, columns] += ramp * made
+            weight[rows, columns] += ramp
+    return np.asarray(total / weight, np.float32)
+
+
+def _spans(n: int, side: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Parts of an axis and their weights, which fall off where neighbours share ``_SEAM`` pixels."""
+    for first in range(0, n - _SEAM, side - _SEAM) if n > side else (0,):
+        last = min(first + side, n)
+        ramp = np.ones(last - first, np.float32)
+        if first:
+            ramp[:_SEAM] = np.arange(1, _SEAM + 1) / (_SEAM + 1)
+        if last < n:
+            ramp[-_SEAM:] = np.arange(_SEAM, 0, -1) / (_SEAM + 1)
+        yield slice(first, last), ramp
 
 
 def _windows(n: int, window: int) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
@@ -279,3 +367,12 @@ def _opened(role: str, model: Any, device: str) -> Any:
     if task != TASKS[role]:
         raise FormatError(f"{role}: expected a model of the task {TASKS[role]!r}, got {task!r} in {opened.path}")
     return opened
+
+
+def _check_pair(coarse: Any, refine: Any) -> None:
+    """Refuse a refinement of another coarse network; ``settings["coarse"]``, a digest, says which it knows."""
+    known = "" if refine is None else refine.spec.settings.get("coarse", "")
+    if known and known != coarse.spec.digest:
+        raise FormatError(
+            f"refine: expected a refinement of the coarse network {coarse.spec.digest[:12]}, got one of {known[:12]}"
+        )

@@ -25,7 +25,9 @@ def grey_of(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return ((77 * parts[..., 0] + 150 * parts[..., 1] + 29 * parts[..., 2] + 128) >> 8).astype(np.uint8)
 
 
-def frame_channels(frames: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str = "hinted") -> NDArray[np.float32]:
+def frame_channels(
+    frames: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str = "hinted", *, surround: Any = None
+) -> NDArray[np.float32]:
     """Return a network's input.
 
     Parameters
@@ -37,6 +39,8 @@ def frame_channels(frames: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str
         "hinted": visible grey levels, mask, start (what other frames show, else what surrounds it), spatial fill,
         nearest visible value before and 1 / (1 + its age), the same after, and the hidden colours. "published":
         visible RGB, mask, ones.
+    surround : (n_frames, n_rows, n_columns) float32, optional
+        The spatial fill, where it is known already; default `spatial_fill` of these frames.
 
     Returns
     -------
@@ -49,7 +53,7 @@ def frame_channels(frames: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str
         return np.concatenate([colors * (1 - hidden), hidden[None], np.ones_like(hidden)[None]])
     grey = grey_of(frames).astype(np.float32) / np.float32(255)
     visible = 1 - hidden
-    surround = spatial_fill(grey, mask)
+    surround = spatial_fill(grey, mask) if surround is None else surround
     before, age_before = _last_seen(grey, mask)
     after, age_after = (a[::-1] for a in _last_seen(grey[::-1], mask[::-1]))
     start = _start(grey, visible, surround)
@@ -85,14 +89,13 @@ def spatial_fill(grey: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.floa
 
 
 def _start(grey: NDArray[Any], visible: NDArray[Any], surround: NDArray[Any]) -> NDArray[np.float32]:
-    """Mean of what is visible at the same place in other frames, near ones first; the surround where nothing is."""
+    """Mean of what is visible at the same place in frames within reach, near ones first; else the surround."""
     total, weight = _TRUST * surround, np.full_like(surround, _TRUST)
-    for step in (1, -1):
-        values, shares = np.zeros_like(grey[0]), np.zeros_like(grey[0])
-        for t in range(len(grey))[::step]:
-            total[t] += values
-            weight[t] += shares
-            values, shares = _FADE * (values + visible[t] * grey[t]), _FADE * (shares + visible[t])
+    shown = visible * grey
+    for age in range(1, min(REACH, len(grey) - 1) + 1):
+        for here, there in ((np.s_[age:], np.s_[:-age]), (np.s_[:-age], np.s_[age:])):
+            total[here] += _FADE**age * shown[there]
+            weight[here] += _FADE**age * visible[there]
     return np.where(visible > 0, grey, total / weight)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .._checks import count, option, pair, scalar
 from ..errors import ArgumentError
-from ..imaging.color_overlay import draw_overlay, persist, steered_box
+from ..imaging.color_overlay import draw_overlay, persist, persist_variance, steered_box
 from ..imaging.doppler import doppler_power, doppler_variance, doppler_velocity
 from .flow_background import blend_background, checked_background
 from .flow_echoes import bmode_envelopes, doppler_direction, doppler_ensembles, moment
@@ -194,6 +194,7 @@ def _clip(
         grey = blend_background(bmode_rng, grey, background, moments, view, settings)
     velocity, power, variance = _flow(doppler_ensembles(doppler_rng, moments, view, settings), view, settings)
     floor = 10 ** ((settings.noise_level + settings.gain) / 10)
+    variance = persist_variance(variance, power, settings.persistence)
     velocity, power = persist(velocity, power, settings.nyquist, settings.persistence)
     weak = (power <= floor) | (np.abs(velocity) < settings.min_velocity * settings.nyquist)
     specks = ~scipy.ndimage.binary_opening(~weak, np.ones((1, 2, 2)))

@@ -26,7 +26,7 @@ class StoredClip(NamedTuple):
     mask, painted : (n_frames, n_rows, n_columns) bool
     scene : str
     quartile : int
-        1 to 4, of the coverage that was asked for.
+        1 to 4, of ``coverage`` (`quartile_of`); where a scene cannot be covered as asked, not the one asked for.
     coverage : float
     """
 
@@ -37,6 +37,11 @@ class StoredClip(NamedTuple):
     scene: str
     quartile: int
     coverage: float
+
+
+def quartile_of(coverage: float) -> int:
+    """Quartile, 1 to 4, that a share of the picture under colour lies in (`QUARTILES`; beyond their ends: 1, 4)."""
+    return 1 + sum(coverage >= high for _, high in QUARTILES[:-1])
 
 
 def generate_dataset(
@@ -137,7 +142,8 @@ def read_clip(path: Any) -> StoredClip:
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             color, bmode, (mask, painted) = file["color"], file["bmode"], file["masks"]
-        return StoredClip(color, bmode, mask, painted, about["scene"], about["quartile"], about["coverage"])
+        coverage = float(about["coverage"])
+        return StoredClip(color, bmode, mask, painted, about["scene"], quartile_of(coverage), coverage)
     except (ValueError, KeyError, TypeError, EOFError) as error:
         raise FormatError(f"{path}: expected a clip of generate_dataset, got something else: {error}") from error
 

@@ -1,6 +1,7 @@
 """What each part of the translation is worth: short trainings that differ in one thing, judged on held-out clips.
 
-Mask weights 0, 10, 20 and 40 and the bridge are the published ablation; gates, inputs and the structural term are ours.
+Mask weights 0, 10, 20 and 40 and the bridge are the published ablation, weights on the published network and loss;
+gates, inputs and the structural term are ours.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._checks import count
-from ...restoration.frame_channels import classical_fill
+from ...restoration.frame_channels import classical_fill, grey_of
 from ...restoration.quality import ssim, texture_ratio
 from ..hardware import Hardware
 from .data import Clips, coverage_quartiles
@@ -72,7 +73,8 @@ HEADER = ("variant", "parameters", "Q1", "Q2", "Q3", "Q4", "SSIM in mask", "PSNR
 def judged(name: str, results: NDArray[np.floating[Any]], clips: Clips, parameters: int = 0) -> Judgement:
     """Judge grey results in [0, 1], (n, n_frames, n_rows, n_columns); only what is inside the mask is looked at."""
     truth = clips.bmode.astype(np.float32) / 255
-    made = np.where(clips.painted, results, truth).astype(np.float32)
+    seen = grey_of(clips.color).astype(np.float32) / 255
+    made = np.where(clips.painted, results, seen).astype(np.float32)
     quartile = coverage_quartiles(clips.coverage)
     frame, mask = [], []
     for k in range(1, 5):
@@ -93,6 +95,7 @@ def run_ablation(
     coarse: CoarseSettings,
     refine: RefineSettings,
     clips: Clips,
+    validation: Clips,
     held_out: Clips,
     folder: Any,
     *,
@@ -110,7 +113,10 @@ def run_ablation(
     coarse : CoarseSettings
         That variants differ from in one thing.
     refine : RefineSettings
-    clips, held_out : Clips
+    clips, validation : Clips
+        To train on, and to look at meanwhile.
+    held_out : Clips
+        To judge on; of another seed than both.
     folder : path
     steps, refine_steps : int
         Of every coarse network and of every refinement.
@@ -124,19 +130,19 @@ def run_ablation(
     target.mkdir(parents=True, exist_ok=True)
     base = replace(coarse, steps=count("steps", steps, 1, 10**8))
     published = replace(PUBLISHED, steps=steps, batch=base.batch, size=base.size)
+    weights = sorted({*MASK_WEIGHTS, PUBLISHED.mask_weight})
     variants = {
         "base": base,
         "plain convolutions" if base.gated else "gated convolutions": replace(base, gated=not base.gated),
-        **{f"lambda {w:g}": replace(base, mask_weight=w) for w in MASK_WEIGHTS if w != base.mask_weight},
         "without dissimilarity": replace(base, structure=0.0),
-        "published inputs and network": published,
+        **{f"published, lambda {w:g}": replace(published, mask_weight=w) for w in weights},
         "published, plain": replace(published, gated=False),
     }
     common: dict[str, Any] = {"seed": seed, "resume": resume, "show": show, "hardware": hardware}
     rows: list[Judgement] = [judged("start (no network)", _started(held_out), held_out)]
     networks = {}
     for name, settings in variants.items():
-        network, _ = train_coarse(settings, clips, held_out, target, _file(name), **common)
+        network, _ = train_coarse(settings, clips, validation, target, _file(name), **common)
         networks[name] = network
         results = np.stack(
             [translated(network, settings.kind, c, m) for c, m in zip(held_out.color, held_out.painted, strict=True)]

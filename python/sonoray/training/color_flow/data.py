@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import ArgumentError
 from ...restoration.frame_channels import frame_channels
-from ...simulation.flow_dataset import generate_dataset, read_clip
+from ...simulation.flow_dataset import generate_dataset, quartile_of, read_clip
 from ...simulation.flow_scenes import SCENES
 
 
@@ -36,6 +36,12 @@ class ClipPlan:
     n_frames: int = 8
     seed: int = 0
     scenes: tuple[str, ...] = SCENES
+
+    def without(self, scene: str) -> "ClipPlan":
+        """The plan without a scene, for training what is then judged on that one."""
+        if scene not in self.scenes or len(self.scenes) < 2:
+            raise ArgumentError(f"leave_out: expected one of several scenes {sorted(self.scenes)}, got {scene!r}")
+        return replace(self, scenes=tuple(s for s in self.scenes if s != scene))
 
     @property
     def digest(self) -> str:
@@ -71,12 +77,28 @@ class Clips:
         return Clips(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
-def load_clips(plan: ClipPlan, folder: Any, *, progress: Callable[[int, int], None] | None = None) -> Clips:
-    """Return a plan's clips; those that are not in ``folder`` yet are simulated into it."""
-    where = Path(folder) / f"{plan.seed}-{plan.digest[:8]}"
+def load_clips(
+    plan: ClipPlan, folder: Any, *, backgrounds: Sequence[Any] = (), progress: Callable[[int, int], None] | None = None
+) -> Clips:
+    """Return a plan's clips; those that are not in ``folder`` yet are simulated into it.
+
+    Parameters
+    ----------
+    plan : ClipPlan
+    folder : path
+    backgrounds : sequence of (n, n_rows, n_columns) uint8
+        Real tissue for some of the clips, see `generate_dataset`; clips go to a folder of their own.
+    progress : function of (done, all), optional
+
+    Returns
+    -------
+    Clips
+    """
+    where = Path(folder) / f"{plan.seed}-{plan.digest[:8]}{f'-{_digest(backgrounds)}' if backgrounds else ''}"
     paths = generate_dataset(
-        where, plan.n_clips, plan.seed, shape=plan.shape, n_frames=plan.n_frames, scenes=plan.scenes, progress=progress
-    )
+        where, plan.n_clips, plan.seed, shape=plan.shape, n_frames=plan.n_frames, scenes=plan.scenes,
+        backgrounds=backgrounds, progress=progress,
+    )  # fmt: skip
     stored = [read_clip(path) for path in paths]
     return Clips(
         np.stack([clip.color for clip in stored]),
@@ -87,13 +109,20 @@ def load_clips(plan: ClipPlan, folder: Any, *, progress: Callable[[int, int], No
     )
 
 
+def _digest(backgrounds: Sequence[Any]) -> str:
+    found = hashlib.sha256()
+    for sequence in backgrounds:
+        found.update(repr(np.shape(sequence)).encode() + np.ascontiguousarray(sequence).tobytes())
+    return found.hexdigest()[:8]
+
+
 def coverage_quartiles(coverage: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """Quartile 1 to 4 of every clip within its set."""
-    return 1 + np.digitize(coverage, np.quantile(coverage, (0.25, 0.5, 0.75)))
+    """Quartile 1 to 4 of every clip, of its real coverage: `quartile_of`, as the tables of results have it."""
+    return np.array([quartile_of(share) for share in coverage], np.int64)
 
 
 def sampling_weights(coverage: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Probabilities in proportion to the quartile of coverage: weights 1, 2, 3 and 4, as published."""
+    """Probabilities in proportion to the quartile of coverage: weights 1, 2, 3 and 4."""
     quartile = coverage_quartiles(coverage).astype(np.float64)
     return quartile / quartile.sum()
 
@@ -197,11 +226,3 @@ def compressed(color: NDArray[Any], rng: np.random.Generator) -> NDArray[np.floa
     chroma = scipy.ndimage.gaussian_filter(color - grey[..., None], (*rng.uniform(0.4, 1.0, 2), 0))
     noise = rng.uniform(0, 0.012) * rng.standard_normal(color.shape)
     return np.asarray(np.clip(grey[..., None] + chroma + noise, 0, 1), np.float32)
-
-
-def without_scene(clips: Clips, scene: str) -> Clips:
-    """All clips but those of one scene, for training what is then judged on that one."""
-    found = set(clips.scene.tolist())
-    if scene not in found or len(found) < 2:
-        raise ArgumentError(f"leave_out: expected one of several scenes {sorted(found)}, got {scene!r}")
-    return clips[clips.scene != scene]

@@ -101,10 +101,15 @@ def export_folder(folder: Any, out: Any) -> ModelSpec:
     about = read_note(root)
     stem = target.stem.removesuffix("_coarse")
     spec: ModelSpec | None = None
-    for role, note in about["networks"].items():
+    # The refinement's spec names the coarse network whose results it knows.
+    for role, note in sorted(about["networks"].items(), key=lambda item: item[0] != "coarse"):
         path = target if role == "coarse" else target.with_name(f"{stem}_{role}.onnx")
         module = load_network(root, role, note)
-        written = export_network(module, role, path, {**note, "training_data": about["training_data"]})
+        settings = {**note["settings"], "recipe": note["recipe"]}
+        if role == "refine" and spec is not None:
+            settings["coarse"] = spec.digest
+        told = {"settings": settings, "seed": note["seed"], "training_data": about["training_data"]}
+        written = export_network(module, role, path, told)
         spec = written if role == "coarse" else spec
     if spec is None:
         raise FormatError(f"{root}: expected a coarse network, found {', '.join(about['networks']) or 'none'}")

@@ -11,7 +11,10 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 def weighted_l1(video: Tensor, truth: Tensor, mask: Tensor, weight: float) -> Tensor:
-    """Mean of (1 + weight mask) abs(video - truth): L1 and mask-weighted L1 with its lambda."""
+    """Mean over all pixels of (1 + weight mask) abs(video - truth): L1 and mask-weighted L1 with its lambda.
+
+    The second term is divided by the number of all pixels, too: it counts for as much as colour hides.
+    """
     return ((1 + weight * mask) * (video - truth).abs()).mean()
 
 

@@ -1,8 +1,8 @@
 """The recipes: helper mask network, coarse network, refinement against an adversary; each from one call.
 
 "hinted", ours: L1 with a mask weight + dissimilarity inside the mask, AdamW, running average of the weights.
-"published", arXiv 2511.03255: L1 with a mask weight for the coarse network, then L1, mask-weighted L1, adversarial and
-perceptual losses for the refinement; its weights are unpublished and chosen here.
+"published", arXiv 2511.03255: L1 + 2 mask-weighted L1 for the coarse network, then 10 L1 + 5 mask-weighted L1 +
+1 adversarial + 2 perceptual for the refinement.
 """
 
 import json
@@ -81,12 +81,15 @@ class CoarseSettings:
         return module
 
 
-PUBLISHED = CoarseSettings(kind="published", gated=True, width=8, structure=0.0, rate=1e-3, average=0.0)
+# L1 + 2 L1 inside the mask. Both are means over all pixels, hidden or not (`weighted_l1`).
+PUBLISHED = CoarseSettings(
+    kind="published", gated=True, width=8, mask_weight=2.0, structure=0.0, rate=1e-3, average=0.0
+)
 
 
 @dataclass(frozen=True)
 class RefineSettings:
-    """How the refinement is trained; weights of the losses are ours.
+    """How the refinement is trained; default weights of the losses are ours, `PUBLISHED_REFINE` has the others.
 
     Parameters
     ----------
@@ -111,6 +114,21 @@ class RefineSettings:
     batch: int = 2
     size: int = 64
     rate: float = 2e-4
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("width", 2, 512), ("critic_width", 2, 512), ("steps", 1, 10**8), ("batch", 1, 4096), ("size", 16, 1024)
+        ):  # fmt: skip
+            count(name, getattr(self, name), low, high)
+        if self.size % 4:
+            raise ArgumentError(f"size: expected a multiple of 4, got {self.size}")
+        for name in ("l1", "mask_weight", "adversarial", "perceptual"):
+            scalar(name, getattr(self, name), 0.0, 1e4, "(weight)")
+        scalar("rate", self.rate, 1e-8, 1.0, "(learning rate)")
+
+
+# 10 L1 + 5 L1 inside the mask + 1 adversarial + 2 perceptual.
+PUBLISHED_REFINE = RefineSettings(l1=10.0, mask_weight=0.5, adversarial=1.0, perceptual=2.0)
 
 
 class CoarseTraining:
