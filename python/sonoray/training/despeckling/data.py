@@ -8,6 +8,7 @@ the shrunk structure of another; no clean image is needed for it.
 
 import hashlib
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -207,9 +208,11 @@ def estimated_structure(image: Image) -> Image:
 
 def filter_description() -> str:
     """What `estimated_structure` depends on besides the image: version, settings, libraries."""
-    import skimage
-
-    return f"{_VERSION} {_STRENGTH} {_FILTER} {_BLACK} scikit-image {skimage.__version__} scipy {scipy.__version__}"
+    try:
+        library = version("scikit-image")
+    except PackageNotFoundError:
+        raise MissingExtraError("training needs scikit-image: pip install 'sonoray[train]'") from None
+    return f"{_VERSION} {_STRENGTH} {_FILTER} {_BLACK} scikit-image {library} scipy {scipy.__version__}"
 
 
 def speckle_deviation(image: Image) -> float:
