@@ -106,6 +106,8 @@ class ColorFlowTranslator:
         self.stage = self._checked_stage(stage)
         _check_pair(self.coarse, self.refine)
         self.kind = option("coarse: channels", self.coarse.spec.settings.get("channels"), KINDS)
+        reach = self.coarse.spec.settings.get("reach")  # older networks know no limit
+        self.reach = None if reach is None else count("coarse: reach", reach, 0, REACH)
         self._window = None if window is None else count("window", window, 2, 1024)
 
     def __call__(
@@ -191,7 +193,7 @@ class ColorFlowTranslator:
         rows, columns = _region(hidden)
         part, mask = video[:, rows, columns], hidden[:, rows, columns]
         filled = self._windowed(
-            self.coarse, len(part), mask.shape[1:], lambda first, last: _channels(part, mask, self.kind, first, last)
+            self.coarse, len(part), mask.shape[1:], lambda a, b: _channels(part, mask, self.kind, self.reach, a, b)
         )
         if stage == "refined":
             pasted = np.where(mask, np.clip(filled, 0, 1), result[:, rows, columns].astype(np.float32) / 255)
@@ -265,7 +267,9 @@ def _grown(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
     return np.asarray(scipy.ndimage.binary_dilation(mask, cross, iterations=steps))
 
 
-def _channels(video: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str, first: int, last: int) -> _Shown:
+def _channels(
+    video: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str, reach: int | None, first: int, last: int
+) -> _Shown:
     """Channels of frames ``first`` to ``last``, which know of frames around them.
 
     The spatial fill is that of whole frames: a tile may show nothing to fill from.
@@ -280,7 +284,7 @@ def _channels(video: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str, firs
     def shown(rows: slice, columns: slice) -> NDArray[np.float32]:
         at = np.s_[:, rows, columns]
         fill = None if surround is None else surround[at]
-        return frame_channels(frames[at], hidden[at], kind, surround=fill)[:, first - begin : last - begin]
+        return frame_channels(frames[at], hidden[at], kind, surround=fill, reach=reach)[:, first - begin : last - begin]
 
     return shown
 
