@@ -183,7 +183,7 @@ class ColorFlowTranslator:
             if not np.ptp(frame, axis=-1).any():
                 continue
             colors = np.moveaxis(frame, -1, 0).astype(np.float32) / 255
-            found[k] = _tiled(self.mask, frame.shape[:2], 1, lambda rows, columns, c=colors: c[:, rows, columns]) > 0.5
+            found[k] = _tiled(self.mask, frame.shape[:2], 1, _parts_of(colors)) > 0.5
         return found
 
     def _fill(
@@ -200,9 +200,7 @@ class ColorFlowTranslator:
             assert self.refine is not None
             given = bridge(pasted, mask, seed=seed) if self.refine.spec.settings.get("bridge") else pasted
             whole = np.stack([given, mask.astype(np.float32), pasted])
-            filled = self._windowed(
-                self.refine, len(part), mask.shape[1:], lambda a, b: lambda r, c: whole[:, a:b, r, c]
-            )
+            filled = self._windowed(self.refine, len(part), mask.shape[1:], lambda a, b: _parts_of(whole[:, a:b]))
         levels = np.rint(255 * np.clip(filled, 0, 1)).astype(np.uint8)
         thin = _thin(mask, round(min(video.shape[1:3]) / _THIN))
         if thin.any():
@@ -232,6 +230,10 @@ def checked_frames(frames: Any) -> NDArray[np.uint8]:
             f"frames: expected uint8 (n_frames, n_rows, n_columns, 3), RGB, got {given.dtype} {given.shape}"
         )
     return given
+
+
+def _parts_of(whole: NDArray[np.float32]) -> _Shown:
+    return lambda rows, columns: whole[..., rows, columns]
 
 
 def _check_visible(grey: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> None:
