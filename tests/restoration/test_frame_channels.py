@@ -71,6 +71,8 @@ def test_the_start_sees_as_far_as_windows_reach():
     a, b = frame_channels(frames, mask)[START], frame_channels(other, seen)[START]
     assert np.array_equal(a[REACH + 2 :], b[REACH + 2 :])
     assert not np.array_equal(a[REACH + 1], b[REACH + 1])
+    endless = frame_channels(frames, mask, reach=None)[START], frame_channels(other, seen, reach=None)[START]
+    assert not np.array_equal(endless[0][-1], endless[1][-1])
     parts = frame_channels(frames[4:], mask[4:])[START]
     assert np.array_equal(parts[REACH:], frame_channels(frames, mask)[START, REACH + 4 :])
 

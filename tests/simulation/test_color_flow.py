@@ -136,7 +136,7 @@ def test_a_real_background_stays_where_no_vessel_is():
         far = ~scipy.ndimage.binary_dilation(clip.true_velocity != 0, np.ones((1, 13, 13)))
         assert not changed[far].any()
         sunk += changed.any()
-    assert 2 <= sunk <= 5  # about one in four colours tissue that looks whole
+    assert sunk >= 3  # one in four colours tissue that looks whole
 
 
 def test_one_background_frame_stands_still():

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
 from sonoray import ArgumentError, FormatError  # noqa: E402
-from sonoray.restoration.frame_channels import N_CHANNELS, START  # noqa: E402
+from sonoray.restoration.frame_channels import N_CHANNELS, REACH, START  # noqa: E402
 from sonoray.training.color_flow import export  # noqa: E402
 from sonoray.training.color_flow.data import (  # noqa: E402
     ClipPlan,
@@ -208,6 +208,7 @@ def test_a_folder_is_exported(tmp_path, clips):
     )
     video = translate(clips.color[1], clips.painted[1])
     assert np.array_equal(video.frames[~video.mask], clips.bmode[1][~video.mask])
+    assert translate.reach == REACH  # as it was trained
     assert translate.refine.spec.settings["coarse"] == spec.digest
     (tmp_path / "other").mkdir()
     train_coarse(SMALL, clips, clips, tmp_path, seed=1)

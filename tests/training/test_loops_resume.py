@@ -129,7 +129,8 @@ def test_interrupted_in_an_evaluation_it_goes_on_as_if_nothing_had_been(tmp_path
     assert stopped.training
     assert run(tmp_path / "b", resumed, resume=True) == wanted
     assert same(whole.state_dict(), resumed.state_dict())
-    steps = [row[0] for row in csv.reader((tmp_path / "b" / "line.csv").open())]
+    with (tmp_path / "b" / "line.csv").open() as file:
+        steps = [row[0] for row in csv.reader(file)]
     assert steps == ["step", "20", "40", "60"]
 
 

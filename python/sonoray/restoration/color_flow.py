@@ -106,6 +106,8 @@ class ColorFlowTranslator:
         self.stage = self._checked_stage(stage)
         _check_pair(self.coarse, self.refine)
         self.kind = option("coarse: channels", self.coarse.spec.settings.get("channels"), KINDS)
+        reach = self.coarse.spec.settings.get("reach")  # older networks know no limit
+        self.reach = None if reach is None else count("coarse: reach", reach, 0, REACH)
         self._window = None if window is None else count("window", window, 2, 1024)
 
     def __call__(
@@ -181,7 +183,7 @@ class ColorFlowTranslator:
             if not np.ptp(frame, axis=-1).any():
                 continue
             colors = np.moveaxis(frame, -1, 0).astype(np.float32) / 255
-            found[k] = _tiled(self.mask, frame.shape[:2], 1, lambda rows, columns, c=colors: c[:, rows, columns]) > 0.5
+            found[k] = _tiled(self.mask, frame.shape[:2], 1, _parts_of(colors)) > 0.5
         return found
 
     def _fill(
@@ -191,16 +193,14 @@ class ColorFlowTranslator:
         rows, columns = _region(hidden)
         part, mask = video[:, rows, columns], hidden[:, rows, columns]
         filled = self._windowed(
-            self.coarse, len(part), mask.shape[1:], lambda first, last: _channels(part, mask, self.kind, first, last)
+            self.coarse, len(part), mask.shape[1:], lambda a, b: _channels(part, mask, self.kind, self.reach, a, b)
         )
         if stage == "refined":
             pasted = np.where(mask, np.clip(filled, 0, 1), result[:, rows, columns].astype(np.float32) / 255)
             assert self.refine is not None
             given = bridge(pasted, mask, seed=seed) if self.refine.spec.settings.get("bridge") else pasted
             whole = np.stack([given, mask.astype(np.float32), pasted])
-            filled = self._windowed(
-                self.refine, len(part), mask.shape[1:], lambda a, b: lambda r, c: whole[:, a:b, r, c]
-            )
+            filled = self._windowed(self.refine, len(part), mask.shape[1:], lambda a, b: _parts_of(whole[:, a:b]))
         levels = np.rint(255 * np.clip(filled, 0, 1)).astype(np.uint8)
         thin = _thin(mask, round(min(video.shape[1:3]) / _THIN))
         if thin.any():
@@ -230,6 +230,10 @@ def checked_frames(frames: Any) -> NDArray[np.uint8]:
             f"frames: expected uint8 (n_frames, n_rows, n_columns, 3), RGB, got {given.dtype} {given.shape}"
         )
     return given
+
+
+def _parts_of(whole: NDArray[np.float32]) -> _Shown:
+    return lambda rows, columns: whole[..., rows, columns]
 
 
 def _check_visible(grey: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> None:
@@ -265,7 +269,9 @@ def _grown(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
     return np.asarray(scipy.ndimage.binary_dilation(mask, cross, iterations=steps))
 
 
-def _channels(video: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str, first: int, last: int) -> _Shown:
+def _channels(
+    video: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str, reach: int | None, first: int, last: int
+) -> _Shown:
     """Channels of frames ``first`` to ``last``, which know of frames around them.
 
     The spatial fill is that of whole frames: a tile may show nothing to fill from.
@@ -280,7 +286,7 @@ def _channels(video: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str, firs
     def shown(rows: slice, columns: slice) -> NDArray[np.float32]:
         at = np.s_[:, rows, columns]
         fill = None if surround is None else surround[at]
-        return frame_channels(frames[at], hidden[at], kind, surround=fill)[:, first - begin : last - begin]
+        return frame_channels(frames[at], hidden[at], kind, surround=fill, reach=reach)[:, first - begin : last - begin]
 
     return shown
 

@@ -26,7 +26,12 @@ def grey_of(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def frame_channels(
-    frames: NDArray[np.uint8], mask: NDArray[np.bool_], kind: str = "hinted", *, surround: Any = None
+    frames: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    kind: str = "hinted",
+    *,
+    surround: Any = None,
+    reach: int | None = REACH,
 ) -> NDArray[np.float32]:
     """Return a network's input.
 
@@ -41,6 +46,8 @@ def frame_channels(
         visible RGB, mask, ones.
     surround : (n_frames, n_rows, n_columns) float32, optional
         The spatial fill, where it is known already; default `spatial_fill` of these frames.
+    reach : int or None
+        Frames that the start looks back and ahead; None: all, as networks trained before there was a limit expect.
 
     Returns
     -------
@@ -56,7 +63,7 @@ def frame_channels(
     surround = spatial_fill(grey, mask) if surround is None else surround
     before, age_before = _last_seen(grey, mask)
     after, age_after = (a[::-1] for a in _last_seen(grey[::-1], mask[::-1]))
-    start = _start(grey, visible, surround)
+    start = _start(grey, visible, surround, reach)
     return np.stack(
         [grey * visible, hidden, start, surround, before, age_before, after, age_after, *(colors * hidden)]
     ).astype(np.float32, copy=False)
@@ -88,11 +95,13 @@ def spatial_fill(grey: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.floa
     return np.where(mask, filled, grey)
 
 
-def _start(grey: NDArray[Any], visible: NDArray[Any], surround: NDArray[Any]) -> NDArray[np.float32]:
+def _start(
+    grey: NDArray[Any], visible: NDArray[Any], surround: NDArray[Any], reach: int | None = REACH
+) -> NDArray[np.float32]:
     """Mean of what is visible at the same place in frames within reach, near ones first; else the surround."""
     total, weight = _TRUST * surround, np.full_like(surround, _TRUST)
     shown = visible * grey
-    for age in range(1, min(REACH, len(grey) - 1) + 1):
+    for age in range(1, min(len(grey) - 1, len(grey) if reach is None else reach) + 1):
         for here, there in ((np.s_[age:], np.s_[:-age]), (np.s_[:-age], np.s_[age:])):
             total[here] += _FADE**age * shown[there]
             weight[here] += _FADE**age * visible[there]

@@ -89,26 +89,30 @@ def read(file: Opened, *, quantity: str = "image") -> tuple[NDArray[Any], Grid] 
         return as_quantity(image, grid, quantity)
 
 
-def _unpacked(path: Path, budget: Budget) -> bytes:
+def _unpacked(path: Path, budget: Budget) -> bytes | bytearray:
     """The whole file, unpacked if it is compressed; never more than the budget."""
     raw = path.read_bytes()
     if not raw.startswith(b"\x1f\x8b"):
         return raw
-    parts, n_bytes, stream = [], 0, zlib.decompressobj(31)
+    # Small pieces on both sides: zlib collects what one call gives in blocks and then joins them, twice the memory.
+    unpacked, stream, rest = bytearray(), zlib.decompressobj(31), memoryview(raw)
     try:
-        for at in range(0, len(raw), _PIECE):
-            part = stream.decompress(raw[at : at + _PIECE], budget.limit - n_bytes + 1)
-            n_bytes += len(part)
-            budget.check("unpacked file", (n_bytes,))
-            parts.append(part)
+        while not stream.eof:
+            piece = rest[:_PIECE]
+            part = stream.decompress(piece, _PIECE)
+            rest = rest[len(piece) - len(stream.unconsumed_tail) :]
+            unpacked += part
+            budget.check("unpacked file", (len(unpacked),))
+            if not part and not len(rest):
+                break
     except zlib.error as error:
         raise FormatError(f"{path}: compressed data: {error}; the file is truncated or damaged") from None
     if not stream.eof:
         raise FormatError(f"{path}: compressed data end early; the file is truncated")
-    return b"".join(parts)
+    return unpacked
 
 
-def _values(path: Path, raw: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> NDArray[Any]:
+def _values(path: Path, raw: bytes | bytearray, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> NDArray[Any]:
     """Values in the file's order of indices, RGB as a last axis."""
     n_values = int(np.prod([float(n) for n in shape])) if shape else 0
     if not 2 <= len(shape) <= 4 or min(shape) < 1 or offset < _HEADER_BYTES:

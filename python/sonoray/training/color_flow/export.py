@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...errors import FormatError
 from ...learning.models import ModelSpec, TensorSpec
 from ...restoration.color_flow import TASKS
-from ...restoration.frame_channels import N_CHANNELS
+from ...restoration.frame_channels import N_CHANNELS, REACH
 from ..exporting import export_onnx
 from ..loops import load_kept
 from .networks import MaskNetwork, RefinementGenerator
@@ -157,7 +157,12 @@ def read_note(folder: Any) -> dict[str, Any]:
 
 def coarse_note(settings: CoarseSettings, name: str, seed: int) -> dict[str, Any]:
     """What model.json says of a coarse network."""
-    return {"name": name, "seed": seed, "recipe": asdict(settings), "settings": {"channels": settings.kind}}
+    return {
+        "name": name,
+        "seed": seed,
+        "recipe": asdict(settings),
+        "settings": {"channels": settings.kind, "reach": REACH},
+    }
 
 
 def refine_note(settings: RefineSettings, name: str, seed: int) -> dict[str, Any]:
