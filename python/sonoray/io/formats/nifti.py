@@ -112,7 +112,9 @@ def _unpacked(path: Path, budget: Budget) -> bytes | bytearray:
     return unpacked
 
 
-def _values(path: Path, raw: bytes | bytearray, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> NDArray[Any]:
+def _values(
+    path: Path, raw: bytes | bytearray, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int
+) -> NDArray[Any]:
     """Values in the file's order of indices, RGB as a last axis."""
     n_values = int(np.prod([float(n) for n in shape])) if shape else 0
     if not 2 <= len(shape) <= 4 or min(shape) < 1 or offset < _HEADER_BYTES:
