@@ -25,9 +25,7 @@ def add(kinds: Any) -> None:
     form.add_argument("--steps", type=int, metavar="N", help="updates (default: 1500)")
     form.add_argument("--epochs", type=int, metavar="N", help="updates as passes over all images (as published: 5000)")
     form.add_argument("--batch", type=int, metavar="N", help="pieces per update (default: 6, as published 16)")
-    form.add_argument(
-        "--rate", type=float, metavar="R", help="largest learning rate (default: 0.002, as published 0.001)"
-    )
+    form.add_argument("--rate", type=float, metavar="R", help="largest learning rate (default: 0.001)")
     form.add_argument("--passes", type=int, metavar="N", help="of the network when it is used (default: 1)")
     form.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
     form.add_argument("--start", type=Path, metavar="FOLDER", help="begin with the weights of an earlier run")

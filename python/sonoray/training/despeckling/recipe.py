@@ -60,7 +60,7 @@ class Recipe:
     steps: int = 1500
     batch: int = 6
     crop: int = 96
-    rate: float = 2e-3
+    rate: float = 1e-3
     consistency: float = 0.1
     seed: int = 0
     passes: int = 1
