@@ -128,8 +128,7 @@ def carotid_picture(data, path):
     from scipy.interpolate import griddata
 
     iq, x, z, _ = carotid(data)
-    raw = np.frombuffer((data / "clarius-carotid-doppler" / "carotid_env.raw").read_bytes(), np.uint8, offset=28)
-    lines = raw.reshape(304, 592)
+    lines = sonoray.read(data / "clarius-carotid-doppler" / "carotid_env.raw").samples[0, 0]
     columns, rows = np.meshgrid(np.arange(0, 38.3, 0.1) * 1e-3, np.arange(0, 30, 0.1) * 1e-3)
     line = np.clip((columns / 38.3e-3 * 303).round().astype(int), 0, 303)
     grey = lines[line, np.clip(((rows / (C / 2)) * 15e6 - 16).round().astype(int), 0, 591)]

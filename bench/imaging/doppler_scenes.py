@@ -71,8 +71,7 @@ def carotid(folder):
     from PIL import Image
 
     place = folder / "clarius-carotid-doppler"
-    raw = np.frombuffer((place / "carotid_iq.raw").read_bytes(), "<i2", offset=28).reshape(104, 352, 12, 2)
-    iq = np.moveaxis(raw[..., 0] + 1j * raw[..., 1].astype("f4"), -1, 0).astype("c8")
+    iq = sonoray.read(place / "carotid_iq.raw").samples[0]
     reach = (108 + np.arange(352)) / 15e6 * C / 2 - 0.9e-3
     x = (30.5 + np.arange(104))[:, None] * 0.2e-3 + reach * np.sin(np.deg2rad(15))
     z = np.broadcast_to(reach * np.cos(np.deg2rad(15)), x.shape)

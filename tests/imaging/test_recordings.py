@@ -123,8 +123,7 @@ def test_receive_directions_see_the_disk_turn(recording):
 
 def carotid(recording):
     """Colour-Doppler I/Q (12 frames, 104 lines, 352 samples) of a carotid, and where the scanner painted flow."""
-    raw = np.frombuffer(recording("clarius-carotid-doppler/carotid_iq.raw").read_bytes(), "<i2", offset=28)
-    raw = raw.reshape(104, 352, 12, 2).astype("f4")
+    lines = sonoray.read(recording("clarius-carotid-doppler/carotid_iq.raw"))
     screen = np.asarray(Image.open(recording("clarius-carotid-doppler/carotid.jpeg")).convert("RGB")).astype(float)
     red, green, blue = np.moveaxis(screen, -1, 0)
     painted = (red - green > 40) & (red - blue > 40)
@@ -134,7 +133,7 @@ def carotid(recording):
     x = (30.5 + np.arange(104))[:, None] * 0.2e-3 + reach * np.sin(np.deg2rad(15))
     z = np.broadcast_to(reach * np.cos(np.deg2rad(15)), x.shape)
     there = painted[np.round(187 + z * 14200).astype(int), np.round(x * 14200).astype(int)]
-    return np.moveaxis(raw[..., 0] + 1j * raw[..., 1], -1, 0), there
+    return lines.samples[0], there
 
 
 def test_the_carotid_is_filled_as_the_scanner_filled_it(recording):

@@ -1,4 +1,4 @@
-"""What the train commands share: whether a folder may be used again, and who reports."""
+"""What the train commands share: where they run, whether a folder may be used again, and who reports."""
 
 import argparse
 import json
@@ -13,6 +13,18 @@ def add_reuse(form: argparse.ArgumentParser) -> None:
     either = form.add_mutually_exclusive_group()
     either.add_argument("--resume", action="store_true", help="go on from the checkpoints in OUT")
     either.add_argument("--overwrite", action="store_true", help="train anew in place of what OUT holds")
+
+
+def add_running(form: argparse.ArgumentParser) -> None:
+    """Add where a run computes and what it prints."""
+    form.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="(default: cpu)")
+    form.add_argument("--devices", type=int, default=1, metavar="N", help="processes, one per GPU (default: 1)")
+    form.add_argument(
+        "--precision", choices=["32-true", "bf16-mixed", "16-mixed"], default="32-true", help="(default: 32-true)"
+    )
+    form.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1)")
+    form.add_argument("--json", action="store_true", help="print figures as JSON")
+    form.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
 
 def check_reuse(args: argparse.Namespace, patterns: Iterable[str]) -> None:

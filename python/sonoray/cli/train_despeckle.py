@@ -9,7 +9,7 @@ from typing import Any
 import sonoray
 from sonoray.training.requirements import use_torch
 
-from ._training import add_reuse, check_reuse, hardware_of, report
+from ._training import add_reuse, add_running, check_reuse, hardware_of, report
 
 
 def add(kinds: Any) -> None:
@@ -33,12 +33,7 @@ def add(kinds: Any) -> None:
     form.add_argument("--quick", action="store_true", help="a run on next to nothing, to see that it works")
     form.add_argument("--published", action="store_true", help="the published network and losses")
     form.add_argument("--ablate", action="store_true", help="compare scales and losses on simulated images instead")
-    form.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="(default: cpu)")
-    form.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs, one process each (default: 1)")
-    form.add_argument("--precision", choices=["32-true", "bf16-mixed", "16-mixed"], default="32-true")
-    form.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1)")
-    form.add_argument("--json", action="store_true", help="print figures as JSON")
-    form.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    add_running(form)
     form.set_defaults(run=run)
 
 

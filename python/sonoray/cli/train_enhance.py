@@ -8,7 +8,7 @@ from typing import Any
 import sonoray
 from sonoray.training.requirements import use_torch
 
-from ._training import add_reuse, check_reuse, hardware_of, report
+from ._training import add_reuse, add_running, check_reuse, hardware_of, report
 
 
 def add(kinds: Any) -> None:
@@ -28,12 +28,7 @@ def add(kinds: Any) -> None:
     form.add_argument("--published", action="store_true", help="network, degradations and schedule as published")
     form.add_argument("--quick", action="store_true", help="a minute's run on next to nothing, to see that it works")
     form.add_argument("--ablate", action="store_true", help="compare targets and degradations instead, short runs")
-    form.add_argument("--device", default="cpu", help="cpu, cuda or auto (default: cpu)")
-    form.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs to share the work (default: 1)")
-    form.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed", "16-mixed"])
-    form.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1)")
-    form.add_argument("--json", action="store_true", help="print figures as JSON")
-    form.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    add_running(form)
     form.set_defaults(run=run)
 
 

@@ -10,7 +10,7 @@ from sonoray._checks import count
 from sonoray._progress import progress
 from sonoray.training.requirements import use_torch
 
-from ._training import add_reuse, check_reuse, hardware_of, report
+from ._training import add_reuse, add_running, check_reuse, hardware_of, report
 
 _HELD_OUT = 1  # added to the seed of the training clips
 _JUDGED = 1_000_000  # added to it for what ablations are judged on
@@ -40,14 +40,7 @@ def add(kinds: Any) -> None:
     form.add_argument("--quick", action="store_true", help="a minute's run on next to nothing, to see that it works")
     add_reuse(form)
     form.add_argument("--seed", type=int, default=0, help="(default: 0)")
-    form.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="(default: cpu)")
-    form.add_argument("--devices", type=int, default=1, help="processes, one per GPU (default: 1)")
-    form.add_argument(
-        "--precision", choices=["32-true", "bf16-mixed", "16-mixed"], default="32-true", help="(default: 32-true)"
-    )
-    form.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1)")
-    form.add_argument("--json", action="store_true", help="print figures as JSON")
-    form.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    add_running(form)
     form.set_defaults(run=run)
 
 

@@ -77,7 +77,7 @@ class ClassicalDespeckler:
         found = planes.values.copy()
         for k in np.flatnonzero(~planes.constant):
             found[k] = self._filtered(planes.values[k])
-        return planes.back(planes.values + np.float32(self.strength) * (found - planes.values))
+        return planes.back(found, self.strength)
 
     def _filtered(self, plane: NDArray[np.float32]) -> Any:
         if self.method == "median":

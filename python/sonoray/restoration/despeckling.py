@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import count, option, scalar
-from ..errors import ArgumentError, FormatError
-from ..learning.models import ModelSpec
-from ..learning.runtime import OnnxModel
+from ..errors import ArgumentError
+from .image_models import image_model
 from .images import Planes
 
 TASK = "despeckling"
@@ -67,8 +66,7 @@ class Despeckler:
         strength: float = 1.0,
         max_batch: int = 4,
     ) -> None:
-        self.model = model if isinstance(model, OnnxModel) else OnnxModel(model, device=device)
-        self.spec = _checked_spec(self.model)
+        self.model, self.spec = image_model(model, TASK, device)
         settings = self.spec.settings
         self._range = option("model: range", settings.get("range"), RANGES)
         self._whole = bool(settings.get("whole_image", False))
@@ -116,8 +114,7 @@ class Despeckler:
             found[part] = stretched
             for _ in range(self.passes):
                 found[part] = np.clip(self._processed(np.ascontiguousarray(found[part])), 0, 1)
-        found = low + spread * found
-        return planes.back(values + np.float32(self.strength) * (found - values))
+        return planes.back(low + spread * found, self.strength)
 
     def _processed(self, stack: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, rows, columns) through the network, whole or in tiles; mirrored up to what the network can take."""
@@ -133,13 +130,3 @@ class Despeckler:
             stack[:, None], tile=(side, side), overlap=_OVERLAP, margin=_MARGIN, max_tiles=self.max_batch
         )
         return np.asarray(result)[:, 0]
-
-
-def _checked_spec(model: OnnxModel) -> ModelSpec:
-    spec = model.spec
-    if spec is None or spec.task != TASK:
-        got = "none" if spec is None else repr(spec.task)
-        raise FormatError(f"{model.path}: expected a model for {TASK!r}, its metadata names {got}")
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4 or len(model.outputs) != 1:
-        raise FormatError(f"{model.path}: expected (batch, channel, row, column) in and out, got {model.inputs}")
-    return spec

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import count, scalar
-from ..errors import ArgumentError, FormatError
-from ..learning.runtime import OnnxModel
+from ..errors import ArgumentError
+from .image_models import image_model
 from .images import Planes
 
 TASK = "enhancement"
@@ -58,12 +58,7 @@ class Enhancer:
     def __init__(
         self, model: Any, *, device: str = "cpu", tile: int | None = None, strength: float = 1.0, max_batch: int = 4
     ) -> None:
-        self.model = model if isinstance(model, OnnxModel) else OnnxModel(model, device=device)
-        spec = self.model.spec
-        if spec is None or spec.task != TASK:
-            got = "none" if spec is None else repr(spec.task)
-            raise FormatError(f"{self.model.path}: expected a model for {TASK!r}, its metadata names {got}")
-        self.spec = spec
+        self.model, self.spec = image_model(model, TASK, device)
         self.tile = _WHOLE if tile is None else count("tile", tile, 192, 16384)
         if self.tile % 64:
             raise ArgumentError(f"tile: expected a multiple of 64 pixels, got {tile}")
@@ -93,12 +88,11 @@ class Enhancer:
             What is no such image; NaN.
         """
         planes = Planes(image)
-        values = planes.values
-        given = values[:, None]
+        given = planes.values[:, None]
         if max(planes.shape) <= self.tile:
             parts = [given[k : k + self.max_batch] for k in range(0, len(given), self.max_batch)]
             found = np.concatenate([self.model(part) for part in parts])[:, 0]
         else:
             size = (self.tile, self.tile)
             found = self.model.tiled(given, tile=size, overlap=_OVERLAP, margin=_MARGIN, max_tiles=self.max_batch)[:, 0]
-        return planes.back(values + np.float32(self.strength) * (np.clip(found, 0, 1) - values))
+        return planes.back(np.clip(found, 0, 1), self.strength)

@@ -86,13 +86,15 @@ class Planes:
         flat = self.values.reshape(len(self.values), -1)
         self.constant: NDArray[np.bool_] = flat.min(1) == flat.max(1)
 
-    def back(self, values: Any) -> NDArray[Any]:
+    def back(self, values: Any, strength: float = 1.0) -> NDArray[Any]:
         """Return processed planes as an image of the caller's shape and type.
 
         Parameters
         ----------
         values : (n, rows, columns) floating point
             What became of ``values``; clipped to [0, 1].
+        strength : float
+            Part of the change that is applied: 1 all, 0 none.
 
         Raises
         ------
@@ -105,7 +107,8 @@ class Planes:
         finite("values", found)
         given = self._given
         result = given.copy()
-        lit = np.clip(found, 0, 1).astype(np.float32, copy=False)
+        part = found if strength == 1 else self.values + np.float32(strength) * (found - self.values)
+        lit = np.clip(part, 0, 1).astype(np.float32, copy=False)
         per_plane = (len(lit), *given.shape[given.ndim - 2 - self._colored :])
         source, target = given.reshape(per_plane), result.reshape(per_plane)
         for k in np.flatnonzero(~self.constant):

@@ -25,6 +25,7 @@ from ...errors import ArgumentError, FormatError, MissingExtraError
 from ...imaging.low_rank import low_rank_despeckle
 from ...io.images import image_files, read_image
 from ...io.writing import atomic
+from ...restoration.images import LUMA
 from ...simulation.degradations import DegradationModel, sample_patch
 from ...simulation.speckle import SpeckleModel, simulate_speckle
 
@@ -37,7 +38,6 @@ NATURAL_TRAINING = ("astronaut", "brick", "chelsea", "coffee", "grass", "gravel"
 NATURAL_TUNING = ("clock",)
 NATURAL_TEST = ("camera",)
 _LARGEST = 512  # natural images are made no larger, so that they hold structure on the scale of a patch
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 # Ours: the published families and speckle, from no noise at all, and sometimes no blur, so that what needs little help
 # gets little.
@@ -275,7 +275,7 @@ def _grey(values: NDArray[Any], *, shrink: bool = True) -> Image:
     white = float(np.iinfo(values.dtype).max) if values.dtype.kind in "ui" else max(1.0, float(values.max(initial=1.0)))
     grey = values.astype(np.float32) / white
     if grey.ndim == 3:
-        grey = grey[..., :3] @ _LUMA
+        grey = grey[..., :3] @ LUMA
     block = -(-max(grey.shape) // _LARGEST) if shrink else 1
     if block > 1:
         rows, columns = (n // block * block for n in grey.shape)
