@@ -8,16 +8,25 @@ of the interface.
 import re
 from pathlib import Path
 
-from mkdocs.structure.files import File
-
 ROOT = Path(__file__).parents[2]
-INTERNAL = re.compile(r"(_kernel|_lanes|_levels|_plan|_checks?|_work|_tile|_stage|_groups|_rows|_search|_starts|_sweep|_trace|_rays)\.h$")
-SKIPPED = ("cpp/bindings/", "cpp/core/lanes.h", "cpp/core/simd.h", "cpp/core/taps.h", "cpp/core/dispatch.h")
+INTERNAL = re.compile(
+    r"(_kernel|_lanes|_levels|_plan|_checks?|_work|_tile|_stage|_groups|_rows|_search|_starts|_sweep|_trace|_rays)\.h$"
+)
+SKIPPED = (
+    "cpp/bindings/",
+    "cpp/core/lanes.h",
+    "cpp/core/simd.h",
+    "cpp/core/taps.h",
+    "cpp/core/dispatch.h",
+    "cpp/rays/schemes.h",
+)
 
 
 def headers():
     """Return the public headers as paths in the repository."""
-    found = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("cpp/**/*.h"), *ROOT.glob("include/**/*.h*")))
+    found = sorted(
+        path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("cpp/**/*.h"), *ROOT.glob("include/**/*.h*"))
+    )
     return [path for path in found if not INTERNAL.search(path) and not path.startswith(SKIPPED)]
 
 
@@ -89,5 +98,7 @@ def page():
 
 def on_files(files, config):
     """Add the page."""
+    from mkdocs.structure.files import File
+
     files.append(File.generated(config, "docs/reference/headers.md", content=page()))
     return files

@@ -10,8 +10,6 @@ import ast
 import sys
 from pathlib import Path
 
-from mkdocs.structure.files import File
-
 PACKAGE = Path(__file__).parents[2] / "python" / "sonoray"
 TITLES = {
     "acquisition": "Acquisition: probes, transmits, channel data",
@@ -118,6 +116,8 @@ def on_config(config):
 
 def on_files(files, config):
     """Add the pages."""
+    from mkdocs.structure.files import File
+
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
     return files

@@ -39,7 +39,11 @@ def _without_missing(entries):
 def on_config(config):
     """Fill the pages of benchmarks in; leave optional pages out that do not exist."""
     nav = _without_missing(config.nav)
-    benchmarks = ["docs/validation.md", "bench/README.md", *(p for p in _found(["bench/*.md"]) if p != "bench/README.md")]
+    benchmarks = [
+        "docs/validation.md",
+        "bench/README.md",
+        *(p for p in _found(["bench/*.md"]) if p != "bench/README.md"),
+    ]
     listed = str(nav)
     for entry in nav:
         if BENCHMARKS in entry:
