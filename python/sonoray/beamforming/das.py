@@ -271,7 +271,7 @@ class Beamformer:
         real = not self.is_iq or self.compounding == "incoherent"
         target = self._target(out, self._image_shape(shape[0]), "float32" if real else "complex64")
         self._run("das", stream, samples=samples, image=target)
-        return target
+        return target if out is None else out
 
     def adjoint(self, image: Any, *, out: Any = None, stream: Any = None) -> Any:
         """Apply the exact adjoint: channel data of point scatterers, weighted like the beamformer.
@@ -306,7 +306,7 @@ class Beamformer:
             image = np.ascontiguousarray(image)
         target = self._target(out, (shape[0], self._n_tx, self._n_rx, self.sampling.n_samples), wanted.name)
         self._run("das_adjoint", stream, image=image, samples=target)
-        return target
+        return target if out is None else out
 
     def aslinearoperator(self) -> Any:
         """The beamformer for `scipy.sparse.linalg`: one frame's samples to its image, both as vectors in C order.
