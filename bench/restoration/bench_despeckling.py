@@ -5,12 +5,12 @@
     PYTHONPATH=python python bench/restoration/bench_despeckling.py speed
 
 Simulated: settings are tuned on SSIM over 6 images of 128 x 128 pixels (shapes, layers, blobs), judged on 12 of
-176 x 176 (vessels, organ) with other seeds; of networks the number of passes is such a setting. Real: settings are
-those of the simulated set, images are judged where they are. ``--models`` are judged beside the shipped one (seeds,
-say), with the mean and range of all of them. ``--blind-spot FOLDER`` trains Noise2Void and Noise2Self there, or goes
-on, for ``--steps`` updates of our network and recipe: on the simulated images that ``sonoray train despeckle
---simulated`` makes of the same seed, and on the pictures in ``--training FOLDER``. ``--settings FILE`` keeps scores of
-settings and figures of judged images between runs; a best setting at the edge of its grid is warned of.
+176 x 176 (vessels, organ) with other seeds; of blind-spot networks the number of passes is such a setting. Real:
+settings are those of the simulated set, images are judged where they are. ``--models`` are judged beside the shipped
+one; those in folders called seed... with the mean and range of them all. ``--blind-spot FOLDER`` trains Noise2Void and
+Noise2Self there, or goes on, for ``--steps`` updates of our network and recipe: on the simulated images that ``sonoray
+train despeckle --simulated`` makes of the same seed, and on the pictures in ``--training FOLDER``. ``--settings FILE``
+keeps scores of settings and figures of judged images between runs; a best setting at the edge of its grid is warned of.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import hashlib
 import json
 import sys
 import time
-import warnings
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -31,6 +30,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.restoration.despeckling_baselines import Baseline, classical, label, tuned
+from bench.restoration.doc_tables import put
 from bench.restoration.edge_sharpness import sharpness_ratio
 from sonoray.assets import load_despeckler
 from sonoray.io.images import read_images
@@ -41,7 +41,7 @@ from sonoray.restoration.quality import homogeneity, psnr, ssim
 from sonoray.training.despeckling.data import TRAINING_FAMILIES, simulated_image, speckle_deviation
 
 TUNING_SEED, JUDGED_SEED = 10_000, 40_000
-PASSES = (0, 1, 2, 3, 4)
+PASSES = (1, 2, 3)
 OURS = "Speckle2Self"
 JUDGED_FAMILIES = ("vessels", "organ")
 COLUMNS = {
@@ -109,10 +109,15 @@ def gaming(images):
 
 
 def table(kind, rows):
-    print("| method | " + " | ".join(COLUMNS[kind]) + " |")
-    print("|---|" + "---|" * len(COLUMNS[kind]))
+    """Markdown: a row of means for each method, and one of means and ranges where rows have several."""
+    lines = ["| method | " + " | ".join(COLUMNS[kind]) + " |", "|---|" + "---|" * len(COLUMNS[kind])]
     for name, row in rows.items():
-        print(f"| {name} | " + " | ".join(f"{v:.2f}" if abs(v) >= 5 else f"{v:.3f}" for v in row) + " |")
+        lines.append(f"| {name} | " + " | ".join(row if isinstance(row, list) else [_cell(v) for v in row]) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value):
+    return f"{value:.2f}" if abs(value) >= 5 else f"{value:.3f}"
 
 
 class Kept:
@@ -146,10 +151,7 @@ def contenders(args, kept):
         for method, key, run in [*filters, *((*each, map) for each in networks(args))]:
             scores = kept.part("tuning", digest_of(noisy, clean), key)
             deviations = true if "true" in method.name else estimated
-            with warnings.catch_warnings():
-                if key != method.name:  # a network need not make a pass, and more than a few are not wanted
-                    warnings.simplefilter("ignore", UserWarning)
-                best = tuned(method, noisy, clean, deviations, ssim, scores=scores, run=run, keep=kept.save)
+            best = tuned(method, noisy, clean, deviations, ssim, scores=scores, run=run, keep=kept.save)
             print(f"tuned {method.name}: {best}, SSIM {scores[label(best)]:.4f}", file=sys.stderr, flush=True)
             found.append((method, key, best))
     return found
@@ -160,16 +162,22 @@ def digest_of(*arrays):
 
 
 def networks(args):
-    """The models as methods whose setting is the number of passes, each with a key of its own."""
-    paths = {f"{OURS}, shipped": Path(load_despeckler().model.path)}
-    paths |= {f"{OURS}, {path.parent.name}": path for path in args.models}
-    paths |= blind_spot(args)
+    """The models as methods whose setting is the number of passes, each with a key of its own.
+
+    Ours are judged with the passes that the shipped file asks for, the shipped one with others, too.
+    """
+    shipped = load_despeckler()
+    path = Path(shipped.model.path)
+    rows = [(f"{OURS}, shipped", path, [shipped.passes])]
+    rows += [(f"{OURS}, as shipped but", path, [n]) for n in PASSES if n != shipped.passes]
+    rows += [(f"{OURS}, {each.parent.name}", each, [shipped.passes]) for each in args.models]
+    rows += [(name, each, [0, *PASSES]) for name, each in blind_spot(args).items()]
     return [
         (
-            Baseline(name, partial(_passes, path), tuple({"passes": n} for n in PASSES)),
-            f"network {digest_of(np.frombuffer(path.read_bytes(), np.uint8))}",
+            Baseline(name, partial(_passes, each), tuple({"passes": n} for n in passes)),
+            f"network {digest_of(np.frombuffer(each.read_bytes(), np.uint8))}",
         )
-        for name, path in paths.items()
+        for name, each, passes in rows
     ]
 
 
@@ -204,32 +212,43 @@ def judged(args, kind, images, figures, true=None):
     kept = Kept(args.settings)
     rows, found = {}, {"input": images, **{k: [g[k] for g in map(gaming, images)] for k in gaming(images[0])}}
     known = kept.part("judged", kind, digest_of(*images))
-    for name in found:
-        rows[name] = figures(found[name])
+    for name, images_found in found.items():
+        rows[name] = figures(images_found)
     deviations = [speckle_deviation(i) for i in images]
-    for method, key, setting in contenders(args, kept):
+    for method, own, setting in contenders(args, kept):
         if "true" in method.name and true is None:
             continue
         name = f"{method.name} ({', '.join(f'{k} {v:g}' for k, v in setting.items())})"
-        key = f"{key} {label(setting)}"
+        key = f"{own} {label(setting)}"
         if key not in known or args.save:
             noise = true if "true" in method.name else deviations
             found[name] = [method(i, d, setting) for i, d in zip(images, noise, strict=True)]
             known[key] = np.asarray(figures(found[name])).tolist()
             kept.save()
         rows[name] = np.array(known[key])
-    seeds = [row for name, row in rows.items() if name.startswith(OURS) and "shipped" not in name]
-    table(kind, {name: row.mean(0) for name, row in rows.items()})
-    if len(seeds) > 1:
-        means = np.array([row.mean(0) for row in seeds])
-        cells = zip(means.mean(0), means.min(0), means.max(0), strict=True)
-        print(f"| {OURS}, {len(seeds)} seeds | " + " | ".join(f"{m:.3f} ({a:.3f} to {b:.3f})" for m, a, b in cells) + " |")
-    ours = next(row for name, row in rows.items() if name.startswith(f"{OURS}, shipped"))
-    print(f"\nimages on which the shipped model has the larger {COLUMNS[kind][0]}:")
-    for name, row in rows.items():
-        difference = ours[:, 0] - row[:, 0]
-        print(f"  {name}: {int((difference > 0).sum())} of {len(ours)}, by {difference.mean():+.4f}")
+    text = f"{len(images)} images.\n\n{table(kind, with_spread(rows))}\n\n{compared(kind, rows)}"
+    print(text)
+    if args.into:
+        put(args.into, kind, text)
     return found
+
+
+def with_spread(rows):
+    """Means over images, and a row for the mean and range over the models called "seed..."."""
+    means = {name: row.mean(0) for name, row in rows.items()}
+    seeds = np.array([row for name, row in means.items() if name.startswith(f"{OURS}, seed")])
+    if len(seeds) > 1:
+        spread = zip(seeds.mean(0), seeds.min(0), seeds.max(0), strict=True)
+        means[f"{OURS}, {len(seeds)} seeds"] = [f"{_cell(m)} ({_cell(a)} to {_cell(b)})" for m, a, b in spread]
+    return means
+
+
+def compared(kind, rows):
+    """The shipped network image by image with every other method."""
+    ours = next(row for name, row in rows.items() if name.startswith(f"{OURS}, shipped"))
+    ahead = {name: ours[:, 0] - row[:, 0] for name, row in rows.items() if row is not ours}
+    each = ", ".join(f"{name} {d.mean():+.3f}, {(d > 0).sum()}" for name, d in ahead.items())
+    return f"By how much the shipped network's {COLUMNS[kind][0]} is larger, and on how many images: {each}."
 
 
 def simulated(args):
@@ -242,7 +261,6 @@ def simulated(args):
 
 def real(args):
     images = [Planes(image).values[0] for _, image in read_images(args.images)][:: args.every]
-    print(f"{len(images)} images")
     found = judged(args, "real", images, lambda results: real_figures(results, images))
     if args.save:
         np.savez_compressed(args.save, **{name: np.stack(each[:2]) for name, each in found.items()})
@@ -264,7 +282,7 @@ def speed(args):
     if not args.fast:
         compiled = torch.compile(eager)
         calls["torch.compile"] = lambda: compiled(x)
-    print(f"512 x 512, {args.threads} thread(s), median of {args.rounds} rounds, CPU time of the process")
+    lines = ["| 512 x 512, one pass | images per CPU-second |", "|---|---|"]
     with torch.inference_mode():
         for name, call in calls.items():
             call()
@@ -273,7 +291,10 @@ def speed(args):
                 begin = time.process_time()
                 call()
                 seconds.append(time.process_time() - begin)
-            print(f"  {name}: {1 / np.median(seconds):.1f} images per CPU-second")
+            lines.append(f"| {name} | {1 / np.median(seconds):.1f} |")
+    print(text := "\n".join([*lines, "", f"Medians of {args.rounds}, {args.threads} thread(s)."]))
+    if args.into:
+        put(args.into, "speed", text)
 
 
 def main(arguments=None):
@@ -285,6 +306,7 @@ def main(arguments=None):
     form.add_argument("--images-judged", type=int, default=12)
     form.add_argument("--settings", type=Path, help="file that keeps the scores of settings")
     form.add_argument("--processes", type=int, default=1, help="that tune the filters (default: 1)")
+    form.add_argument("--into", type=Path, metavar="FILE", help="put the table into this document, too")
     form.add_argument("--save", type=Path, help="results as .npz")
     form.add_argument("--fast", action="store_true", help="leave out what takes seconds an image")
     form.add_argument("--blind-spot", type=Path, metavar="FOLDER", help="train Noise2Void and Noise2Self there, too")

@@ -59,8 +59,17 @@ def _grid(**lists):
 def classical(with_slow=True):
     """Every classical filter; those that take seconds an image only ``with_slow``."""
     found = [
-        Baseline("median", lambda i, d, size: median_filter(i, size), _grid(size=[13, 17, 21, 27, 33, 39, 45, 57])),
-        Baseline("SRAD", _srad, _grid(iterations=[30, 60, 150, 300, 600, 1200], variation=[1.0, 1.5, 2.2, 3.0, 4.5, 6.5, 9.0])),
+        Baseline(
+            "median", lambda i, d, size: median_filter(i, size), _grid(size=[13, 17, 21, 27, 35, 45, 57, 75, 99, 129])
+        ),
+        Baseline(
+            "SRAD",
+            _srad,
+            _grid(
+                iterations=[30, 60, 150, 300, 600, 1200],
+                variation=[1.0, 1.5, 2.2, 3.0, 4.5, 6.5, 9.0, 13.0, 18.0, 26.0],
+            ),
+        ),
         Baseline(
             "NLM",
             lambda i, d, h, patch, window: denoise_nl_means(i, patch, window, h * d, fast_mode=True),

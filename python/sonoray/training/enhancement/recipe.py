@@ -67,7 +67,7 @@ class EnhancementRecipe:
     size : int
         Edge of a patch.
     published : bool
-        Patches as published: from images scaled to 128 x 128.
+        Patches and rate as published: from images scaled to 128 x 128, and constant.
     """
 
     steps: int = 5000
@@ -184,10 +184,11 @@ def train_enhancer(
     schedule = Schedule(
         given.steps,
         given.rate,
-        min(100, given.steps // 4),
+        0 if given.published else min(100, given.steps // 4),
         weight_decay=0.0,
         average=given.average,
         evaluate_every=max(1, min(250, given.steps)),
+        constant=given.published,
     )
     loss = train(
         network,
