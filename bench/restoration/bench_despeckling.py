@@ -41,7 +41,7 @@ from sonoray.restoration.quality import homogeneity, psnr, ssim
 from sonoray.training.despeckling.data import TRAINING_FAMILIES, simulated_image, speckle_deviation
 
 TUNING_SEED, JUDGED_SEED = 10_000, 40_000
-PASSES = (1, 2, 3)
+PASSES = (1, 2, 3, 4, 5)
 OURS = "Speckle2Self"
 JUDGED_FAMILIES = ("vessels", "organ")
 COLUMNS = {

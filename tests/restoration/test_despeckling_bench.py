@@ -13,7 +13,7 @@ pytest.importorskip("torchmetrics", reason="the bench measures MS-SSIM with it")
 
 # ruff: noqa: E402
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from bench.restoration import bench_despeckling, blind_spot
+from bench.restoration import bench_despeckling, blind_spot, doc_tables
 from bench.restoration import despeckling_baselines as baselines
 
 from sonoray.training.despeckling.recipe import DEFAULT
@@ -58,6 +58,24 @@ def test_simulated_comparison_from_its_command_line(tmp_path, monkeypatch, capsy
         name = next(each for each in kept.files if each.startswith("Noise2Void, 1 steps"))
         assert kept[name].shape == kept["clean"].shape == (1, 176, 176)
     assert (tmp_path / "blind/Noise2Self/Noise2Self.onnx").is_file()
+
+
+def test_tables_go_between_their_marks(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("before\n<!-- begin a -->\nold\n<!-- end a -->\nafter\n<!-- begin b -->\n<!-- end b -->\n")
+    doc_tables.put(path, "a", "| 1 \\1 |\n")
+    text = path.read_text()
+    assert text.startswith("before\n<!-- begin a -->\n\n| 1 \\1 |\n\n<!-- end a -->\nafter\n<!-- begin b -->")
+    assert "old" not in text
+    with pytest.raises(ValueError, match="expected one part"):
+        doc_tables.put(path, "c", "")
+
+
+def test_seeds_get_a_row_of_their_mean_and_range():
+    rows = {f"Speckle2Self, seed{k}": np.full((2, 3), value) for k, value in enumerate((0.1, 0.2, 0.6))}
+    means = bench_despeckling.with_spread({"median": np.zeros((2, 3)), **rows})
+    assert means["Speckle2Self, 3 seeds"] == ["0.300 (0.100 to 0.600)"] * 3
+    assert "3 seeds | 0.300 (0.100 to 0.600) |" in bench_despeckling.table("simulated", means)
 
 
 def test_real_images_need_a_folder(capsys):

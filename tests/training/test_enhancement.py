@@ -14,7 +14,7 @@ pytest.importorskip("skimage", reason="scikit-image is not installed")
 
 from sonoray.assets import load_enhancer  # noqa: E402
 from sonoray.cli.train_enhance import add  # noqa: E402
-from sonoray.errors import ArgumentError  # noqa: E402
+from sonoray.errors import ArgumentError, FormatError  # noqa: E402
 from sonoray.restoration.enhancement import Enhancer  # noqa: E402
 from sonoray.training.enhancement.data import PairSource, phantom_pairs  # noqa: E402
 from sonoray.training.enhancement.export import export_enhancer, export_folder  # noqa: E402
@@ -161,6 +161,20 @@ def test_folders_are_exported_and_begun_with(tmp_path, sources):
     again = export_folder(tmp_path / "b", tmp_path / "again.onnx")
     assert again.digest != spec.digest
     np.testing.assert_allclose(Enhancer(tmp_path / "again.onnx")(image), apply(network, image), atol=1e-4)
+
+
+def test_published_runs_keep_their_rate(tmp_path, sources):
+    train_enhancer(tmp_path, sources, small(rate=1e-4, published=True))
+    rows = [line.split(",") for line in (tmp_path / "enhance.csv").read_text().splitlines()]
+    rates = [float(row[rows[0].index("rate")]) for row in rows[1:]]
+    assert rates and set(rates) == {1e-4}
+
+
+def test_beginning_with_weights_of_another_size_is_refused(tmp_path, sources):
+    train_enhancer(tmp_path / "a", sources, small(steps=1))
+    wider = small(steps=1, network=SwinConvSettings(12, (1,) * 7, 6))
+    with pytest.raises(FormatError, match="expected weights of the network"):
+        train_enhancer(tmp_path / "b", sources, wider, start=tmp_path / "a")
 
 
 def test_resume_goes_on_and_refuses_other_settings(tmp_path, sources):
