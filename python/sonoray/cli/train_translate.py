@@ -1,6 +1,7 @@
 """sonoray train translate: the networks from colour-flow to B-mode videos, on simulated pairs."""
 
 import argparse
+import hashlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from sonoray.training.requirements import use_torch
 
 from ._training import add_reuse, add_running, check_reuse, hardware_of, report
 
+_HAZY = 0.25  # of the training clips
 _HELD_OUT = 1  # added to the seed of the training clips
 _JUDGED = 1_000_000  # added to it for what ablations are judged on
 
@@ -22,6 +24,9 @@ def add(kinds: Any) -> None:
     form.add_argument("-o", "--out", type=Path, required=True, help="folder for models, checkpoints and logs")
     form.add_argument("--dataset", type=Path, help="folder of the simulated clips, made as needed (default: OUT/data)")
     form.add_argument("--clips", type=int, help="clips to train on (default: 240)")
+    form.add_argument(
+        "--backgrounds", type=Path, metavar="FOLDER", help="of B-mode pictures: tissue of a quarter of the clips"
+    )
     form.add_argument("--steps", type=int, help="of the coarse network (default: 1000)")
     form.add_argument("--refine-steps", type=int, help="of the refinement; 0: none (default: a quarter of steps)")
     form.add_argument("--mask-steps", type=int, help="of the mask network; 0: none (default: a quarter of steps)")
@@ -63,11 +68,12 @@ def run(args: argparse.Namespace) -> None:
 def _clips(args: argparse.Namespace) -> tuple[Any, Any, Any, str]:
     """Clips to train on, to validate on, to judge ablations on (else None), digest of the first's plan."""
     from sonoray.simulation.flow_scenes import SCENES
-    from sonoray.training.color_flow.data import ClipPlan, load_clips
+    from sonoray.training.color_flow.data import ClipPlan, digest_of, load_clips, read_backgrounds
 
     n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 240, 4, 10_000_000)
     shape, frames = ((48, 48), 4) if args.quick else ((96, 96), 8)
-    plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), SCENES)
+    plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), SCENES, _HAZY)
+    backgrounds = read_backgrounds(args.backgrounds, shape) if args.backgrounds else []
     plan = plan.without(args.leave_out) if args.leave_out else plan
     judge = replace(plan, n_clips=max(4, min(24, n // 4)), seed=plan.seed + _HELD_OUT)
     folder = args.dataset or args.out / "data"
@@ -76,9 +82,12 @@ def _clips(args: argparse.Namespace) -> tuple[Any, Any, Any, str]:
     plans = [plan, judge, replace(judge, seed=plan.seed + _JUDGED)] if args.ablate else [plan, judge]
     for each in plans:
         bar = iter(progress(range(each.n_clips), "clips", enabled=not args.quiet))
-        clips = load_clips(each, folder, progress=lambda done, total, bar=bar: next(bar, None))  # type: ignore[misc]
+        clips = load_clips(
+            each, folder, backgrounds=backgrounds, progress=lambda done, total, bar=bar: next(bar, None)  # type: ignore[misc]
+        )  # fmt: skip
         loaded.append(clips)
-    return loaded[0], loaded[1], loaded[2] if args.ablate else None, plan.digest
+    digest = hashlib.sha256((plan.digest + digest_of(backgrounds)).encode()).hexdigest() if backgrounds else plan.digest
+    return loaded[0], loaded[1], loaded[2] if args.ablate else None, digest
 
 
 def _settings(args: argparse.Namespace) -> Any:
