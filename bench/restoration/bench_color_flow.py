@@ -1,7 +1,7 @@
 """Colour-flow to B-mode: the trained networks on held-out clips beside inpainting, contact sheets, speed.
 
     PYTHONPATH=python python -m bench.restoration.bench_color_flow quality [--clips 40] [--cache FOLDER]
-        [--models LABEL=FOLDER ...] [--set test|tuning|zero-shot] [--baselines]
+        [--models LABEL=FOLDER ...] [--set test|tuning|zero-shot|hazy|real] [--backgrounds FOLDER] [--baselines]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow picture -o FILE.png [--clips 8]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow masks [--clips 40]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow speed --models FOLDER [--rounds 5]
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.restoration.color_flow_cases import BASELINES, TEST_SEED, TUNING_SEED, ZERO_SHOT_SCENE, held_out, table
+from bench.restoration.color_flow_cases import BASELINES, SETS, ZERO_SHOT_SCENE, held_out, table
 from sonoray.assets import load_color_flow_translator
 from sonoray.imaging.color_overlay import find_color
 from sonoray.restoration.color_flow import ColorFlowTranslator
@@ -61,9 +61,7 @@ def translations(given):
 
 def cases(args):
     """The clips of a set."""
-    scenes = (ZERO_SHOT_SCENE,) if args.set == "zero-shot" else None
-    seed = {"test": TEST_SEED, "tuning": TUNING_SEED, "zero-shot": None}[args.set]
-    return held_out(args.clips, args.cache, scenes=scenes, seed=seed)
+    return held_out(args.set, args.clips, args.cache, args.backgrounds)
 
 
 def quality(args):
@@ -178,7 +176,8 @@ def main():
     form.add_argument("--clips", type=int, default=40)
     form.add_argument("--cache", type=Path)
     form.add_argument("--models", nargs="+", metavar="LABEL=FOLDER")
-    form.add_argument("--set", choices=("test", "tuning", "zero-shot"), default="test")
+    form.add_argument("--set", choices=SETS, default="test")
+    form.add_argument("--backgrounds", type=Path, help="B-mode pictures for --set real")
     form.add_argument("--baselines", action="store_true")
     form.add_argument("--rounds", type=int, default=5)
     form.add_argument("-o", "--output", type=Path, default=Path("color_flow.png"))
