@@ -40,11 +40,13 @@ def plans(given):
     for entry in given or ["shipped"]:
         label, _, folder = entry.rpartition("=")
         root = Path(folder)
-        refine = root / "color_flow_refine.onnx"
+        others = {role: root / f"color_flow_{role}.onnx" for role in ("mask", "refine")}
         found[label or folder] = (
             load_color_flow_translator()
             if folder == "shipped"
-            else ColorFlowTranslator(root / "color_flow_coarse.onnx", refine=refine if refine.exists() else None)
+            else ColorFlowTranslator(
+                root / "color_flow_coarse.onnx", **{role: path for role, path in others.items() if path.exists()}
+            )
         )
     return found
 

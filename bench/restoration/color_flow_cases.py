@@ -186,10 +186,12 @@ def table(clips, methods):
             print(f"| {method} | {f'Q{q}' if q else 'all'} | " + " | ".join(cells) + f" | {cost:.2f} |", flush=True)
 
 
-def sheet(clips, columns=2):
-    """A picture (rows, columns, 3): the middle frame of every clip as the scanner shows it and without colour."""
-    cells = [np.hstack([clip.color[4], clip.bmode[4][..., None].repeat(3, -1)]) for clip in clips]
-    rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells) - columns + 1, columns)]
+def sheet(cache, backgrounds):
+    """A picture (rows, columns, 3), one row per set: clips of quartiles 1 to 4, with colour and without."""
+    rows = []
+    for first, kind in enumerate(("test", "hazy", *(["real"] if backgrounds else []), "zero-shot")):
+        clips = held_out(kind, 24, cache, backgrounds if kind == "real" else None)[4 * first : 4 * first + 4]
+        rows.append(np.hstack([np.hstack([c.color[4], c.bmode[4][..., None].repeat(3, -1)]) for c in clips]))
     return np.vstack(rows)
 
 
@@ -200,14 +202,15 @@ def main():
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--set", choices=SETS, default="test")
     parser.add_argument("--backgrounds", type=Path, help="B-mode pictures for --set real")
-    parser.add_argument("--picture", type=Path, help="write a contact sheet instead")
+    parser.add_argument("--picture", type=Path, help="write a contact sheet of all sets instead")
     options = parser.parse_args()
-    clips = held_out(options.set, options.clips, options.cache, options.backgrounds)
     if options.picture:
         from PIL import Image
 
-        Image.fromarray(sheet(clips)).save(options.picture)
+        picture = Image.fromarray(sheet(options.cache, options.backgrounds))
+        picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST).save(options.picture)
         return
+    clips = held_out(options.set, options.clips, options.cache, options.backgrounds)
     print("Dice of find_color: {:.3f}, after JPEG {:.3f}".format(*mask_scores(clips)))
     table(clips, BASELINES)
 

@@ -234,7 +234,8 @@ def grown(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
 def mask_batch(clips: Clips, rng: np.random.Generator, n: int, size: int = 64) -> tuple[NDArray[np.float32], ...]:
     """Single frames (n, 3, rows, columns) and what is painted (n, 1, rows, columns), as screens show them.
 
-    Half have an outline more, in white or light grey, which colour does not give away; half are tinted (greys towards blue or brown), half have the blurred colours of compressed pictures.
+    Half have an outline more, in white or light grey, which colour does not give away; half are tinted (greys towards
+    blue or brown), half have the blurred colours of compressed pictures.
     """
     frames, masks = [], []
     for i in rng.integers(0, len(clips), n):
