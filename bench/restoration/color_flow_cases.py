@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from sonoray.imaging.color_overlay import find_color
 from sonoray.restoration.quality import fill_figures
 from sonoray.simulation.flow_dataset import generate_dataset, read_clip
 from sonoray.simulation.flow_scenes import SCENES
@@ -153,22 +152,6 @@ def figures(image, clip):
     }
 
 
-def mask_scores(clips):
-    """Dice of the closed-form mask against what is painted, as drawn and after JPEG compression."""
-    import cv2
-
-    plain, packed = [], []
-    for clip in clips:
-        frames = np.stack([
-            cv2.imdecode(cv2.imencode(".jpg", frame[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 85))[1], 1)[..., ::-1]
-            for frame in clip.color
-        ])  # fmt: skip
-        for scores, color in ((plain, clip.color), (packed, frames)):
-            found = find_color(np.ascontiguousarray(color))
-            scores.append(2 * (found & clip.painted).sum() / max((found.sum() + clip.painted.sum()), 1))
-    return float(np.mean(plain)), float(np.mean(packed))
-
-
 def table(clips, methods):
     """Print rows of figures per method and quartile, as Markdown."""
     names = [name for name in figures(clips[0].bmode, clips[0]) if name != "truth"]
@@ -211,7 +194,6 @@ def main():
         picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST).save(options.picture)
         return
     clips = held_out(options.set, options.clips, options.cache, options.backgrounds)
-    print("Dice of find_color: {:.3f}, after JPEG {:.3f}".format(*mask_scores(clips)))
     table(clips, BASELINES)
 
 

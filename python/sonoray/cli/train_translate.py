@@ -36,6 +36,9 @@ def add(kinds: Any) -> None:
     form.add_argument(
         "--mask-weight", type=float, help="lambda, weight of L1 inside the mask (default: 20; published: 2)"
     )
+    form.add_argument("--structure", type=float, help="weight of dissimilarity (default: 0.5; published: 0)")
+    form.add_argument("--rate", type=float, help="highest learning rate of the coarse network (default: 2e-3)")
+    form.add_argument("--start", type=Path, metavar="FOLDER", help="of an earlier run: go on from its coarse weights")
     form.add_argument(
         "--convolutions", choices=["plain", "gated"], help="as many weights in both (default: plain; published: gated)"
     )
@@ -96,7 +99,7 @@ def _settings(args: argparse.Namespace) -> Any:
     base = PUBLISHED if args.published else CoarseSettings()
     if args.quick:
         base = replace(base, width=4, steps=4, batch=1, size=32)
-    names = ("steps", "batch", "size", "width", "mask_weight")
+    names = ("steps", "batch", "size", "width", "mask_weight", "structure", "rate")
     given: dict[str, Any] = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if args.convolutions is not None:
         given["gated"] = args.convolutions == "gated"
@@ -121,7 +124,8 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     mask_steps = count("mask_steps", quarter if args.mask_steps is None else args.mask_steps, 0)
     if is_first() and not args.resume:  # else a run killed early would leave new weights under an old description
         (args.out / export.NOTE).unlink(missing_ok=True)
-    network, error = train_coarse(settings, clips, held_out, args.out, **common)
+    start = None if args.start is None else args.start / "coarse.pt"
+    network, error = train_coarse(settings, clips, held_out, args.out, start=start, **common)
     notes = {"coarse": export.coarse_note(settings, "coarse", args.seed)}
     if refine_steps:
         weights = PUBLISHED_REFINE if args.published else RefineSettings()
