@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import sonoray
 from sonoray._checks import count
 from sonoray._progress import progress
 from sonoray.training.requirements import use_torch
@@ -56,6 +57,8 @@ def run(args: argparse.Namespace) -> None:
     """Simulate, train, export."""
     use_torch(args.threads)
     check_reuse(args, ["*.pt"] if args.ablate else [f"{name}.pt" for name in ("coarse", "refine", "mask")])
+    if args.start is not None and (args.ablate or not (args.start / "coarse.pt").is_file()):
+        raise sonoray.ArgumentError(f"start: expected a folder with coarse.pt, and no --ablate, got {args.start}")
     begin = time.perf_counter()
     hardware = hardware_of(args)
     clips, held_out, judged, digest = _clips(args)
