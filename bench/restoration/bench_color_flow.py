@@ -1,7 +1,7 @@
 """Colour-flow to B-mode: the trained networks on held-out clips beside inpainting, contact sheets, speed.
 
     PYTHONPATH=python python -m bench.restoration.bench_color_flow quality [--clips 40] [--cache FOLDER]
-        [--models LABEL=FOLDER ...] [--set test|tuning|zero-shot|hazy|real] [--backgrounds FOLDER] [--baselines]
+        [--models LABEL=FOLDER ...] [--set test|tuning|zero-shot|hazy|real] [--backgrounds FOLDER] [--baselines [NAME ...]]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow picture -o FILE.png [--clips 8]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow masks [--clips 40]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow speed --models FOLDER [--rounds 5]
@@ -73,7 +73,8 @@ def quality(args):
             _check_never_saw(label, plan, ZERO_SHOT_SCENE)
     clips = cases(args)
     by_picture = {id(clip.color): clip for clip in clips}
-    methods = dict(BASELINES) if args.baselines else {}
+    names = () if args.baselines is None else args.baselines or BASELINES
+    methods = {name: BASELINES[name] for name in names}
     methods["start (no network)"] = classical_fill
     methods |= translations(args.models)
     methods["truth, blurred (a bound)"] = blurred(lambda color: by_picture[id(color)])
@@ -180,7 +181,7 @@ def main():
     form.add_argument("--models", nargs="+", metavar="LABEL=FOLDER")
     form.add_argument("--set", choices=SETS, default="test")
     form.add_argument("--backgrounds", type=Path, help="B-mode pictures for --set real")
-    form.add_argument("--baselines", action="store_true")
+    form.add_argument("--baselines", nargs="*", choices=BASELINES, help="inpainting beside; without names all of it")
     form.add_argument("--rounds", type=int, default=5)
     form.add_argument("-o", "--output", type=Path, default=Path("color_flow.png"))
     args = form.parse_args()
