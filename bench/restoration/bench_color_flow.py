@@ -1,7 +1,8 @@
 """Colour-flow to B-mode: the trained networks on held-out clips beside inpainting, contact sheets, speed.
 
     PYTHONPATH=python python -m bench.restoration.bench_color_flow quality [--clips 40] [--cache FOLDER]
-        [--models LABEL=FOLDER ...] [--set test|tuning|zero-shot|hazy|real] [--backgrounds FOLDER] [--baselines [NAME ...]]
+        [--models LABEL=FOLDER ...] [--set test|tuning|zero-shot|hazy|real] [--backgrounds FOLDER]
+        [--baselines [NAME ...]]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow picture -o FILE.png [--clips 8]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow masks [--clips 40]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow speed --models FOLDER [--rounds 5]
