@@ -82,6 +82,7 @@ from .io import (
     write_dicom,
     write_parametric_map,
     write_png,
+    write_secondary_capture,
     write_wav,
 )
 from .learning.models import ModelSpec
@@ -261,5 +262,6 @@ __all__ = [
     "write_dicom",
     "write_parametric_map",
     "write_png",
+    "write_secondary_capture",
     "write_wav",
 ]
