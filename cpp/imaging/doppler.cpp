@@ -30,7 +30,7 @@ void doppler_moments(const Cpu& exec, View<const std::complex<float>, 2> frames,
     std::vector<float> rows(scratch);
     SONORAY_DISPATCH(doppler_tiles, frames, filter, to, rows.data(), begin, end);
   };
-  run(exec, (frames.shape[1] + kDopplerTile - 1) / kDopplerTile, 32, range);
+  run(exec, (frames.shape[1] + kDopplerTile - 1) / kDopplerTile, 16, range);
 }
 
 template <>

@@ -6,7 +6,7 @@
 
 namespace sonoray {
 
-constexpr int kDopplerTile = 32;  ///< pixels whose ensembles are in the cache at once
+constexpr int kDopplerTile = 64;  ///< pixels whose ensembles are in the cache at once
 
 #define SONORAY_DOPPLER_LEVEL(level)                                                                          \
   namespace level {                                                                                           \

@@ -16,11 +16,26 @@ constexpr int width = 8;
 using Lanes = simd::Float<width>;
 constexpr int tile = kDopplerTile, row = 2 * tile;
 
+/// (re, im) pairs of W numbers, taken apart.
+SONORAY_INLINE void take(const float* from, Lanes& re, Lanes& im) {
+  const Lanes low = simd::load<Lanes>(from), high = simd::load<Lanes>(from + width);
+#if defined(SONORAY_LEVEL_v4)
+  re = __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  im = __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#else
+  re = __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
+  im = __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15);
+#endif
+}
+
 SONORAY_INLINE void read_pixels(const float* from, std::int64_t count, float* to) {
   if (count == tile) {
-    for (int t = 0; t < tile; ++t) {
-      to[t] = from[2 * t];
-      to[tile + t] = from[2 * t + 1];
+    for (int t = 0; t < tile; t += width) {
+      Lanes re, im;
+      take(from + 2 * t, re, im);
+      __builtin_prefetch(from + 2 * (tile + t));  // the next tile: rows lie far apart
+      simd::store(to + t, re);
+      simd::store(to + tile + t, im);
     }
     return;
   }
@@ -98,11 +113,17 @@ template <bool Squares>
 SONORAY_INLINE doppler_kernel::LagSum<Lanes> lag_sum(const float* y, std::int64_t m, std::int64_t lag, Lanes& power) {
   doppler_kernel::LagSum<Lanes> sum;
   Lanes squares{};
+  Lanes before_re{}, before_im{};  // of the frame before, for neighbours
   for (std::int64_t k = 0; k < m; ++k) {
     const Lanes re = simd::load<Lanes>(y + k * row), im = simd::load<Lanes>(y + k * row + tile);
     if constexpr (Squares) squares += doppler_kernel::square(re, im);
-    if (lag && k >= lag)
+    if (lag == 1) {
+      sum.add(re, im, before_re, before_im);
+      before_re = re;
+      before_im = im;
+    } else if (k >= lag && lag > 0) {
       sum.add(re, im, simd::load<Lanes>(y + (k - lag) * row), simd::load<Lanes>(y + (k - lag) * row + tile));
+    }
   }
   if constexpr (Squares) power = squares;
   return sum;

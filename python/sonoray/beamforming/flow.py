@@ -47,6 +47,8 @@ class FlowImages(NamedTuple):
         The end of the colour bar.
     image_rate : float [Hz]
         Ensembles per second.
+    color_map : str
+        Of ``picture``, see `map_colors`.
     vectors : list of VectorVelocity, optional
         For "vector": velocities along x and z of each ensemble. ``velocity`` then is the speed.
     """
@@ -60,6 +62,7 @@ class FlowImages(NamedTuple):
     grid: Grid
     nyquist: float
     image_rate: float
+    color_map: str
     vectors: list[VectorVelocity] | None = None
 
 
@@ -170,9 +173,7 @@ def reconstruct_doppler(
     db = log_compress(np.sqrt(estimate.strength), dynamic_range=dynamic_range)
     grey = to_uint8(db, dynamic_range)
     shown = _painted(estimate, strong, grey, end, colors, min_velocity, priority, variance)
-    return FlowImages(
-        *estimate[:3], grey, shown.image, shown.mask, flat, end, rate / size, vectors
-    )
+    return FlowImages(*estimate[:3], grey, shown.image, shown.mask, flat, end, rate / size, colors, vectors)
 
 
 def gate_samples(
@@ -298,9 +299,7 @@ def _vectors(found: list[_Estimate], angles: list[float]) -> list[VectorVelocity
     return [vector_velocity(velocities[:, k], angles, np.zeros(len(angles))) for k in range(velocities.shape[1])]
 
 
-def _on_flat_grid(
-    estimate: _Estimate, grid: Grid | SectorGrid, limit: float, unsigned: bool
-) -> tuple[_Estimate, Grid]:
+def _on_flat_grid(estimate: _Estimate, grid: Grid | SectorGrid, limit: float, unsigned: bool) -> tuple[_Estimate, Grid]:
     if isinstance(grid, Grid):
         return estimate, grid
     flat = covering_grid(grid)
@@ -333,4 +332,4 @@ def _painted(
         bmode, velocity, power, nyquist=limit, color_map=colors, variance=spread if variance else None,
         min_velocity=min_velocity, min_power=0.999999 * least, priority=priority,
     )  # fmt: skip
-    return Overlay(*(np.swapaxes(values, 1, 2) for values in shown))
+    return Overlay(np.swapaxes(shown.image, 1, 2), np.swapaxes(shown.mask, 1, 2), np.swapaxes(shown.painted, 1, 2))

@@ -14,7 +14,7 @@ from .slow_time import SlowTimeFilter, filtered_frames, subspace_kept, subspace_
 from .wall_filters import slow_time_frames
 
 _RULES = ("frequency", "similarity")
-_POINTS_AT_ONCE = 1 << 10
+_POINTS_AT_ONCE = 1 << 12
 
 
 @dataclass(frozen=True)

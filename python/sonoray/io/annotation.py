@@ -45,7 +45,9 @@ def with_color_bar(picture: Any, bar: Any, top: str, bottom: str) -> NDArray[np.
     rows, columns = image.shape[:2]
     size = int(np.clip(rows // 22, 10, 40))
     if strip.shape[0] + 4 * size > rows:
-        raise ArgumentError(f"bar: expected at most {rows - 4 * size} rows beside a picture of {rows}, got {strip.shape[0]}")
+        raise ArgumentError(
+            f"bar: expected at most {rows - 4 * size} rows beside a picture of {rows}, got {strip.shape[0]}"
+        )
     try:
         font = ImageFont.load_default(size)
     except TypeError:  # Pillow before 10.1 has one size
