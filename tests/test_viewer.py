@@ -10,7 +10,7 @@ import sonoray
 from sonoray import ArgumentError, Grid, MissingExtraError, SectorGrid
 
 pytest.importorskip("matplotlib")
-from sonoray.viewer import Scene, Viewer, open_napari, open_window, scene_of  # noqa: E402
+from sonoray.viewer import Scene, Viewer, open_napari, open_window, scene_of
 
 FLAT = Grid((5, 7), (1e-3, 2e-3), (-2e-3, 0.0))
 VOLUME = Grid((3, 4, 5), (1e-3, 1e-3, 2e-3), (-1e-3, -1.5e-3, 10e-3))

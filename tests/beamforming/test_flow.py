@@ -103,8 +103,8 @@ def test_what_cannot_be_done_is_said(towards):
         ("kind", towards, {"kind": "spectral"}),
         ("plane", replace(towards, probe=Probe(towards.probe.positions, kind="matrix", center_frequency=5e6)), {}),
     ):
-        options = {"grid": GRID, **options} if text != "plane" else {"spacing": 1e-3, **options}
+        where = {"grid": GRID} if text != "plane" else {"spacing": 1e-3}
         with pytest.raises(ArgumentError, match=text):
-            reconstruct_doppler(data, **options)
+            reconstruct_doppler(data, **where, **options)
     with pytest.raises(ArgumentError, match="position"):
         gate_samples(towards, (0.0, 0.9))
