@@ -92,6 +92,7 @@ from .io import (
     write_dicom,
     write_parametric_map,
     write_png,
+    write_secondary_capture,
     write_wav,
 )
 from .learning.models import ModelSpec
@@ -278,5 +279,6 @@ __all__ = [
     "write_dicom",
     "write_parametric_map",
     "write_png",
+    "write_secondary_capture",
     "write_wav",
 ]
