@@ -22,6 +22,8 @@ from .autofocus.mapping import AutofocusResult, map_sound_speed
 from .autofocus.multistatic import multistatic_frame
 from .autofocus.network import SoundSpeedNetwork
 from .autofocus.plan import Autofocus
+from .beamforming.adaptive import AdaptiveBeamformer
+from .beamforming.adaptive_methods import adaptive_method
 from .beamforming.arrivals import Arrivals, arrivals
 from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
@@ -101,6 +103,7 @@ from .rays.tracing import Rays, RayStatus, RayTracer
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveBeamformer",
     "ArgumentError",
     "ArrivalWindow",
     "Arrivals",
@@ -172,6 +175,7 @@ __all__ = [
     "TravelTimeReconstruction",
     "TravelTimeSettings",
     "VectorVelocity",
+    "adaptive_method",
     "apply_wall_filter",
     "arrivals",
     "band_pass",

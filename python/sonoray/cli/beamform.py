@@ -13,6 +13,7 @@ from sonoray.beamforming.bmode import reconstruct_bmode
 from sonoray.io import write, write_dicom, write_png
 
 from ._files import channel_data, check_output, medium_of
+from ._methods import add_method, method_of
 
 OUTPUTS = (".png", ".h5", ".dcm")
 
@@ -30,7 +31,12 @@ def add(commands: Any) -> None:
     form.add_argument("--spacing-mm", type=float, help="distance of image points (default: a third of the wavelength)")
     form.add_argument("--f-number", type=float, help="receive, 0 for none (default: 1.5; 0 for phased, ring, bowl)")
     form.add_argument("--window", help="receive: boxcar, hann, hamming or tukey (default: hann)")
-    form.add_argument("--compounding", choices=["coherent", "incoherent"], default="coherent")
+    form.add_argument(
+        "--compounding",
+        choices=["coherent", "incoherent", "first"],
+        help="sum of transmits, of their magnitudes, or before an adaptive method (default: coherent; first for those)",
+    )
+    add_method(form)
     form.add_argument(
         "--mute-direct",
         action=argparse.BooleanOptionalAction,
@@ -69,6 +75,8 @@ def run(args: argparse.Namespace) -> None:
         medium=medium,
         f_number=args.f_number,
         window=args.window,
+        method=method_of(args),
+        over=args.over,
         compounding=args.compounding,
         mute_direct=args.mute_direct,
         opening_angle=math.radians(scalar("opening", args.opening_deg, 0.0, 180.0, "degrees")),
@@ -83,6 +91,7 @@ def run(args: argparse.Namespace) -> None:
         "frames": len(image),
         "image_shape": list(grid.shape),
         "sound_speed": "map" if medium is not None else (args.sound_speed or data.sound_speed),
+        "method": args.method,
         "transmits": data.n_tx,
         "elements": data.n_rx,
         "seconds": round(seconds, 4),
