@@ -18,8 +18,7 @@ inline void check_adaptive(const DasProblem& p, const AdaptiveMethod& m) {
   require(m.exponent > 0.0f && m.exponent <= 64.0f, "exponent: expected 0 to 64, got " + std::to_string(m.exponent));
   require(m.fraction > 0.0f && m.fraction <= 1.0f, "fraction: expected 0 to 1, got " + std::to_string(m.fraction));
   require(m.loading >= 0.0f && m.loading <= 1e6f, "loading: expected 0 to 1e6, got " + std::to_string(m.loading));
-  require(m.threshold >= 0.0f && m.threshold <= 1.0f,
-          "threshold: expected 0 to 1, got " + std::to_string(m.threshold));
+  require(m.threshold >= 0.0f && m.threshold <= 1.0f, "threshold: expected 0 to 1, got " + std::to_string(m.threshold));
   require(m.temporal_samples >= 0 && m.temporal_samples <= 32,
           "temporal_samples: expected 0 to 32, got " + std::to_string(m.temporal_samples));
   require(p.wavelengths < 0.0f, "wavelengths: adaptive beamformers know no directivity");

@@ -230,8 +230,8 @@ class AdaptiveTile : Tile<W, IQ, TAPS, true> {
 
   void write(int g, std::int64_t of, float* image) const {
     const std::int64_t n = this->n_rows_ * this->n_columns_;
-    const bool real = !IQ || p_.compounding == Compounding::incoherent ||
-                      method_.kind == AdaptiveKind::short_lag_coherence;
+    const bool real =
+        !IQ || p_.compounding == Compounding::incoherent || method_.kind == AdaptiveKind::short_lag_coherence;
     const float* from = own_.total + g * 2 * W;
     for (int l = 0; l < W && this->row_ + g / this->columns_ * W + l < this->n_rows_; ++l) {
       const std::int64_t at = of * n + this->point(g, l);

@@ -5,10 +5,10 @@
 
 namespace sonoray {
 
-#define SONORAY_ADAPTIVE_LEVEL(level)                                                                      \
-  namespace level {                                                                                        \
-  void adaptive_tile(const DasProblem&, const AdaptiveMethod&, const DasTiles&, const DasRecord&,          \
-                     std::int64_t tile, float* image, float* scratch);                                     \
+#define SONORAY_ADAPTIVE_LEVEL(level)                                                                                \
+  namespace level {                                                                                                  \
+  void adaptive_tile(const DasProblem&, const AdaptiveMethod&, const DasTiles&, const DasRecord&, std::int64_t tile, \
+                     float* image, float* scratch);                                                                  \
   }
 SONORAY_ADAPTIVE_LEVEL(baseline)
 SONORAY_ADAPTIVE_LEVEL(v3)

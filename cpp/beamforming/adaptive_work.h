@@ -10,12 +10,12 @@ namespace {  // every file its own copy: this is compiled for several processors
 
 /// G groups, E elements or transmits, S samples of each, W lanes; in one piece of memory, or only measured.
 struct AdaptiveWork {
-  float* signal;        // (G, S, E, parts, W)
-  float *mask, *weight; // (G, E, W); weight null for a boxcar
-  float* zeros;         // (W) what RF has for imaginary parts
-  float* total;         // (G, 2, W) sums over transmits
-  float* started;       // (G) whether a group has any signals yet
-  float* columns;       // the method's own
+  float* signal;         // (G, S, E, parts, W)
+  float *mask, *weight;  // (G, E, W); weight null for a boxcar
+  float* zeros;          // (W) what RF has for imaginary parts
+  float* total;          // (G, 2, W) sums over transmits
+  float* started;        // (G) whether a group has any signals yet
+  float* columns;        // the method's own
   std::int64_t floats = 0;
 
   AdaptiveWork(float* memory, const DasProblem& p, const AdaptiveMethod& m, const DasTiles& tiles, bool iq) {

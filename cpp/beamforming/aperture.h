@@ -47,14 +47,14 @@ struct Complex {
 /// lie those of `temporal` neighbouring samples, the middle one being the point's own.
 template <class F>
 struct Aperture {
-  Column<F> re, im;   ///< im.step 0 for RF: a zero
-  Column<F> mask;     ///< 1 or 0
-  Column<F> weight;   ///< window over the aperture, or null for `mask`
+  Column<F> re, im;  ///< im.step 0 for RF: a zero
+  Column<F> mask;    ///< 1 or 0
+  Column<F> weight;  ///< window over the aperture, or null for `mask`
   std::int64_t slab;
   int n, temporal;
-  F scale;            ///< 1 over the largest signal: squares then neither vanish nor overflow
-  F size;             ///< the largest signal
-  F count, total;     ///< sums of mask and weight
+  F scale;         ///< 1 over the largest signal: squares then neither vanish nor overflow
+  F size;          ///< the largest signal
+  F count, total;  ///< sums of mask and weight
 
   SONORAY_HD SONORAY_INLINE Complex<F> signal(int k, int d) const {
     const std::int64_t at = d * slab + k;

@@ -26,8 +26,8 @@ SONORAY_HD SONORAY_INLINE std::int64_t columns_of(int n, int temporal, float fra
 /// Subarrays of the active signals, which were moved together.
 template <class F>
 struct Subarrays {
-  Column<F> re, im;          ///< (temporal, n) active signals first, then zeros
-  Column<F> late_re, late_im;  ///< (temporal, n) the same from entry K on: what enters as a subarray's last
+  Column<F> re, im;                ///< (temporal, n) active signals first, then zeros
+  Column<F> late_re, late_im;      ///< (temporal, n) the same from entry K on: what enters as a subarray's last
   Column<F> matrix_re, matrix_im;  ///< lower triangle of the covariance, of which only ratios matter
   Column<F> mean_re, mean_im;      ///< (longest) mean of the subarrays at the point's own sample
   Column<F> rest;
@@ -186,7 +186,7 @@ SONORAY_HD SONORAY_INLINE Complex<F> capon(const Aperture<F>& a, float fraction,
       b_im -= re * z_im[j] + im * z_re[j];
     }
     // Rounding may take a pivot below what was added to it; a point without any signal has none.
-    const F least = largest_of(0.1f * load, zero<F>() + 1e-30f);
+    const F least = largest_of(0.1f * load, zero<F>() + 1e-20f);
     pivot = inside > 0.0f ? largest_of(pivot, least) : zero<F>() + 1.0f;
     const F inverse = 1.0f / simd::root(pivot);
     row_re.set(i, inverse);

@@ -109,8 +109,14 @@ void bind_beamforming(typename Place::Module& m) {
       m, "adaptive",
       [](const Exec& exec, const DasProblem& p, int kind, int over, int cutoff, float exponent, float fraction,
          float loading, float threshold, int temporal_samples, const Any& samples, const Any& image) {
-        const AdaptiveMethod method{static_cast<AdaptiveKind>(kind), static_cast<AdaptiveOver>(over), cutoff, exponent,
-                                    fraction, loading, threshold, temporal_samples};
+        const AdaptiveMethod method{static_cast<AdaptiveKind>(kind),
+                                    static_cast<AdaptiveOver>(over),
+                                    cutoff,
+                                    exponent,
+                                    fraction,
+                                    loading,
+                                    threshold,
+                                    temporal_samples};
         check_adaptive(p, method);
         const Strided s = Place::strided(samples, "samples");
         const std::int64_t images = s.shape[0] * (p.compounding == Compounding::none ? p.tx_time.shape[0] : 1);

@@ -7,7 +7,7 @@ from .acquisition.channel_data import ChannelData
 from .acquisition.encoding import decode, encode
 from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
-from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
+from .acquisition.transmits import Transmit, full_synthetic_aperture, hadamard_transmits, plane_waves
 from .assets import (
     load_example,
     load_example_targets,
@@ -206,6 +206,7 @@ __all__ = [
     "full_synthetic_aperture",
     "fwhm",
     "gcnr",
+    "hadamard_transmits",
     "lag_one_coherence",
     "load_example",
     "load_example_targets",
