@@ -151,4 +151,4 @@ class AdaptiveBeamformer:
         target = self._sum._target(out, self._sum._image_shape(n_frames), "float32" if real else "complex64")
         call = backend(self.device).adaptive
         call(**self._plan, samples=samples, image=target, stream=stream_handle(stream))
-        return target
+        return target if out is None else out

@@ -20,6 +20,7 @@ class Method:
     needs_iq: ClassVar[bool] = False
     finds_weights: ClassVar[bool] = False  # its own instead of a window's
     is_coherence: ClassVar[bool] = False  # a real number up to 1 instead of a signal
+    keeps_phase: ClassVar[bool] = True  # that of the echo, which Doppler needs
 
     def numbers(self) -> dict[str, float]:
         """What the compiled core is told of the settings."""
@@ -118,6 +119,7 @@ class SignCoherence(Method):
 
     name = "sign-coherence"
     code = 3
+    keeps_phase = False
     power: float = 1.0
 
     def __post_init__(self) -> None:
@@ -146,6 +148,7 @@ class DelayMultiplyAndSum(Method):
 
     name = "dmas"
     code = 4
+    keeps_phase = False
 
 
 @dataclass(frozen=True)
@@ -276,6 +279,7 @@ class ShortLagCoherence(Method):
     code = 8
     finds_weights = True
     is_coherence = True
+    keeps_phase = False
     max_lag: float = 0.1
     temporal_samples: int = 1
 
