@@ -21,11 +21,12 @@ struct Case {
   bool iq, int16, cubic, table, frames_fastest;
   float f_number, spread;
   Compounding compounding;
+  bool apertures = false;  ///< long elements, an axis and weights for each transmit, a window's table, a lens
 };
 
 /// Exactly sized memory, so that a sanitizer sees every step outside.
 struct Setup {
-  std::vector<float> points, elements, normals, tx_time, start, table;
+  std::vector<float> points, elements, normals, tx_time, start, table, lines, axes, rx_weight, window;
   std::vector<char> samples;
   DasProblem p{};
   Strided s;
@@ -70,6 +71,20 @@ Setup make(const Case& c, std::mt19937& random) {
   p.wavelengths = c.f_number > 0.0f ? 0.8f : -1.0f;
   p.cubic = c.cubic;
   p.compounding = c.compounding;
+  if (c.apertures) {
+    for (int k = 0; k < 3 * c.n_rx; ++k) m.lines.push_back(k % 3 == 1 ? 1e-4f * (k % 5) : 0.0f);
+    for (int t = 0; t < c.n_tx; ++t) {
+      m.axes.insert(m.axes.end(), {-0.1f * (t % 2), 0.0f, -1.0f, 0.0f});
+      for (int e = 0; e < c.n_rx; ++e) m.rx_weight.push_back(e % 3 == t % 2 ? 0.0f : uniform(random));
+    }
+    for (int k = 0; k < 5; ++k) m.window.push_back(uniform(random));
+    p.lines = {m.lines.data(), {c.n_rx, 3}};
+    p.axes = {m.axes.data(), {c.n_tx, 4}};
+    p.rx_weight = {m.rx_weight.data(), {c.n_tx, c.n_rx}};
+    p.window = {m.window.data(), {5}};
+    p.lens_thickness = 5e-4f;
+    p.lens_slowness = 1.0f / (c.cubic ? 1000.0f : 2200.0f);
+  }
   const int parts = c.iq ? 2 : 1, bytes = c.int16 ? 2 : 4;
   const std::int64_t shape[4] = {c.n_frames, c.n_tx, c.n_rx, c.n_samples};
   std::int64_t size = bytes * parts;
@@ -110,8 +125,8 @@ void reference(const Setup& m, std::int64_t f, std::int64_t t, std::int64_t poin
   for (std::int64_t e = 0; e < p.elements.shape[0]; ++e) {
     das_kernel::Cell<float> cell{};
     if (p.rx_slowness) cell = das_kernel::find_cell(p, at[0], at[1], at[2]);
-    const auto path = das_kernel::receive_path(p, e, at[0], at[1], at[2]);
-    const double time = double(das_kernel::receive_time(p, e, path.distance, cell)) + p.tx_time(t, point);
+    const auto path = das_kernel::receive_path(p, t, e, at[0], at[1], at[2]);
+    const double time = double(das_kernel::receive_time(p, e, path, cell)) + p.tx_time(t, point);
     const double index = time * p.sampling_frequency - p.start(t, 0) - p.start(t, 1), whole = std::floor(index);
     double value[2] = {0.0, 0.0}, weight[4];
     const double g = index - whole, h = 1.0 - g;
@@ -209,6 +224,9 @@ int main() {
               check_case({k % 5 + 1, k % 7 + 1, 1, 1, frames, k % 3 + 1, iq, int16, cubic, false, frames_fastest, 0.0f,
                           spread, kinds[k % 3]},
                          random);
+              check_case({13, 9, 5, 3, frames, 150, iq, int16, cubic, k % 2 == 0, frames_fastest, 0.8f, spread,
+                          kinds[k % 3], true},
+                         random);
               ++k;
             }
   }
@@ -224,6 +242,11 @@ int main() {
   CHECK(refused([](Setup& m) { m.p.start.shape[0] = 1; }));
   CHECK(refused([](Setup& m) { m.p.slowness = 0.0f; }));
   CHECK(refused([](Setup& m) { m.p.lanes = 4; }));
+  CHECK(refused([](Setup& m) { m.p.lines = {m.points.data(), {3, 3}}; }));
+  CHECK(refused([](Setup& m) { m.p.axes = {m.points.data(), {3, 4}}; }));
+  CHECK(refused([](Setup& m) { m.p.rx_weight = {m.points.data(), {2, 3}}; }));
+  CHECK(refused([](Setup& m) { m.p.window = {m.points.data(), {1}}; }));
+  CHECK(refused([](Setup& m) { m.p.lens_thickness = 1e-3f; }));
   CHECK(refused([](Setup& m) { m.s.kind = 'c'; }));
   CHECK(refused([](Setup& m) { m.s.shape[2] = 5; }));
   CHECK(refused([](Setup& m) { m.s.n_axes = 3; }));

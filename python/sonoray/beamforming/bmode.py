@@ -21,6 +21,7 @@ from .arrivals import arrivals
 from .das import Beamformer
 from .default_grids import default_grid, inside_medium
 from .direct_wave import OPENING_ANGLE, has_single_elements, measure_direct_wave, remove_direct_wave
+from .receive_aperture import orthogonal_receivers
 
 _AROUND = ("ring", "bowl")  # probes that the transmitted wave crosses
 _WIDE = ("phased", *_AROUND)  # probes that look further sideways than an f-number about each normal allows
@@ -32,10 +33,14 @@ def reconstruct_bmode(
     grid: Grid | SectorGrid | None = None,
     depth: tuple[float, float] | None = None,
     spacing: float | None = None,
+    x: tuple[float, float] | None = None,
+    y: tuple[float, float] | None = None,
     sound_speed: float | None = None,
     medium: Medium | None = None,
     f_number: float | None = None,
-    window: str | None = None,
+    window: Any = None,
+    aperture_axis: Any = "normal",
+    weighting: str = "auto",
     compounding: str = "coherent",
     mute_direct: bool | None = None,
     opening_angle: float | None = OPENING_ANGLE,
@@ -51,7 +56,7 @@ def reconstruct_bmode(
         RF is demodulated first, which needs its center frequency.
     grid : Grid or SectorGrid, optional
         Default: `default_grid`, as far as a ``medium`` reaches.
-    depth, spacing : optional
+    depth, spacing, x, y : optional
         Of the default grid, see `default_grid`.
     sound_speed : float [m/s], optional
         One speed for all paths; default: the one that the sequence assumed.
@@ -60,8 +65,13 @@ def reconstruct_bmode(
     f_number : float, optional
         Depth over aperture on receive; 0 uses every element everywhere. Default: 1.5, but 0 for phased, ring and
         bowl probes, which look far to the side of their elements' normals.
-    window : str, optional
+    window : optional
         Receive apodization, see `Beamformer`. Default: hann over the f-number's aperture, boxcar without one.
+    aperture_axis : {"normal", "beam", "line"} or (3,)
+        What the receive aperture is centred on, see `Beamformer`. An f-number of 1.5 is then the default for phased
+        probes, too.
+    weighting : {"auto", "beam", "nearest", "none"}
+        Which transmits make a point, see `arrivals`.
     compounding : {"coherent", "incoherent"}
     mute_direct : bool, optional
         Take out the wave that goes straight from emitter to receiver, which otherwise hides all echoes, and correct
@@ -92,11 +102,11 @@ def reconstruct_bmode(
     if sound_speed is not None:
         sound_speed = scalar("sound_speed", sound_speed, 300.0, 12000.0, "m/s")
     data = channel_data if frames is None else channel_data.select(frames=frames)
-    if grid is not None and (depth is not None or spacing is not None):
-        raise ArgumentError("grid: expected either a grid or depth and spacing of the default one, got both")
+    if grid is not None and any(value is not None for value in (depth, spacing, x, y)):
+        raise ArgumentError("grid: expected either a grid or depth, spacing, x, y of the default one, got both")
     if grid is None:
         seen = data if sound_speed is None else data.with_(sound_speed=sound_speed)
-        grid = default_grid(seen, depth=depth, spacing=spacing)
+        grid = default_grid(seen, depth=depth, spacing=spacing, x=x, y=y)
         grid = grid if medium is None else inside_medium(grid, medium)
     speed = medium if medium is not None else (sound_speed or data.sound_speed)
     if mute_direct is None and data.probe.kind in _AROUND and has_single_elements(data):
@@ -108,12 +118,29 @@ def reconstruct_bmode(
             warnings.warn("no wave from emitter to receiver stands out; nothing is muted", stacklevel=2)
     data = data if data.is_iq else demodulate(data)
     times = arrivals(
-        data.transmits, data.probe, grid, speed, sequence_sound_speed=channel_data.sound_speed, device=device
+        data.transmits,
+        data.probe,
+        grid,
+        speed,
+        sequence_sound_speed=channel_data.sound_speed,
+        weighting=weighting,
+        device=device,
     )
     if f_number is None:
-        f_number = 0.0 if data.probe.kind in _WIDE else 1.5
-    window = window or ("hann" if f_number else "boxcar")
-    beamformer = Beamformer(times, data, f_number=f_number, window=window, compounding=compounding, device=device)
+        by_normals = isinstance(aperture_axis, str) and aperture_axis == "normal"
+        f_number = 0.0 if data.probe.kind in _WIDE and by_normals else 1.5
+    if window is None:
+        window = "hann" if f_number else "boxcar"
+    beamformer = Beamformer(
+        times,
+        data,
+        f_number=f_number,
+        window=window,
+        aperture_axis=aperture_axis,
+        element_weights=orthogonal_receivers(data.transmits, data.probe) if data.probe.kind == "row_column" else None,
+        compounding=compounding,
+        device=device,
+    )
     image = np.empty((data.n_frames, *grid.shape), np.complex64)
     block = min(32, data.n_frames)
     for i in show_progress(range(0, data.n_frames, block), "beamforming", enabled=progress):

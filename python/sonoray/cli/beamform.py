@@ -4,32 +4,59 @@ import argparse
 import json
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import sonoray
 from sonoray._checks import scalar
 from sonoray.beamforming.bmode import reconstruct_bmode
+from sonoray.imaging.slices import slice_sheet
 from sonoray.io import write, write_dicom, write_png
 
 from ._files import channel_data, check_output, medium_of
+from ._volumes import VOLUMES, metres, write_decibels
 
-OUTPUTS = (".png", ".h5", ".dcm")
+OUTPUTS = (".png", ".h5", ".dcm", ".mha", ".nii", ".gz")
 
 
 def add(commands: Any) -> None:
     """Add the command's arguments."""
     form = commands.add_parser("beamform", help="make a B-mode image from channel data")
     form.add_argument("file", type=Path, help="channel data")
-    form.add_argument("-o", "--output", type=Path, required=True, help="image: .png, .h5 (complex) or .dcm")
+    form.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="image: .png or .dcm (of a volume: three slices), .h5 (complex), .mha or .nii[.gz] (dB)",
+    )
     speed = form.add_mutually_exclusive_group()
     speed.add_argument("--sound-speed", type=float, help="one speed for all paths, m/s (default: the sequence's)")
     speed.add_argument("--medium", type=Path, help="sound-speed map: delays along refracted paths (eikonal)")
     form.add_argument("--center-frequency", type=float, help="of the pulse, Hz, where the file does not say")
     form.add_argument("--depth-mm", type=float, nargs=2, metavar=("FIRST", "LAST"), help="depth range (default: all)")
+    form.add_argument("--x-mm", type=float, nargs=2, metavar=("FIRST", "LAST"), help="lateral range (default: probe's)")
+    form.add_argument("--y-mm", type=float, nargs=2, metavar=("FIRST", "LAST"), help="elevation range: a volume")
+    form.add_argument("--at-mm", type=float, nargs=3, metavar=("X", "Y", "Z"), help="where a picture slices a volume")
     form.add_argument("--spacing-mm", type=float, help="distance of image points (default: a third of the wavelength)")
     form.add_argument("--f-number", type=float, help="receive, 0 for none (default: 1.5; 0 for phased, ring, bowl)")
-    form.add_argument("--window", help="receive: boxcar, hann, hamming or tukey (default: hann)")
+    form.add_argument("--window", help="receive: boxcar, hann, hamming, blackman, tukey or kaiser (default: hann)")
+    form.add_argument(
+        "--aperture-axis",
+        choices=["normal", "beam", "line"],
+        default="normal",
+        help="receive aperture around: normals of elements, beams, lines of a sector (default: normal)",
+    )
+    form.add_argument(
+        "--lens", type=float, nargs=2, metavar=("MM", "M/S"), help="thickness and sound speed of the probe's lens"
+    )
+    form.add_argument(
+        "--weighting",
+        choices=["auto", "beam", "nearest", "none"],
+        default="auto",
+        help="which transmits make a point: with focused beams around it (auto), any beam, the nearest line, all",
+    )
     form.add_argument("--compounding", choices=["coherent", "incoherent"], default="coherent")
     form.add_argument(
         "--mute-direct",
@@ -54,21 +81,27 @@ def run(args: argparse.Namespace) -> None:
     data = channel_data(args.file)
     if args.center_frequency is not None:
         data = data.with_(center_frequency=args.center_frequency)
+    if args.lens is not None:
+        lens = {"lens_thickness": 1e-3 * args.lens[0], "lens_sound_speed": args.lens[1]}
+        data = data.with_(probe=replace(data.probe, **lens))
     if not 0 <= args.frame < data.n_frames:
         raise sonoray.ArgumentError(f"frame: expected 0 to {data.n_frames - 1}, got {args.frame}")
     scalar("dynamic_range", args.dynamic_range, 1.0, 300.0, "dB")
     medium = medium_of(args.medium)
-    depth = None if args.depth_mm is None else (1e-3 * args.depth_mm[0], 1e-3 * args.depth_mm[1])
     spacing = None if args.spacing_mm is None else 1e-3 * args.spacing_mm
     begin = time.perf_counter()
     image, grid = reconstruct_bmode(
         data,
-        depth=depth,
+        depth=metres(args.depth_mm),
+        x=metres(args.x_mm),
+        y=metres(args.y_mm),
         spacing=spacing,
         sound_speed=args.sound_speed,
         medium=medium,
         f_number=args.f_number,
         window=args.window,
+        aperture_axis=args.aperture_axis,
+        weighting=args.weighting,
         compounding=args.compounding,
         mute_direct=args.mute_direct,
         opening_angle=math.radians(scalar("opening", args.opening_deg, 0.0, 180.0, "degrees")),
@@ -99,13 +132,15 @@ def _write(args: argparse.Namespace, image: Any, grid: Any) -> None:
     if args.output.suffix.lower() == ".h5":
         write(args.output, (image, grid))
         return
+    if args.output.suffix.lower() in VOLUMES:
+        write_decibels(args.output, image, grid, args.dynamic_range)
+        return
     shown = args.frame if args.all_frames else 0
     db = sonoray.log_compress(sonoray.envelope(image[shown]), dynamic_range=args.dynamic_range)
     if db.ndim == 3:
-        db = db[:, db.shape[1] // 2]  # a volume: show the slice at the middle elevation
-        grid = sonoray.Grid(
-            (grid.shape[0], grid.shape[2]), (grid.spacing[0], grid.spacing[2]), (grid.origin[0], grid.origin[2])
-        )
+        db, grid = slice_sheet(db, grid, metres(args.at_mm), fill=-args.dynamic_range)
+    elif args.at_mm is not None:
+        raise sonoray.ArgumentError("at: expected a volume to slice (--y-mm or a matrix probe), got a plane")
     if isinstance(grid, sonoray.SectorGrid):
         flat = sonoray.covering_grid(grid)
         db, grid = sonoray.scan_convert(db, grid, flat, fill=-args.dynamic_range), flat
