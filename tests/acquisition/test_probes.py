@@ -164,3 +164,10 @@ def test_refuses_lines_and_lenses_that_cannot_be():
         Probe(row, lens_sound_speed=1000.0)
     with pytest.raises(ArgumentError, match="lens_thickness"):
         Probe(row, lens_thickness=1.0, lens_sound_speed=1000.0)
+    Probe(row).require_points("this")
+    for probe, word in (
+        (Probe.row_column(2, 2, 1e-3), "long ones"),
+        (Probe(row, lens_thickness=1e-3, lens_sound_speed=1e3), "lens"),
+    ):
+        with pytest.raises(ArgumentError, match=f"for this, got .*{word}"):
+            probe.require_points("this")

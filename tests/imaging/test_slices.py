@@ -40,7 +40,7 @@ def test_sheet_holds_the_slices_in_true_proportions():
 
 def test_refuses_what_is_no_volume():
     for volume, grid, at in (
-        (np.zeros((5, 7)), Grid((5, 7), (1e-3, 1e-3)), None),
+        (np.zeros((5, 7)), Grid((5, 7), (1e-3, 1e-3), (0, 0)), None),
         (np.zeros((5, 4, 6)), GRID, None),
         (np.zeros((5, 4, 7)), GRID, (0, 0, 9.0)),
         (np.zeros((5, 4, 7)), GRID, (0, 0)),

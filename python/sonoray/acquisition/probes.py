@@ -108,6 +108,13 @@ class Probe:
         object.__setattr__(self, "lens_thickness", thickness)
         object.__setattr__(self, "lens_sound_speed", speed)
 
+    def require_points(self, purpose: str) -> None:
+        """Refuse long elements and a lens, by name, for a ``purpose`` that knows neither."""
+        if self.lines is not None:
+            raise ArgumentError(f"probe: expected point-like elements for {purpose}, got long ones (lines)")
+        if self.lens_thickness:
+            raise ArgumentError(f"probe: expected no lens for {purpose}, got a lens of {self.lens_thickness:g} m")
+
     def offsets(self, points: Any, elements: Any = None) -> NDArray[np.float64]:
         """Vectors from elements, or from the nearest points of long ones, to points.
 
