@@ -36,7 +36,7 @@ def test_volume_files(matrix_file, tmp_path, capsys, ending):
     volume = np.abs(volume[0]) if ending == ".h5" else volume.reshape(grid.shape)
     assert volume.shape == (16, 11, 16)
     peak = grid.points()[np.unravel_index(volume.argmax(), volume.shape)]
-    assert np.abs(peak - POINT).max() < 0.4e-3
+    assert np.abs(peak - POINT).max() < 0.7e-3  # a third of the resolution of an aperture of 2 mm
     if ending != ".h5":
         assert volume.max() == 0
         assert volume.min() >= -60

@@ -114,17 +114,19 @@ def test_row_column_volume(device):
 
 
 def test_row_column_needs_the_nearest_point():
-    """Far from the middle the centre of an element is far from where its echo leaves: points would be seen too deep."""
+    """Far from the middle an element's centre is far from where its echo arrives: with it, depths come out wrong."""
     point = np.array([3e-3, 3e-3, 6e-3])
     sequence = orthogonal_plane_waves(ROWS, [0.0])
     data = echoes(ROWS, sequence, point)
     grid = Grid((1, 1, 41), (1e-3, 1e-3, WAVE / 8), (point[0], point[1], point[2] - 20 * WAVE / 8))
-    weights = orthogonal_receivers(sequence, ROWS)
-    image = np.abs(Beamformer(arrivals(sequence, ROWS, grid, C0), data, f_number=None, element_weights=weights)(data))
-    assert abs(int(image.argmax()) - 20) <= 3  # half a quarter period on either side
+    options = {"f_number": None, "element_weights": orthogonal_receivers(sequence, ROWS)}
     centres = Probe(ROWS.positions, center_frequency=FC, lines=1e-6 * ROWS.lines)
-    wrong = Beamformer(arrivals(sequence, centres, grid, C0), data.with_(probe=centres), f_number=None)
-    assert np.abs(wrong(data.samples)).max() < 0.6 * image.max()
+    peaks = []
+    for probe in (ROWS, centres):
+        image = Beamformer(arrivals(sequence, probe, grid, C0), data.with_(probe=probe), **options)(data.samples)
+        peaks.append(int(np.abs(image).argmax()) - 20)
+    assert abs(peaks[0]) <= 1
+    assert abs(peaks[1]) >= 4
 
 
 @pytest.mark.parametrize("kind", ["plane", "diverging", "focused"])
@@ -145,8 +147,8 @@ def test_matrix_volumes(kind, device):
 
 def test_volume_through_a_medium():
     """Travel times of the 3-D eikonal equation put a scatterer where it is; one mean speed does not."""
-    probe = Probe.matrix(6, 6, 1.4e-3, center_frequency=FC)
-    medium_grid = Grid((25, 25, 37), (0.5e-3,) * 3, (-6e-3, -6e-3, 0.0))
+    probe = Probe.matrix(4, 4, 2e-3, center_frequency=FC)
+    medium_grid = Grid((15, 15, 23), (0.8e-3, 0.8e-3, 0.7e-3), (-5.6e-3, -5.6e-3, 0.0))
     c0, gradient = 1400.0, 2.0e4
     medium = Medium(medium_grid, c0 + gradient * medium_grid.points()[..., 2])
     point = np.array([1.5e-3, -1e-3, 14e-3])
@@ -159,13 +161,8 @@ def test_volume_through_a_medium():
     data = echoes(probe, sequence, point, medium=medium)
     image = np.abs(Beamformer(found, data, f_number=None)(data)[0])
     assert np.abs(np.array(np.unravel_index(image.argmax(), grid.shape)) - [4, 4, 10]).max() <= 1
-    straight = arrivals(sequence, probe, grid, 1540.0)
-    assert (
-        np.abs(
-            np.unravel_index(np.abs(Beamformer(straight, data, f_number=None)(data)[0]).argmax(), grid.shape)[2] - 10
-        )
-        > 3
-    )
+    straight = np.abs(Beamformer(arrivals(sequence, probe, grid, 1460.0), data, f_number=None)(data)[0])
+    assert abs(np.unravel_index(straight.argmax(), grid.shape)[2] - 10) > 3
 
 
 @pytest.mark.parametrize("kind", ["linear", "phased", "curvilinear"])

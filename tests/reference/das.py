@@ -146,9 +146,12 @@ def delay_and_sum(
         receive_time = distance * slowness
         if arrivals.probe.lens_thickness:
             receive_time = receive_time + lens_delay(arrivals.probe, e, points, slowness)
+        apertures = [
+            receive_weight(arrivals.probe, e, points, f_number, window, wavelengths, axis)
+            for axis in ([None] if axes is None else axes)
+        ]
         for t in range(n_tx):
-            axis = None if axes is None else axes[min(t, len(axes) - 1)]
-            weight = receive_weight(arrivals.probe, e, points, f_number, window, wavelengths, axis)
+            weight = apertures[min(t, len(apertures) - 1)]
             if element_weights is not None:
                 weight = weight * np.broadcast_to(element_weights, (n_tx, n_rx))[t, e]
             time = arrivals.tx_time[t].astype(float).ravel() + receive_time
