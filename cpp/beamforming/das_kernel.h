@@ -117,6 +117,16 @@ SONORAY_HD SONORAY_INLINE bool is_weighted(const DasProblem& p) {
   return p.f_number > 0.0f || p.wavelengths >= 0.0f || p.rx_weight.data;
 }
 
+/// Whether the aperture has a window other than the boxcar.
+SONORAY_HD SONORAY_INLINE bool has_window(const DasProblem& p) { return p.taper > 0.0f || p.window.data; }
+
+/// The same problem with a boxcar.
+SONORAY_HD SONORAY_INLINE DasProblem without_window(DasProblem p) {
+  p.taper = 0.0f;
+  p.window.data = nullptr;
+  return p;
+}
+
 /// Receive apertures: one for all transmits, or one for each.
 SONORAY_HD SONORAY_INLINE std::int64_t n_apertures(const DasProblem& p) {
   const bool each = (p.axes.data && p.axes.shape[0] > 1) || (p.rx_weight.data && p.rx_weight.shape[0] > 1);
@@ -194,7 +204,7 @@ SONORAY_HD SONORAY_INLINE Path<F> receive_path(const DasProblem& p, std::int64_t
       axis_offset(p, t, e, point, d, depth, offset, reach);
     }
     const F half = reach * (0.5f / p.f_number);
-    if (p.taper > 0.0f || p.window.data) {
+    if (has_window(p)) {
       const F u = root(offset) / (half > 1e-12f ? half : F() + 1e-12f);
       path.weight = receive_window(p, u < 1.0f ? u : F() + 1.0f);
     }

@@ -1,6 +1,7 @@
 """From channel data to a B-mode image in one call: the pipeline behind ``sonoray beamform``.
 
-without the direct wave -> demodulate -> arrival times -> delay-and-sum, frame by frame, on a grid that suits the probe.
+without the direct wave -> demodulate -> arrival times -> delay-and-sum or an adaptive method, frame by frame, on a grid
+that suits the probe.
 """
 
 import warnings
@@ -17,7 +18,9 @@ from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
-from .arrivals import arrivals
+from .adaptive import AdaptiveBeamformer
+from .adaptive_methods import Method, adaptive_method
+from .arrivals import Arrivals, arrivals
 from .das import Beamformer
 from .default_grids import default_grid, inside_medium
 from .direct_wave import OPENING_ANGLE, has_single_elements, measure_direct_wave, remove_direct_wave
@@ -41,7 +44,9 @@ def reconstruct_bmode(
     window: Any = None,
     aperture_axis: Any = "normal",
     weighting: str = "auto",
-    compounding: str = "coherent",
+    method: str | Method = "das",
+    over: str = "receive",
+    compounding: str | None = None,
     mute_direct: bool | None = None,
     opening_angle: float | None = OPENING_ANGLE,
     frames: slice | None = None,
@@ -66,13 +71,20 @@ def reconstruct_bmode(
         Depth over aperture on receive; 0 uses every element everywhere. Default: 1.5, but 0 for phased, ring and
         bowl probes, which look far to the side of their elements' normals.
     window : optional
-        Receive apodization, see `Beamformer`. Default: hann over the f-number's aperture, boxcar without one.
+        Receive apodization, see `Beamformer`. Default: hann over the f-number's aperture, boxcar without one or for
+        methods that find their own weights.
     aperture_axis : {"normal", "beam", "line"} or (3,)
-        What the receive aperture is centred on, see `Beamformer`. An f-number of 1.5 is then the default for phased
-        probes, too.
+        What the receive aperture is centred on, see `Beamformer`; delay-and-sum only. An f-number of 1.5 is then the
+        default for phased probes, too.
     weighting : {"auto", "beam", "nearest", "none"}
         Which transmits make a point, see `arrivals`.
-    compounding : {"coherent", "incoherent"}
+    method : str or Method
+        "das" (delay and sum) or an adaptive method such as "capon", see `adaptive_method`. The image of
+        "short-lag-coherence" is a coherence, from 0 (or less) to 1.
+    over : {"receive", "transmit"}
+        What an adaptive method compares, see `AdaptiveBeamformer`.
+    compounding : {"coherent", "incoherent", "first"}, optional
+        Default: "coherent"; "first" for adaptive methods.
     mute_direct : bool, optional
         Take out the wave that goes straight from emitter to receiver, which otherwise hides all echoes, and correct
         the pulse's lag that it shows (`remove_direct_wave`). Default: for rings and bowls that fire single elements.
@@ -127,27 +139,46 @@ def reconstruct_bmode(
         device=device,
     )
     if f_number is None:
-        by_normals = isinstance(aperture_axis, str) and aperture_axis == "normal"
-        f_number = 0.0 if data.probe.kind in _WIDE and by_normals else 1.5
-    if window is None:
-        window = "hann" if f_number else "boxcar"
-    beamformer = Beamformer(
-        times,
-        data,
-        f_number=f_number,
-        window=window,
-        aperture_axis=aperture_axis,
-        element_weights=orthogonal_receivers(data.transmits, data.probe) if data.probe.kind == "row_column" else None,
-        compounding=compounding,
-        device=device,
-    )
+        f_number = 0.0 if data.probe.kind in _WIDE and _by_normals(aperture_axis) else 1.5
+    options = {"f_number": f_number, "window": window, "compounding": compounding, "device": device}
+    beamformer = _beamformer(times, data, method, over, {**options, "aperture_axis": aperture_axis})
     image = np.empty((data.n_frames, *grid.shape), np.complex64)
+    is_coherence = isinstance(beamformer, AdaptiveBeamformer) and beamformer.method.is_coherence
     block = min(32, data.n_frames)
     for i in show_progress(range(0, data.n_frames, block), "beamforming", enabled=progress):
         part = data.select(frames=slice(i, i + block))
         samples = part.samples if device == "cpu" else to_device(part.samples, device)
-        image[i : i + block] = to_host(beamformer(samples))
+        values = to_host(beamformer(samples))
+        image[i : i + block] = np.maximum(values, 0) if is_coherence else values  # opposed signals count as incoherent
     return image, grid
+
+
+def _beamformer(
+    times: Arrivals, data: ChannelData, method: str | Method, over: str, options: dict[str, Any]
+) -> Beamformer | AdaptiveBeamformer:
+    """The plan of a method, with the defaults of `reconstruct_bmode` for options that are None."""
+    found = None if method == "das" else adaptive_method(method)
+    if found is None and over != "receive":
+        raise ArgumentError(f"over: expected 'receive' for delay-and-sum, got {over!r}")
+    own_weights = found is not None and found.finds_weights and over == "receive"
+    window = options["window"]
+    if window is None:
+        window = "hann" if options["f_number"] and not own_weights else "boxcar"
+    compounding = options["compounding"] or ("coherent" if found is None else "first")
+    options = {**options, "window": window, "compounding": compounding}
+    crossed = data.probe.kind == "row_column"
+    if found is None:
+        listen = orthogonal_receivers(data.transmits, data.probe) if crossed else None
+        return Beamformer(times, data, element_weights=listen, **options)
+    if crossed or not _by_normals(options.pop("aperture_axis")):
+        raise ArgumentError(
+            f"method: expected 'das' for row-column probes and apertures around beams or lines, got {found.name!r}"
+        )
+    return AdaptiveBeamformer(times, data, found, over=over, **options)
+
+
+def _by_normals(aperture_axis: Any) -> bool:
+    return isinstance(aperture_axis, str) and aperture_axis == "normal"
 
 
 def _without_direct_wave(data: ChannelData, speed: float | Medium, opening_angle: float | None) -> ChannelData:

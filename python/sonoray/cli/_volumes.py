@@ -1,6 +1,7 @@
 """Volumes at the command line: millimetres, and files of decibels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,42 @@ import sonoray
 from sonoray.io import write
 
 VOLUMES = (".mha", ".nii", ".gz")
+
+
+def add_apertures(form: Any) -> None:
+    """Extents of the image, where a picture slices a volume, and what each point is made from."""
+    form.add_argument("--x-mm", type=float, nargs=2, metavar=("FIRST", "LAST"), help="lateral range (default: probe's)")
+    form.add_argument("--y-mm", type=float, nargs=2, metavar=("FIRST", "LAST"), help="elevation range: a volume")
+    form.add_argument("--at-mm", type=float, nargs=3, metavar=("X", "Y", "Z"), help="where a picture slices a volume")
+    form.add_argument(
+        "--aperture-axis",
+        choices=["normal", "beam", "line"],
+        default="normal",
+        help="receive aperture around: normals of elements, beams, lines of a sector (default: normal)",
+    )
+    form.add_argument(
+        "--lens", type=float, nargs=2, metavar=("MM", "M/S"), help="thickness and sound speed of the probe's lens"
+    )
+    form.add_argument(
+        "--weighting",
+        choices=["auto", "beam", "nearest", "none"],
+        default="auto",
+        help="transmits that make a point: focused beams around it (auto), any beam around it, nearest, all (none)",
+    )
+
+
+def lensed(data: sonoray.ChannelData, lens: Sequence[float] | None) -> sonoray.ChannelData:
+    """Channel data of the same probe behind a lens (thickness in mm, speed in m/s), if one is given."""
+    if lens is None:
+        return data
+    return data.with_(probe=replace(data.probe, lens_thickness=1e-3 * lens[0], lens_sound_speed=lens[1]))
+
+
+def sheets(db: Any, grid: sonoray.Grid, at: Any, fill: float) -> tuple[Any, sonoray.Grid]:
+    """Slices of a volume on one sheet, or of each frame of a movie."""
+    made = [sonoray.slice_sheet(v, grid, at, fill=fill) for v in (db if db.ndim == 4 else db[None])]
+    pictures = np.stack([picture for picture, _ in made])
+    return (pictures if db.ndim == 4 else pictures[0]), made[0][1]
 
 
 def metres(millimetres: Sequence[float] | None) -> Any:
