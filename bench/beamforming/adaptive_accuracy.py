@@ -136,7 +136,10 @@ def main(argv=None):
     for name in METHODS:
         width, lobe = resolution(points_data, points, name)
         contrast, cnr, gcnr, speckle = detection(data, name)
-        print(f"| {name} | {width:.2f} | {lobe:.0f} | {contrast:.1f} | {cnr:.2f} | {gcnr:.2f} | {speckle:.2f} |", flush=True)
+        print(
+            f"| {name} | {width:.2f} | {lobe:.0f} | {contrast:.1f} | {cnr:.2f} | {gcnr:.2f} | {speckle:.2f} |",
+            flush=True,
+        )
     if args.picture:
         picture(points_data, data, args.picture)
 

@@ -78,6 +78,7 @@ void check_times(const DasProblem& p) {
   };
   extend(p.points);
   extend(p.elements);
+  for (std::int64_t i = 0; p.lines && i < p.lines.size(); ++i) finite &= std::isfinite(p.lines.data[i]);
   require(finite, "points, elements: expected finite positions");
   if (p.rx_slowness) {
     for (std::int64_t i = 0; i < p.rx_slowness.size(); ++i) {
@@ -86,7 +87,7 @@ void check_times(const DasProblem& p) {
     }
     require(finite, "rx_slowness: expected finite values, not negative, in s/m");
   }
-  require(1.8f * (high - low) * slowness * p.sampling_frequency < float(1 << 22),
+  require((1.8f * (high - low) * slowness + p.lens_thickness * p.lens_slowness) * p.sampling_frequency < float(1 << 22),
           "points: expected receive times below 4194304 samples");
 }
 

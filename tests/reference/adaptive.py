@@ -103,7 +103,9 @@ def short_lag_coherence(x, max_lag):
     lags = max(1, int(m * max_lag + 0.5))
     power = np.sqrt(np.sum(np.abs(x) ** 2, axis=0))
     y = np.divide(x, power, out=np.zeros_like(x), where=power > 0)
-    return sum(np.mean(np.sum((y[:, :-k] * y[:, k:].conj()).real, axis=0)) for k in range(1, min(lags, m - 1) + 1)) / lags
+    return (
+        sum(np.mean(np.sum((y[:, :-k] * y[:, k:].conj()).real, axis=0)) for k in range(1, min(lags, m - 1) + 1)) / lags
+    )
 
 
 def value(method, x, a):
