@@ -76,7 +76,7 @@ def classical(with_slow=True):
             _srad,
             _grid(
                 iterations=[30, 60, 150, 300, 600, 1200],
-                variation=[1.0, 1.5, 2.2, 3.0, 4.5, 6.5, 9.0, 13.0, 18.0, 26.0],
+                variation=[1.0, 1.5, 2.2, 3.0, 4.5, 6.5, 9.0, 10.0],
             ),
         ),
         Baseline(
