@@ -7,7 +7,7 @@ from .acquisition.channel_data import ChannelData
 from .acquisition.encoding import decode, encode
 from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
-from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
+from .acquisition.transmits import Transmit, full_synthetic_aperture, hadamard_transmits, plane_waves
 from .assets import (
     load_example,
     load_example_targets,
@@ -22,6 +22,8 @@ from .autofocus.mapping import AutofocusResult, map_sound_speed
 from .autofocus.multistatic import multistatic_frame
 from .autofocus.network import SoundSpeedNetwork
 from .autofocus.plan import Autofocus
+from .beamforming.adaptive import AdaptiveBeamformer
+from .beamforming.adaptive_methods import adaptive_method
 from .beamforming.arrivals import Arrivals, arrivals
 from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
@@ -112,6 +114,7 @@ from .rays.tracing import Rays, RayStatus, RayTracer
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveBeamformer",
     "ArgumentError",
     "ArrivalWindow",
     "Arrivals",
@@ -186,6 +189,7 @@ __all__ = [
     "TravelTimeReconstruction",
     "TravelTimeSettings",
     "VectorVelocity",
+    "adaptive_method",
     "apply_wall_filter",
     "arrivals",
     "band_pass",
@@ -218,6 +222,7 @@ __all__ = [
     "full_synthetic_aperture",
     "fwhm",
     "gcnr",
+    "hadamard_transmits",
     "imaging_preset",
     "lag_one_coherence",
     "load_example",

@@ -255,6 +255,14 @@ class Beamformer:
         DeviceError
             An array in the wrong place.
         """
+        n_frames, samples = self._accepted(samples)
+        real = not self.is_iq or self.compounding == "incoherent"
+        target = self._target(out, self._image_shape(n_frames), "float32" if real else "complex64")
+        self._run("das", stream, samples=samples, image=target)
+        return target if out is None else out
+
+    def _accepted(self, samples: Any) -> tuple[int, Any]:
+        """Number of frames, and the samples where they are, of data that this beamformer was made for."""
         if isinstance(samples, ChannelData):
             self._require_same_sampling(samples)
             samples = samples.samples
@@ -268,10 +276,7 @@ class Beamformer:
         if not (pairs or dtype == np.complex64 if self.is_iq else not pairs and dtype in (np.int16, np.float32)):
             wanted = "complex64 or int16 pairs (I/Q)" if self.is_iq else "int16 or float32 (RF)"
             raise ArgumentError(f"samples: expected {wanted}, got {dtype} of shape {shape}")
-        real = not self.is_iq or self.compounding == "incoherent"
-        target = self._target(out, self._image_shape(shape[0]), "float32" if real else "complex64")
-        self._run("das", stream, samples=samples, image=target)
-        return target if out is None else out
+        return shape[0], samples
 
     def adjoint(self, image: Any, *, out: Any = None, stream: Any = None) -> Any:
         """Apply the exact adjoint: channel data of point scatterers, weighted like the beamformer.

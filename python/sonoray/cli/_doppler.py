@@ -22,7 +22,7 @@ from sonoray.io.videos import Video, write_video
 MOVIES = (".mp4", ".gif", ".apng", ".avi", ".mov", ".mkv")
 _STILL, _SOUND = (".png", ".h5"), (".png", ".wav")
 _SHOWN_RATE = 20.0  # frames per second of a movie, where data are faster or do not say
-_LEAST_ROWS = 240  # of a picture with a colour bar
+_LEAST_ROWS = 400  # of a picture with a colour bar
 
 
 def add_doppler(form: Any) -> None:

@@ -18,6 +18,7 @@ from sonoray.io.pictures import as_rows
 
 from ._doppler import MOVIES, add_doppler, endings, run_doppler, write_movie
 from ._files import channel_data, check_output, medium_of
+from ._methods import add_method, finds_weights, method_of
 
 OUTPUTS = (".png", ".h5", ".dcm", *MOVIES)
 
@@ -36,7 +37,12 @@ def add(commands: Any) -> None:
     form.add_argument("--spacing-mm", type=float, help="distance of image points (default: a third of the wavelength)")
     form.add_argument("--f-number", type=float, help="receive, 0 for none (default: 1.5; 0 for phased, ring, bowl)")
     form.add_argument("--window", help="receive: boxcar, hann, hamming or tukey (default: hann)")
-    form.add_argument("--compounding", choices=["coherent", "incoherent"], default="coherent")
+    form.add_argument(
+        "--compounding",
+        choices=["coherent", "incoherent", "first"],
+        help="sum of transmits, of their magnitudes, or before an adaptive method (default: coherent; first for those)",
+    )
+    add_method(form)
     form.add_argument(
         "--mute-direct",
         action=argparse.BooleanOptionalAction,
@@ -93,6 +99,7 @@ def run(args: argparse.Namespace) -> None:
         "frames": len(image),
         "image_shape": list(grid.shape),
         "sound_speed": "map" if args.medium is not None else (args.sound_speed or data.sound_speed),
+        "method": args.method,
         "transmits": data.n_tx,
         "elements": data.n_rx,
         "seconds": round(seconds, 4),
@@ -114,7 +121,9 @@ def _options(args: argparse.Namespace, preset: ImagingPreset) -> dict[str, Any]:
         "sound_speed": args.sound_speed,
         "medium": medium_of(args.medium),
         "f_number": f_number if args.f_number is None else args.f_number,
-        "window": args.window or window,
+        "window": args.window or (None if finds_weights(args) else window),
+        "method": method_of(args),
+        "over": args.over,
         "compounding": args.compounding,
         "mute_direct": args.mute_direct,
         "opening_angle": math.radians(scalar("opening", args.opening_deg, 0.0, 180.0, "degrees")),
