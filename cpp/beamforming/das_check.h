@@ -41,6 +41,10 @@ inline void check_das(const DasProblem& p) {
   require(p.lanes == 0 || p.lanes == 8 || p.lanes == 16, "lanes: expected 0, 8 or 16, got " + std::to_string(p.lanes));
 }
 
+/// The longest time that an echo can take from any point to any element must be a number of samples that floats count.
+/// Reads all points: for host arrays.
+void check_times(const DasProblem& p);
+
 inline void check_das_samples(std::int64_t n_samples) {
   require(n_samples > 0 && n_samples <= (1 << 22),
           "samples: expected 1 to 4194304 samples per trace, got " + std::to_string(n_samples));

@@ -72,7 +72,7 @@ class Tile {
     for (int f = 0; f < frames; ++f) write(first_frame + f, work_.sum + f * n_sums_ * groups_ * parts * W, image);
   }
 
- private:
+ protected:  // aperture_tile.h keeps the elements' samples apart
   static constexpr int parts = IQ ? 2 : 1;
 
   /// The point of a lane in a group; lanes beyond the last row repeat it.
@@ -291,15 +291,29 @@ class Tile {
 
   /// Sum over elements where two vectors hold all samples that a group needs of a trace, often one does.
   __attribute__((noinline)) void add_near(int i, int g, F& re_sum, F& im_sum) const {
-    const std::int64_t first = g * capacity_ * W, step = stride_g_;
-    const float *top = work_.top + g, *offset = work_.offset + first;
-    const float *real = work_.real + first, *imaginary = work_.imaginary + first;
+    const float *real = work_.real + g * capacity_ * W, *imaginary = work_.imaginary + g * capacity_ * W;
+    F re = F() + 0.0f, im = F() + 0.0f;
+    each_near(i, g, [&](std::int64_t k, F a, F b) { add(a, b, real + k * W, imaginary + k * W, re, im); });
+    re_sum = re;
+    im_sum = im;
+  }
+
+  /// The same for points far apart: every lane for itself.
+  __attribute__((noinline)) void add_spread(int i, int g, F& re, F& im) const {
+    const float *real = work_.real + g * capacity_ * W, *imaginary = work_.imaginary + g * capacity_ * W;
+    each_spread(i, g, [&](std::int64_t k, F a, F b) { add(a, b, real + k * W, imaginary + k * W, re, im); });
+  }
+
+  /// Calls take(entry, real, imaginary) with the samples of every entry of a group.
+  template <class Take>
+  SONORAY_INLINE void each_near(int i, int g, const Take& take) const {
+    const std::int64_t step = stride_g_;
+    const float *top = work_.top + g, *offset = work_.offset + g * capacity_ * W;
     const std::int32_t* place = work_.place + g;
     const F tx = load<F>(work_.tx + (i * groups_ + g) * W);
     const float tx_top = work_.tx_top[i * groups_ + g];
     const std::int64_t start = work_.tx_base[i * groups_ + g] - work_.tx_low[i], n = work_.count[g];
     const float *stage = work_.stage + start, *stage_imaginary = work_.stage_imaginary + start;
-    F re = F() + 0.0f, im = F() + 0.0f;
     for (std::int64_t k = 0; k < n; ++k, top += step, place += step) {
       const F index = tx + load<F>(offset + k * W);
       const I whole = simd::to_int(index);
@@ -313,17 +327,16 @@ class Tile {
         a = sample<2>(stage + *place, whole, f);
         if (IQ) b = sample<2>(stage_imaginary + *place, whole, f);
       }
-      add(a, b, real + k * W, imaginary + k * W, re, im);
+      take(k, a, b);
     }
-    re_sum = re;
-    im_sum = im;
   }
 
-  /// The same for points far apart: every lane for itself.
-  __attribute__((noinline)) void add_spread(int i, int g, F& re, F& im) const {
+  template <class Take>
+  SONORAY_INLINE void each_spread(int i, int g, const Take& take) const {
     const F tx = load<F>(work_.tx + (i * groups_ + g) * W);
-    for (std::int64_t k = g * capacity_, j = g, last = k + work_.count[g]; k < last; ++k, j += stride_g_) {
-      const F index = tx + load<F>(work_.offset + k * W);
+    const float* offset = work_.offset + g * capacity_ * W;
+    for (std::int64_t k = 0, j = g; k < work_.count[g]; ++k, j += stride_g_) {
+      const F index = tx + load<F>(offset + k * W);
       I whole = simd::to_int(index);
       const F f = index - simd::to_float<F>(whole);
       const I at = whole + (work_.tx_base[i * groups_ + g] + work_.base[j]);
@@ -331,7 +344,7 @@ class Tile {
       const I where = at + work_.shift[work_.slot[j]];
       whole = (where & inside) + (~inside & 8);  // any place that may be read; its value is dropped
       const F a = sample<0>(work_.stage, whole, f), b = IQ ? sample<0>(work_.stage_imaginary, whole, f) : F();
-      add(inside ? a : F() + 0.0f, inside ? b : F() + 0.0f, work_.real + k * W, work_.imaginary + k * W, re, im);
+      take(k, inside ? a : F() + 0.0f, inside ? b : F() + 0.0f);
     }
   }
 

@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "beamforming/adaptive_check.h"
 #include "beamforming/das.h"
 #include "core/error.h"
 
@@ -104,6 +105,28 @@ void bind_beamforming(typename Place::Module& m) {
         das_adjoint(exec, p, source, s.shape[0], s.shape[3], target);
       },
       Place::arg("image"), Place::arg("samples"));
+  define_das<Place, int, int, int, float, float, float, float, int, Any, Any>(
+      m, "adaptive",
+      [](const Exec& exec, const DasProblem& p, int kind, int over, int cutoff, float exponent, float fraction,
+         float loading, float threshold, int temporal_samples, const Any& samples, const Any& image) {
+        const AdaptiveMethod method{static_cast<AdaptiveKind>(kind),
+                                    static_cast<AdaptiveOver>(over),
+                                    cutoff,
+                                    exponent,
+                                    fraction,
+                                    loading,
+                                    threshold,
+                                    temporal_samples};
+        check_adaptive(p, method);
+        const Strided s = Place::strided(samples, "samples");
+        const std::int64_t images = s.shape[0] * (p.compounding == Compounding::none ? p.tx_time.shape[0] : 1);
+        float* target = das_array<Place>(image, "out", images * p.points.shape[0], !adaptive_is_real(p, method));
+        const typename Place::WithoutGil release;
+        adaptive(exec, p, method, s, target);
+      },
+      Place::arg("kind"), Place::arg("over"), Place::arg("cutoff"), Place::arg("exponent"), Place::arg("fraction"),
+      Place::arg("loading"), Place::arg("threshold"), Place::arg("temporal_samples"), Place::arg("samples"),
+      Place::arg("image"));
 }
 
 }  // namespace sonoray::bindings

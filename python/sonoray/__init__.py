@@ -7,7 +7,7 @@ from .acquisition.channel_data import ChannelData
 from .acquisition.encoding import decode, encode
 from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
-from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
+from .acquisition.transmits import Transmit, full_synthetic_aperture, hadamard_transmits, plane_waves
 from .assets import (
     load_example,
     load_example_targets,
@@ -22,16 +22,28 @@ from .autofocus.mapping import AutofocusResult, map_sound_speed
 from .autofocus.multistatic import multistatic_frame
 from .autofocus.network import SoundSpeedNetwork
 from .autofocus.plan import Autofocus
+from .beamforming.adaptive import AdaptiveBeamformer
+from .beamforming.adaptive_methods import adaptive_method
 from .beamforming.arrivals import Arrivals, arrivals
 from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
 from .beamforming.default_grids import default_grid
 from .beamforming.direct_wave import DirectWave, measure_direct_wave, remove_direct_wave
+from .beamforming.flow import FlowImages, reconstruct_doppler
+from .beamforming.presets import ImagingPreset, imaging_preset
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
 from .imaging.dealiasing import displacement_velocity, dual_rate_velocity, staggered_velocity, unwrap_velocity
 from .imaging.detection import depth_gain, envelope, log_compress, to_uint8
-from .imaging.doppler import doppler_bandwidth, doppler_power, doppler_velocity, nyquist_velocity
+from .imaging.doppler import (
+    DopplerImage,
+    doppler_bandwidth,
+    doppler_image,
+    doppler_power,
+    doppler_variance,
+    doppler_velocity,
+    nyquist_velocity,
+)
 from .imaging.eigen_filters import EigenFilter, HankelFilter
 from .imaging.localization import localization_error, localize_points
 from .imaging.metrics import (
@@ -82,6 +94,7 @@ from .io import (
     write_dicom,
     write_parametric_map,
     write_png,
+    write_secondary_capture,
     write_wav,
 )
 from .learning.models import ModelSpec
@@ -101,6 +114,7 @@ from .rays.tracing import Rays, RayStatus, RayTracer
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveBeamformer",
     "ArgumentError",
     "ArrivalWindow",
     "Arrivals",
@@ -114,12 +128,14 @@ __all__ = [
     "ConvexPolygon",
     "DeviceError",
     "DirectWave",
+    "DopplerImage",
     "DownloadError",
     "EigenFilter",
     "EikonalSolver",
     "Error",
     "FiniteFrequencyOperator",
     "FirFilter",
+    "FlowImages",
     "Focus",
     "FocusCheck",
     "FocusCriterion",
@@ -133,6 +149,7 @@ __all__ = [
     "HalfSpaces",
     "HankelFilter",
     "IirFilter",
+    "ImagingPreset",
     "Interpolator",
     "LaterArrivals",
     "LinkedRays",
@@ -172,6 +189,7 @@ __all__ = [
     "TravelTimeReconstruction",
     "TravelTimeSettings",
     "VectorVelocity",
+    "adaptive_method",
     "apply_wall_filter",
     "arrivals",
     "band_pass",
@@ -191,7 +209,9 @@ __all__ = [
     "displacement_velocity",
     "doppler_audio",
     "doppler_bandwidth",
+    "doppler_image",
     "doppler_power",
+    "doppler_variance",
     "doppler_velocity",
     "dual_rate_velocity",
     "encode",
@@ -202,6 +222,8 @@ __all__ = [
     "full_synthetic_aperture",
     "fwhm",
     "gcnr",
+    "hadamard_transmits",
+    "imaging_preset",
     "lag_one_coherence",
     "load_example",
     "load_example_targets",
@@ -232,6 +254,7 @@ __all__ = [
     "read_scatterers",
     "reconstruct_autofocus",
     "reconstruct_bmode",
+    "reconstruct_doppler",
     "reconstruct_ray_born",
     "reconstruct_stack",
     "reconstruct_travel_time",
@@ -261,5 +284,6 @@ __all__ = [
     "write_dicom",
     "write_parametric_map",
     "write_png",
+    "write_secondary_capture",
     "write_wav",
 ]

@@ -196,6 +196,24 @@ def full_synthetic_aperture(probe: Probe) -> list[Transmit]:
     return [Transmit.single(i) for i in range(probe.n_elements)]
 
 
+def hadamard_transmits(probe: Probe) -> list[Transmit]:
+    """All elements of ``probe`` at once, with signs of a Hadamard code: N transmits, N the next power of two.
+
+    `sonoray.decode` makes single-element shots of them, in which noise is N times weaker in power than in shots of one
+    element.
+
+    References
+    ----------
+    .. [1] R. Y. Chiao, L. J. Thomas, S. D. Silverstein, Sparse array imaging with spatially-encoded transmits,
+       Proc. IEEE Ultrason. Symp. 1679 (1997).
+    """
+    n = probe.n_elements
+    signs = np.ones((1, 1))
+    while len(signs) < n:
+        signs = np.block([[signs, signs], [signs, -signs]])
+    return [Transmit.free(np.zeros(n), apodization=row[:n]) for row in signs]
+
+
 def plane_waves(angles: Any) -> list[Transmit]:
     """One plane wave for each of ``angles`` [rad]."""
     return [Transmit.plane(a) for a in np.atleast_1d(np.asarray(angles, float))]

@@ -1,6 +1,7 @@
 """From channel data to a B-mode image in one call: the pipeline behind ``sonoray beamform``.
 
-without the direct wave -> demodulate -> arrival times -> delay-and-sum, frame by frame, on a grid that suits the probe.
+without the direct wave -> demodulate -> arrival times -> delay-and-sum or an adaptive method, frame by frame, on a grid
+that suits the probe.
 """
 
 import warnings
@@ -17,7 +18,9 @@ from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
-from .arrivals import arrivals
+from .adaptive import AdaptiveBeamformer
+from .adaptive_methods import Method, adaptive_method
+from .arrivals import Arrivals, arrivals
 from .das import Beamformer
 from .default_grids import default_grid, inside_medium
 from .direct_wave import OPENING_ANGLE, has_single_elements, measure_direct_wave, remove_direct_wave
@@ -36,7 +39,9 @@ def reconstruct_bmode(
     medium: Medium | None = None,
     f_number: float | None = None,
     window: str | None = None,
-    compounding: str = "coherent",
+    method: str | Method = "das",
+    over: str = "receive",
+    compounding: str | None = None,
     mute_direct: bool | None = None,
     opening_angle: float | None = OPENING_ANGLE,
     frames: slice | None = None,
@@ -61,8 +66,15 @@ def reconstruct_bmode(
         Depth over aperture on receive; 0 uses every element everywhere. Default: 1.5, but 0 for phased, ring and
         bowl probes, which look far to the side of their elements' normals.
     window : str, optional
-        Receive apodization, see `Beamformer`. Default: hann over the f-number's aperture, boxcar without one.
-    compounding : {"coherent", "incoherent"}
+        Receive apodization, see `Beamformer`. Default: hann over the f-number's aperture, boxcar without one or for
+        methods that find their own weights.
+    method : str or Method
+        "das" (delay and sum) or an adaptive method such as "capon", see `adaptive_method`. The image of
+        "short-lag-coherence" is a coherence, from 0 (or less) to 1.
+    over : {"receive", "transmit"}
+        What an adaptive method compares, see `AdaptiveBeamformer`.
+    compounding : {"coherent", "incoherent", "first"}, optional
+        Default: "coherent"; "first" for adaptive methods.
     mute_direct : bool, optional
         Take out the wave that goes straight from emitter to receiver, which otherwise hides all echoes, and correct
         the pulse's lag that it shows (`remove_direct_wave`). Default: for rings and bowls that fire single elements.
@@ -112,15 +124,33 @@ def reconstruct_bmode(
     )
     if f_number is None:
         f_number = 0.0 if data.probe.kind in _WIDE else 1.5
-    window = window or ("hann" if f_number else "boxcar")
-    beamformer = Beamformer(times, data, f_number=f_number, window=window, compounding=compounding, device=device)
+    options = {"f_number": f_number, "window": window, "compounding": compounding, "device": device}
+    beamformer = _beamformer(times, data, method, over, options)
     image = np.empty((data.n_frames, *grid.shape), np.complex64)
+    is_coherence = isinstance(beamformer, AdaptiveBeamformer) and beamformer.method.is_coherence
     block = min(32, data.n_frames)
     for i in show_progress(range(0, data.n_frames, block), "beamforming", enabled=progress):
         part = data.select(frames=slice(i, i + block))
         samples = part.samples if device == "cpu" else to_device(part.samples, device)
-        image[i : i + block] = to_host(beamformer(samples))
+        values = to_host(beamformer(samples))
+        image[i : i + block] = np.maximum(values, 0) if is_coherence else values  # opposed signals count as incoherent
     return image, grid
+
+
+def _beamformer(
+    times: Arrivals, data: ChannelData, method: str | Method, over: str, options: dict[str, Any]
+) -> Beamformer | AdaptiveBeamformer:
+    """The plan of a method, with the defaults of `reconstruct_bmode` for options that are None."""
+    found = None if method == "das" else adaptive_method(method)
+    if found is None and over != "receive":
+        raise ArgumentError(f"over: expected 'receive' for delay-and-sum, got {over!r}")
+    own_weights = found is not None and found.finds_weights and over == "receive"
+    window = options["window"] or ("hann" if options["f_number"] and not own_weights else "boxcar")
+    compounding = options["compounding"] or ("coherent" if found is None else "first")
+    options = {**options, "window": window, "compounding": compounding}
+    return Beamformer(times, data, **options) if found is None else AdaptiveBeamformer(
+        times, data, found, over=over, **options
+    )
 
 
 def _without_direct_wave(data: ChannelData, speed: float | Medium, opening_angle: float | None) -> ChannelData:
