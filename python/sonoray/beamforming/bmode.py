@@ -148,8 +148,10 @@ def _beamformer(
     window = options["window"] or ("hann" if options["f_number"] and not own_weights else "boxcar")
     compounding = options["compounding"] or ("coherent" if found is None else "first")
     options = {**options, "window": window, "compounding": compounding}
-    return Beamformer(times, data, **options) if found is None else AdaptiveBeamformer(
-        times, data, found, over=over, **options
+    return (
+        Beamformer(times, data, **options)
+        if found is None
+        else AdaptiveBeamformer(times, data, found, over=over, **options)
     )
 
 
