@@ -151,6 +151,10 @@ def contenders(args, kept):
         for method, key, run in [*filters, *((*each, map) for each in networks(args))]:
             scores = kept.part("tuning", digest_of(noisy, clean), key)
             deviations = true if "true" in method.name else estimated
+            known = [setting for setting in method.grid if label(setting) in scores]
+            if args.settled and known:
+                found.append((method, key, max(known, key=lambda setting: scores[label(setting)])))
+                continue
             best = tuned(method, noisy, clean, deviations, ssim, scores=scores, run=run, keep=kept.save)
             print(f"tuned {method.name}: {best}, SSIM {scores[label(best)]:.4f}", file=sys.stderr, flush=True)
             found.append((method, key, best))
@@ -305,6 +309,7 @@ def main(arguments=None):
     form.add_argument("--every", type=int, default=1, help="judge one real image of so many")
     form.add_argument("--images-judged", type=int, default=12)
     form.add_argument("--settings", type=Path, help="file that keeps the scores of settings")
+    form.add_argument("--settled", action="store_true", help="try no further settings where some have scores")
     form.add_argument("--processes", type=int, default=1, help="that tune the filters (default: 1)")
     form.add_argument("--into", type=Path, metavar="FILE", help="put the table into this document, too")
     form.add_argument("--save", type=Path, help="results as .npz")

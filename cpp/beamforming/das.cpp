@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <memory>
 #include <vector>
 
 #include "beamforming/das_check.h"
 #include "beamforming/das_levels.h"
 #include "beamforming/das_work.h"
+#include "core/aligned_memory.h"
 #include "core/dispatch.h"
 #include "core/for_each.h"
 
@@ -64,22 +64,8 @@ DasTiles frame_tiles(const DasProblem& p, const DasRecord& r) {
   return tiles;
 }
 
-/// 64-byte aligned memory that is not touched before its use.
-class Memory {
- public:
-  explicit Memory(std::int64_t floats) : data_(new float[floats + 16]) {}
-  float* data() const {
-    const auto address = reinterpret_cast<std::uintptr_t>(data_.get());
-    return data_.get() + (64 - address % 64) % 64 / sizeof(float);
-  }
-
- private:
-  std::unique_ptr<float[]> data_;
-};
-
 }  // namespace
 
-/// The longest time that an echo can take from any point to any element must be a number of samples that floats count.
 void check_times(const DasProblem& p) {
   float low = 0.0f, high = 0.0f, slowness = p.slowness;
   bool finite = true;
@@ -92,6 +78,7 @@ void check_times(const DasProblem& p) {
   };
   extend(p.points);
   extend(p.elements);
+  for (std::int64_t i = 0; p.lines && i < p.lines.size(); ++i) finite &= std::isfinite(p.lines.data[i]);
   require(finite, "points, elements: expected finite positions");
   if (p.rx_slowness) {
     for (std::int64_t i = 0; i < p.rx_slowness.size(); ++i) {
@@ -100,7 +87,7 @@ void check_times(const DasProblem& p) {
     }
     require(finite, "rx_slowness: expected finite values, not negative, in s/m");
   }
-  require(1.8f * (high - low) * slowness * p.sampling_frequency < float(1 << 22),
+  require((1.8f * (high - low) * slowness + p.lens_thickness * p.lens_slowness) * p.sampling_frequency < float(1 << 22),
           "points: expected receive times below 4194304 samples");
 }
 
@@ -117,7 +104,7 @@ void das(const Cpu& exec, const DasProblem& p, const Strided& samples, float* im
   std::atomic<std::int64_t> next{0};
   // One item per thread, each with its own memory; the tiles do not depend on how many there are.
   for_each(exec, std::min<std::int64_t>(thread_count(exec), n * chunks), [&](std::int64_t) {
-    const Memory memory(tiles.scratch);
+    const AlignedMemory memory(tiles.scratch);
     for (std::int64_t i; (i = next++) < n * chunks;) {
       const std::int64_t frame = i / n * tiles.frames;
       if (over_frames) {
