@@ -59,8 +59,8 @@ unit: $(VENV)/.dev
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check python tests bench examples docs
-	$(BIN)/ruff format --check python tests bench examples docs
+	$(BIN)/ruff check python tests bench examples docs/_hooks
+	$(BIN)/ruff format --check python tests bench examples docs/_hooks
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $$(find cpp cuda tests/cpp -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 	PYTHONPATH=python $(BIN)/lint-imports
@@ -83,8 +83,8 @@ docs: $(VENV)/.tools
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: $(VENV)/.dev
-	$(BIN)/ruff check --fix python tests bench examples docs
-	$(BIN)/ruff format python tests bench examples docs
+	$(BIN)/ruff check --fix python tests bench examples docs/_hooks
+	$(BIN)/ruff format python tests bench examples docs/_hooks
 	$(BIN)/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
 
 stubs: $(VENV)/.dev
