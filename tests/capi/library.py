@@ -88,7 +88,11 @@ class Config(c.Structure):
 class Output(c.Structure):
     _fields_ = [
         ("size", c.c_size_t),
-        *((n + s, t) for n in ("image", "envelope", "decibels", "grey") for s, t in (("", c.c_void_p), ("_bytes", c.c_size_t))),
+        *(
+            (n + s, t)
+            for n in ("image", "envelope", "decibels", "grey")
+            for s, t in (("", c.c_void_p), ("_bytes", c.c_size_t))
+        ),
     ]
 
 
@@ -145,7 +149,12 @@ class Pipeline:
         self.library = load()
         self.keep: list = []
         config = Config()
-        assert self.library.sonoray_config_init(c.byref(config), c.c_size_t(c.sizeof(Config)), c.c_size_t(c.sizeof(Transmit))) == 0
+        assert (
+            self.library.sonoray_config_init(
+                c.byref(config), c.c_size_t(c.sizeof(Config)), c.c_size_t(c.sizeof(Transmit))
+            )
+            == 0
+        )
         probe = data.probe
         arrays = {
             "elements": np.ascontiguousarray(probe.positions, np.float32),
@@ -182,7 +191,9 @@ class Pipeline:
 
     def set_map(self, sound_speed) -> None:
         speed = np.ascontiguousarray(sound_speed, np.float32)
-        self.check(self.library.sonoray_pipeline_set_map(self.handle, c.c_void_p(speed.ctypes.data), c.c_int64(speed.size)))
+        self.check(
+            self.library.sonoray_pipeline_set_map(self.handle, c.c_void_p(speed.ctypes.data), c.c_int64(speed.size))
+        )
 
     def __call__(self, frame) -> dict[str, np.ndarray]:
         """Image, envelope, decibels and grey levels of one frame."""

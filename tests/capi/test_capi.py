@@ -81,7 +81,7 @@ SEQUENCES = {
     "diverging": (Transmit.diverging((0.0, 0.0, -4e-3)), Transmit.diverging((1e-3, 0.0, -6e-3))),
     "focused": FOCUSED,
     "elements": (Transmit.single(0), Transmit.single(11)),
-    "delays": (Transmit("delays", delays=np.linspace(0, 4e-7, 24)),),
+    "delays": (Transmit.free(np.linspace(0, 4e-7, 24)),),
     "parts": (Transmit.plane(0.1, apodization=np.r_[np.ones(9), np.zeros(15)]),),
 }
 
@@ -106,7 +106,7 @@ def test_any_transmit_through_a_map(name):
 def test_sector_is_scan_converted():
     probe = Probe.linear(24, 1.5e-4, center_frequency=5e6)
     data = channel_data((Transmit.diverging((0.0, 0.0, -3e-3)),), iq=True, probe=probe)
-    sector = SectorGrid(np.linspace(-0.5, 0.5, 21), np.linspace(3e-3, 9e-3, 60))
+    sector = SectorGrid(np.linspace(3e-3, 9e-3, 60), np.linspace(-0.5, 0.5, 21))
     display = sonoray.covering_grid(sector, 1e-4)
     found = run(data, sector, display=display)
     truth = by_python(data, sector, 1540.0)

@@ -18,7 +18,9 @@ def exported() -> list[str]:
     nm = shutil.which("nm")
     if nm is None:
         pytest.skip("no nm here (binutils)")
-    text = subprocess.run([nm, "-DC", "--defined-only", library.load()._name], capture_output=True, text=True, check=True)
+    text = subprocess.run(
+        [nm, "-DC", "--defined-only", library.load()._name], capture_output=True, text=True, check=True
+    )
     return sorted({line.split(" ", 2)[2] for line in text.stdout.splitlines()})
 
 
