@@ -52,8 +52,8 @@ class Pipeline {
   void place_map(const float* sound_speed);
 
   Settings settings_;
+  Cpu frames_, maps_;  // before the pools, which are written into them
   std::unique_ptr<ThreadPool> frame_pool_, map_pool_;
-  Cpu frames_, maps_;
   std::unique_ptr<DisplayPlan> display_;
   Network network_;
   std::mutex making_;  // one map at a time

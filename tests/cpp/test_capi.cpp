@@ -107,7 +107,7 @@ void test_not_a_number_in_a_frame() {
   Result r(h.p);
   auto frame = scene.frame();
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  std::memcpy(frame.data() + 8 * 150, &nan, 4);
+  std::memcpy(frame.data() + 8 * 90, &nan, 4);
   r.grey[0] = 123;
   CHECK(sonoray_pipeline_process(h.p, frame.data(), frame.size(), &r.output) == SONORAY_DATA);
   CHECK(r.grey[0] == 123);

@@ -138,7 +138,7 @@ void test_a_bad_frame_does_not_stop_the_stream() {
   CHECK(sonoray_pipeline_start(h.p) == SONORAY_OK);
   for (int i = 0; i < 3; ++i) {
     auto sent = frame;
-    if (i == 1) std::memcpy(sent.data() + 8 * 150, &infinity, 4);
+    if (i == 1) std::memcpy(sent.data() + 8 * 90, &infinity, 4);
     CHECK(sonoray_pipeline_push(h.p, sent.data(), sent.size(), i) == SONORAY_OK);
   }
   CHECK(sonoray_pipeline_push(h.p, frame.data(), frame.size() / 2, 9) == SONORAY_ARGUMENT);  // a short frame
