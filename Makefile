@@ -36,7 +36,7 @@ $(VENV)/.installed: $(VENV)/.tools CMakeLists.txt pyproject.toml $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(UV) 'pytest>=8' 'hypothesis>=6.100' 'dask[distributed]>=2024.8' 'onnxruntime>=1.20' 'onnx>=1.16' 'scikit-image>=0.24' $(LINTERS)
+	$(UV) 'array-api-strict>=2.3' 'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'dask[distributed]>=2024.8' 'onnxruntime>=1.20' 'onnx>=1.16' 'scikit-image>=0.24' $(LINTERS)
 	-$(UV) 'imageio>=2.34' 'av>=12'
 	@$(UV) --no-index --no-deps torch 2>/dev/null && $(UV) torch 'lightning-fabric>=2.4' 'onnxscript>=0.3' || \
 	  echo "make: no PyTorch wheel in UV_FIND_LINKS (the index's weighs gigabytes); tests of training are skipped"
@@ -56,7 +56,7 @@ demo: $(VENV)/.demo
 test: lint sanitize embed unit
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest tests $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check python tests bench examples

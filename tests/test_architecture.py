@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CPP = sorted(p for d in ("cpp", "cuda") for p in (ROOT / d).rglob("*") if p.suffix in {".h", ".cpp", ".cu", ".cuh"})
 PY = sorted((ROOT / "python").rglob("*.py"))
-RANK = {"core": 0, "media": 1, "imaging": 1, "rays": 2, "beamforming": 3, "inversion": 3, "bindings": 4, "capi": 4}
+RANK = {"core": 0, "imaging": 1, "media": 1, "rays": 2, "beamforming": 3, "inversion": 3, "bindings": 4, "capi": 4}
 HOMES = {  # an optional package -> the only places that may import it
     "matplotlib": ("plotting.py",),
     "onnxruntime": ("learning/runtime.py",),

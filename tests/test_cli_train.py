@@ -33,6 +33,15 @@ def test_refusals(tmp_path, capsys):
     assert "samples: expected one or two numbers, got 3" in capsys.readouterr().err
 
 
+def test_translate_refuses_before_it_simulates(tmp_path, capsys):
+    command = ["train", "translate", "--quick", "--quiet", "-o", str(tmp_path / "run")]
+    assert main([*command, "--start", str(tmp_path)]) == 1
+    assert "start: expected a folder with coarse.pt" in capsys.readouterr().err
+    assert main([*command, "--backgrounds", str(tmp_path)]) == 1
+    assert "expected pictures" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "data").exists()
+
+
 @pytest.mark.parametrize(
     ("network", "checkpoint"),
     [("sound-speed", "cmp-2.pt"), ("despeckle", "despeckle.pt"), ("enhance", "enhance.pt"), ("translate", "mask.pt")],

@@ -1,7 +1,8 @@
 """Colour-flow to B-mode: the trained networks on held-out clips beside inpainting, contact sheets, speed.
 
     PYTHONPATH=python python -m bench.restoration.bench_color_flow quality [--clips 40] [--cache FOLDER]
-        [--models LABEL=FOLDER ...] [--set test|tuning|zero-shot] [--baselines]
+        [--models LABEL=FOLDER ...] [--set test|tuning|zero-shot|hazy|real] [--backgrounds FOLDER]
+        [--baselines [NAME ...]]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow picture -o FILE.png [--clips 8]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow masks [--clips 40]
     PYTHONPATH=python python -m bench.restoration.bench_color_flow speed --models FOLDER [--rounds 5]
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.restoration.color_flow_cases import BASELINES, TEST_SEED, TUNING_SEED, ZERO_SHOT_SCENE, held_out, table
+from bench.restoration.color_flow_cases import BASELINES, SETS, ZERO_SHOT_SCENE, held_out, table
 from sonoray.assets import load_color_flow_translator
 from sonoray.imaging.color_overlay import find_color
 from sonoray.restoration.color_flow import ColorFlowTranslator
@@ -40,11 +41,13 @@ def plans(given):
     for entry in given or ["shipped"]:
         label, _, folder = entry.rpartition("=")
         root = Path(folder)
-        refine = root / "color_flow_refine.onnx"
+        others = {role: root / f"color_flow_{role}.onnx" for role in ("mask", "refine")}
         found[label or folder] = (
             load_color_flow_translator()
             if folder == "shipped"
-            else ColorFlowTranslator(root / "color_flow_coarse.onnx", refine=refine if refine.exists() else None)
+            else ColorFlowTranslator(
+                root / "color_flow_coarse.onnx", **{role: path for role, path in others.items() if path.exists()}
+            )
         )
     return found
 
@@ -61,9 +64,7 @@ def translations(given):
 
 def cases(args):
     """The clips of a set."""
-    scenes = (ZERO_SHOT_SCENE,) if args.set == "zero-shot" else None
-    seed = {"test": TEST_SEED, "tuning": TUNING_SEED, "zero-shot": None}[args.set]
-    return held_out(args.clips, args.cache, scenes=scenes, seed=seed)
+    return held_out(args.set, args.clips, args.cache, args.backgrounds)
 
 
 def quality(args):
@@ -73,7 +74,8 @@ def quality(args):
             _check_never_saw(label, plan, ZERO_SHOT_SCENE)
     clips = cases(args)
     by_picture = {id(clip.color): clip for clip in clips}
-    methods = dict(BASELINES) if args.baselines else {}
+    names = () if args.baselines is None else args.baselines or BASELINES
+    methods = {name: BASELINES[name] for name in names}
     methods["start (no network)"] = classical_fill
     methods |= translations(args.models)
     methods["truth, blurred (a bound)"] = blurred(lambda color: by_picture[id(color)])
@@ -178,8 +180,9 @@ def main():
     form.add_argument("--clips", type=int, default=40)
     form.add_argument("--cache", type=Path)
     form.add_argument("--models", nargs="+", metavar="LABEL=FOLDER")
-    form.add_argument("--set", choices=("test", "tuning", "zero-shot"), default="test")
-    form.add_argument("--baselines", action="store_true")
+    form.add_argument("--set", choices=SETS, default="test")
+    form.add_argument("--backgrounds", type=Path, help="B-mode pictures for --set real")
+    form.add_argument("--baselines", nargs="*", choices=BASELINES, help="inpainting beside; without names all of it")
     form.add_argument("--rounds", type=int, default=5)
     form.add_argument("-o", "--output", type=Path, default=Path("color_flow.png"))
     args = form.parse_args()

@@ -5,12 +5,12 @@
     PYTHONPATH=python python bench/restoration/bench_despeckling.py speed
 
 Simulated: settings are tuned on SSIM over 6 images of 128 x 128 pixels (shapes, layers, blobs), judged on 12 of
-176 x 176 (vessels, organ) with other seeds. Real: settings are those of the simulated set, images are judged where they
-are. ``--blind-spot FOLDER`` trains Noise2Void and Noise2Self there, or goes on, for ``--steps`` updates of our network
-and recipe: on the simulated images that ``sonoray train despeckle --simulated`` makes of the same seed, and on the
-pictures in ``--training FOLDER``. Both are judged with one pass and with as many as the shipped model makes.
-``--settings FILE`` keeps the scores of all settings between runs; a best setting at the edge
-of its grid is warned of.
+176 x 176 (vessels, organ) with other seeds; of blind-spot networks the number of passes is such a setting. Real:
+settings are those of the simulated set, images are judged where they are. ``--models`` are judged beside the shipped
+one; those in folders called seed... with the mean and range of them all. ``--blind-spot FOLDER`` trains Noise2Void and
+Noise2Self there, or goes on, for ``--steps`` updates of our network and recipe: on the simulated images that ``sonoray
+train despeckle --simulated`` makes of the same seed, and on the pictures in ``--training FOLDER``. ``--settings FILE``
+keeps scores of settings and figures of judged images between runs; a best setting at the edge of its grid is warned of.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.restoration.despeckling_baselines import classical, tuned
+from bench.restoration.despeckling_baselines import Baseline, classical, label, tuned
+from bench.restoration.doc_tables import put
 from bench.restoration.edge_sharpness import sharpness_ratio
 from sonoray.assets import load_despeckler
 from sonoray.io.images import read_images
@@ -38,7 +40,9 @@ from sonoray.restoration.images import Planes
 from sonoray.restoration.quality import homogeneity, psnr, ssim
 from sonoray.training.despeckling.data import TRAINING_FAMILIES, simulated_image, speckle_deviation
 
-TUNING_SEED, JUDGED_SEED = 10_000, 20_000
+TUNING_SEED, JUDGED_SEED = 10_000, 40_000
+PASSES = (1, 2, 3, 4, 5)
+OURS = "Speckle2Self"
 JUDGED_FAMILIES = ("vessels", "organ")
 COLUMNS = {
     "simulated": ("SSIM", "PSNR", "MS-SSIM", "homogeneity", "bias"),
@@ -60,17 +64,17 @@ def multiscale_ssim(found, clean):
 
 
 def simulated_figures(found, noisy, clean):
-    each = np.array(
+    """One row per image."""
+    return np.array(
         [
             (ssim(a, c), psnr(a, c), multiscale_ssim(a, c), homogeneity(a), float((a - n).mean()))
             for a, n, c in zip(found, noisy, clean, strict=True)
         ]
     )
-    return each.mean(0), each[:, 0]
 
 
 def real_figures(found, noisy):
-    """Means over the images; regions are found in the image before, the same for every method."""
+    """One row per image; regions are found in the image before, the same for every method."""
     from scipy.ndimage import gaussian_filter
 
     each = []
@@ -96,7 +100,7 @@ def real_figures(found, noisy):
                 float((after - before).mean()),
             )
         )
-    return np.mean(each, 0)
+    return np.array(each)
 
 
 def gaming(images):
@@ -105,44 +109,84 @@ def gaming(images):
 
 
 def table(kind, rows):
-    print("| method | " + " | ".join(COLUMNS[kind]) + " |")
-    print("|---|" + "---|" * len(COLUMNS[kind]))
+    """Markdown: a row of means for each method, and one of means and ranges where rows have several."""
+    lines = ["| method | " + " | ".join(COLUMNS[kind]) + " |", "|---|" + "---|" * len(COLUMNS[kind])]
     for name, row in rows.items():
-        print(f"| {name} | " + " | ".join(f"{v:.2f}" if abs(v) >= 5 else f"{v:.3f}" for v in row) + " |")
+        lines.append(f"| {name} | " + " | ".join(row if isinstance(row, list) else [_cell(v) for v in row]) + " |")
+    return "\n".join(lines)
 
 
-def settings_of(path, with_slow, processes=1):
-    """Tuned settings of the classical filters; scores are kept in ``path``, for the same tuning images."""
+def _cell(value):
+    return f"{value:.2f}" if abs(value) >= 5 else f"{value:.3f}"
+
+
+class Kept:
+    """Scores of settings on the tuning images and figures of judged ones, from run to run in a file if there is one."""
+
+    def __init__(self, path):
+        self.path = path
+        self.values = json.loads(path.read_text()) if path and path.exists() else {}
+
+    def part(self, *names):
+        """A dictionary, made when absent."""
+        found = self.values
+        for name in names:
+            found = found.setdefault(name, {})
+        return found
+
+    def save(self):
+        if self.path:
+            with atomic(self.path) as temporary:
+                temporary.write_text(json.dumps(self.values, indent=1))
+
+
+def contenders(args, kept):
+    """Every method with the setting that is best on the tuning images: (method, key of its own, setting)."""
     noisy, clean = drawn(6, TUNING_SEED, 128, TRAINING_FAMILIES)
-    digest = hashlib.sha256(noisy.tobytes() + clean.tobytes()).hexdigest()
-    kept = json.loads(path.read_text()) if path and path.exists() else {}
-    if kept.get("images") != digest:
-        kept = {"images": digest, "scores": {}}
-
-    def keep():
-        if path:
-            with atomic(path) as temporary:
-                temporary.write_text(json.dumps(kept, indent=1))
-
     true = [float((a - b)[b > 0.1].std()) for a, b in zip(noisy, clean, strict=True)]
+    estimated = [speckle_deviation(i) for i in noisy]
     found = []
-    with ProcessPoolExecutor(processes) if processes > 1 else nullcontext() as pool:
-        for method in classical(with_slow):
-            deviations = true if "true" in method.name else [speckle_deviation(i) for i in noisy]
-            scores = kept["scores"].setdefault(method.name, {})
-            run = map if pool is None else pool.map
-            found.append((method, tuned(method, noisy, clean, deviations, ssim, scores=scores, run=run, keep=keep)))
-            print(f"tuned {method.name}: {found[-1][1]}", file=sys.stderr, flush=True)
+    with ProcessPoolExecutor(args.processes) if args.processes > 1 else nullcontext() as pool:
+        filters = [(method, method.name, map if pool is None else pool.map) for method in classical(not args.fast)]
+        for method, key, run in [*filters, *((*each, map) for each in networks(args))]:
+            scores = kept.part("tuning", digest_of(noisy, clean), key)
+            deviations = true if "true" in method.name else estimated
+            best = tuned(method, noisy, clean, deviations, ssim, scores=scores, run=run, keep=kept.save)
+            print(f"tuned {method.name}: {best}, SSIM {scores[label(best)]:.4f}", file=sys.stderr, flush=True)
+            found.append((method, key, best))
     return found
 
 
-def despecklers(args):
-    named = {path.parent.name + "/" + path.stem: Despeckler(path) for path in args.models}
+def digest_of(*arrays):
+    return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
+
+
+def networks(args):
+    """The models as methods whose setting is the number of passes, each with a key of its own.
+
+    Ours are judged with the passes that the shipped file asks for, the shipped one with others, too.
+    """
     shipped = load_despeckler()
-    return {"Speckle2Self, shipped": shipped, **named, **blind_spot(args, shipped.passes)}
+    path = Path(shipped.model.path)
+    rows = [(f"{OURS}, shipped", path, [shipped.passes])]
+    rows += [(f"{OURS}, as shipped but", path, [n]) for n in PASSES if n != shipped.passes]
+    rows += [(f"{OURS}, {each.parent.name}", each, [shipped.passes]) for each in args.models]
+    rows += [(name, each, [0, *PASSES]) for name, each in blind_spot(args).items()]
+    return [
+        (
+            Baseline(name, partial(_passes, each), tuple({"passes": n} for n in passes)),
+            f"network {digest_of(np.frombuffer(each.read_bytes(), np.uint8))}",
+        )
+        for name, each, passes in rows
+    ]
 
 
-def blind_spot(args, passes):
+def _passes(path, image, _deviation, passes):
+    given = image.astype(np.float32)
+    return Despeckler(path, passes=passes)(given) if passes else given
+
+
+def blind_spot(args):
     if args.blind_spot is None:
         return {}
     import torch
@@ -158,48 +202,68 @@ def blind_spot(args, passes):
     recipe = replace(DEFAULT, steps=args.steps, seed=args.seed)
     found = {}
     for name in BLIND_SPOT:
-        once = blind_spot_despeckler(name, data, recipe, args.blind_spot)
-        found[f"{name}, {args.steps} steps"] = once
-        if passes > 1:
-            found[f"{name}, {args.steps} steps, {passes} passes"] = Despeckler(once.model, passes=passes)
+        trained = blind_spot_despeckler(name, data, recipe, args.blind_spot)
+        found[f"{name}, {args.steps} steps"] = Path(trained.model.path)
     return found
+
+
+def judged(args, kind, images, figures, true=None):
+    """Print a table: every method on the judged images, ``figures(found)`` of each row; returns what was found."""
+    kept = Kept(args.settings)
+    rows, found = {}, {"input": images, **{k: [g[k] for g in map(gaming, images)] for k in gaming(images[0])}}
+    known = kept.part("judged", kind, digest_of(*images))
+    for name, images_found in found.items():
+        rows[name] = figures(images_found)
+    deviations = [speckle_deviation(i) for i in images]
+    for method, own, setting in contenders(args, kept):
+        if "true" in method.name and true is None:
+            continue
+        name = f"{method.name} ({', '.join(f'{k} {v:g}' for k, v in setting.items())})"
+        key = f"{own} {label(setting)}"
+        if key not in known or args.save:
+            noise = true if "true" in method.name else deviations
+            found[name] = [method(i, d, setting) for i, d in zip(images, noise, strict=True)]
+            known[key] = np.asarray(figures(found[name])).tolist()
+            kept.save()
+        rows[name] = np.array(known[key])
+    text = f"{len(images)} images.\n\n{table(kind, with_spread(rows))}\n\n{compared(kind, rows)}"
+    print(text)
+    if args.into:
+        put(args.into, kind, text)
+    return found
+
+
+def with_spread(rows):
+    """Means over images, and a row for the mean and range over the models called "seed..."."""
+    means = {name: row.mean(0) for name, row in rows.items()}
+    seeds = np.array([row for name, row in means.items() if name.startswith(f"{OURS}, seed")])
+    if len(seeds) > 1:
+        spread = zip(seeds.mean(0), seeds.min(0), seeds.max(0), strict=True)
+        means[f"{OURS}, {len(seeds)} seeds"] = [f"{_cell(m)} ({_cell(a)} to {_cell(b)})" for m, a, b in spread]
+    return means
+
+
+def compared(kind, rows):
+    """The shipped network image by image with every other method."""
+    ours = next(row for name, row in rows.items() if name.startswith(f"{OURS}, shipped"))
+    ahead = {name: ours[:, 0] - row[:, 0] for name, row in rows.items() if row is not ours}
+    each = ", ".join(f"{name} {d.mean():+.3f}, {(d > 0).sum()}" for name, d in ahead.items())
+    return f"By how much the shipped network's {COLUMNS[kind][0]} is larger, and on how many images: {each}."
 
 
 def simulated(args):
     noisy, clean = drawn(args.images_judged, JUDGED_SEED, 176, JUDGED_FAMILIES)
-    results = {"input": noisy, **gaming(noisy)}
-    for method, setting in settings_of(args.settings, not args.fast, args.processes):
-        if "true" in method.name:
-            deviations = [float((a - b)[b > 0.1].std()) for a, b in zip(noisy, clean, strict=True)]
-        else:
-            deviations = [speckle_deviation(i) for i in noisy]
-        results[method.name] = np.stack([method(i, d, setting) for i, d in zip(noisy, deviations, strict=True)])
-    for name, despeckle in despecklers(args).items():
-        results[name] = despeckle(noisy)
-    rows, similar = {}, {}
-    for name, found in results.items():
-        rows[name], similar[name] = simulated_figures(found, noisy, clean)
-    table("simulated", rows)
-    ours = similar["Speckle2Self, shipped"]
-    print("\nimages on which the shipped model has the larger SSIM:")
-    for name, other in similar.items():
-        print(f"  {name}: {int((ours > other).sum())} of {len(ours)}, by {np.mean(ours - other):+.4f}")
+    true = [float((a - b)[b > 0.1].std()) for a, b in zip(noisy, clean, strict=True)]
+    found = judged(args, "simulated", noisy, lambda results: simulated_figures(results, noisy, clean), true)
     if args.save:
-        np.savez_compressed(args.save, clean=clean, **results)
+        np.savez_compressed(args.save, clean=clean, **{name: np.stack(each) for name, each in found.items()})
 
 
 def real(args):
     images = [Planes(image).values[0] for _, image in read_images(args.images)][:: args.every]
-    results = {"input": images, **{k: [g[k] for g in map(gaming, images)] for k in gaming(images[0])}}
-    deviations = [speckle_deviation(i) for i in images]
-    for method, setting in settings_of(args.settings, not args.fast, args.processes):
-        if "true" not in method.name:
-            results[method.name] = [method(i, d, setting) for i, d in zip(images, deviations, strict=True)]
-    for name, despeckle in despecklers(args).items():
-        results[name] = [despeckle(i) for i in images]
-    table("real", {name: real_figures(found, images) for name, found in results.items()})
+    found = judged(args, "real", images, lambda results: real_figures(results, images))
     if args.save:
-        np.savez_compressed(args.save, **{name: np.stack(found[:2]) for name, found in results.items()})
+        np.savez_compressed(args.save, **{name: np.stack(each[:2]) for name, each in found.items()})
 
 
 def speed(args):
@@ -218,7 +282,7 @@ def speed(args):
     if not args.fast:
         compiled = torch.compile(eager)
         calls["torch.compile"] = lambda: compiled(x)
-    print(f"512 x 512, {args.threads} thread(s), median of {args.rounds} rounds, CPU time of the process")
+    lines = ["| 512 x 512, one pass | images per CPU-second |", "|---|---|"]
     with torch.inference_mode():
         for name, call in calls.items():
             call()
@@ -227,7 +291,10 @@ def speed(args):
                 begin = time.process_time()
                 call()
                 seconds.append(time.process_time() - begin)
-            print(f"  {name}: {1 / np.median(seconds):.1f} images per CPU-second")
+            lines.append(f"| {name} | {1 / np.median(seconds):.1f} |")
+    print(text := "\n".join([*lines, "", f"Medians of {args.rounds}, {args.threads} thread(s)."]))
+    if args.into:
+        put(args.into, "speed", text)
 
 
 def main(arguments=None):
@@ -239,6 +306,7 @@ def main(arguments=None):
     form.add_argument("--images-judged", type=int, default=12)
     form.add_argument("--settings", type=Path, help="file that keeps the scores of settings")
     form.add_argument("--processes", type=int, default=1, help="that tune the filters (default: 1)")
+    form.add_argument("--into", type=Path, metavar="FILE", help="put the table into this document, too")
     form.add_argument("--save", type=Path, help="results as .npz")
     form.add_argument("--fast", action="store_true", help="leave out what takes seconds an image")
     form.add_argument("--blind-spot", type=Path, metavar="FOLDER", help="train Noise2Void and Noise2Self there, too")

@@ -1,6 +1,6 @@
 """The real carotid of `datasets` as colour-flow pictures: our overlay over its envelope, and the scanner's own screen.
 
-    python -m bench.restoration.carotid FOLDER -o carotid.png
+    PYTHONPATH=python python -m bench.restoration.carotid FOLDER -o carotid.png
 
 FOLDER holds carotid_iq.raw, carotid_env.raw, their notes (.yml) and carotid.jpeg.
 """
@@ -81,23 +81,56 @@ def screen(folder):
     return CarotidFrames(color[None], bmode[None], mask[None], mask[None])
 
 
+def figures(frames):
+    """Print how near every method's fill comes to the envelope under our own overlay; return the fills."""
+    from bench.restoration.color_flow_cases import BASELINES
+    from sonoray.assets import load_color_flow_translator
+    from sonoray.restoration.frame_channels import classical_fill
+    from sonoray.restoration.quality import fill_figures
+
+    translate = load_color_flow_translator()
+    methods = {
+        "all black": lambda color, mask: np.where(mask, 0, color[..., 0]).astype(np.uint8),
+        **BASELINES,
+        "start (no network)": classical_fill,
+        "shipped": lambda color, mask: translate(color, mask).frames,
+        "shipped, refined": lambda color, mask: translate(color, mask, stage="refined").frames,
+    }
+    truth, where = frames.bmode / 255, frames.painted
+    level = frames.bmode[where]
+    print(f"| carotid, own overlay | SSIM in mask | PSNR in mask [dB] | grey level (truth {level.mean():.1f}) | "
+          f"texture |\n|---|---|---|---|---|")  # fmt: skip
+    fills = {}
+    for name, fill in methods.items():
+        fills[name] = made = np.where(where, fill(frames.color, where), frames.bmode)
+        found = fill_figures(made / 255, truth, where)
+        print(f"| {name} | {found.ssim_mask:.3f} | {found.psnr_mask:.1f} | {made[where].mean():.1f} | "
+              f"{found.fine / found.fine_truth:.2f} |")  # fmt: skip
+    return fills
+
+
 def main():
-    """Write a picture of both."""
+    """Print figures and write a picture: our overlay, the truth, fills; the screen, its fills."""
     from PIL import Image
+
+    from sonoray.assets import load_color_flow_translator
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("carotid.png"))
     options = parser.parse_args()
-    rows = []
-    for frames in (own_overlay(options.folder), screen(options.folder)):
-        grey = frames.bmode[0][..., None].repeat(3, -1)
-        rows.append(np.hstack([frames.color[0], grey]))
-        print(f"{frames.color.shape}, painted {frames.painted.mean():.3f}, flow {frames.mask.mean():.3f}")
-    width = max(r.shape[1] for r in rows)
-    Image.fromarray(np.vstack([np.pad(r, ((0, 4), (0, width - r.shape[1]), (0, 0))) for r in rows])).save(
-        options.output
-    )
+    own, shown = own_overlay(options.folder), screen(options.folder)
+    fills = figures(own)
+    translate = load_color_flow_translator()
+    rows = [
+        [own.color[0], own.bmode[0], *(fills[name][0] for name in ("Telea", "shipped", "shipped, refined"))],
+        [shown.color[0], shown.bmode[0], *(translate(shown.color, grow=2, stage=s).frames[0]
+                                           for s in ("coarse", "refined"))],
+    ]  # fmt: skip
+    sheets = [np.hstack([c if c.ndim == 3 else c[..., None].repeat(3, -1) for c in row]) for row in rows]
+    width = max(sheet.shape[1] for sheet in sheets)
+    padded = [np.pad(sheet, ((0, 4), (0, width - sheet.shape[1]), (0, 0))) for sheet in sheets]
+    Image.fromarray(np.vstack(padded)).save(options.output)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Held-out clips for colour-flow to B-mode translation, and the inpainting that it is compared with.
 
 Seeds here are never trained on (`sonoray train translate` draws other streams). Models that were trained with
-``--leave-out organ`` say so, and only those get zero-shot figures on the scene "organ".
+``--leave-out organ`` say so, and only those get zero-shot figures on the scene "organ". "hazy" are clips with brighter
+lumens; "real" ones have real tissue from a folder of B-mode pictures, of subjects that were not trained on.
 
     PYTHONPATH=python python -m bench.restoration.color_flow_cases [--clips 24] [--cache FOLDER]
-        [--set tuning|test|zero-shot] [--picture FILE]
+        [--set test|tuning|zero-shot|hazy|real] [--backgrounds FOLDER] [--picture FILE]
 
 prints the table of all baselines per quartile.
 """
@@ -16,27 +17,31 @@ from pathlib import Path
 
 import numpy as np
 
-from sonoray.imaging.color_overlay import find_color
-from sonoray.restoration.quality import psnr, ssim, texture_ratio
+from sonoray.restoration.quality import fill_figures
 from sonoray.simulation.flow_dataset import generate_dataset, read_clip
 from sonoray.simulation.flow_scenes import SCENES
+from sonoray.training.color_flow.data import read_backgrounds
 
-TEST_SEED, TUNING_SEED, ZERO_SHOT_SEED = 900_001, 900_002, 900_003
+SETS = {"test": 900_001, "tuning": 900_002, "zero-shot": 900_003, "hazy": 900_004, "real": 900_005}  # and their seeds
 ZERO_SHOT_SCENE = "organ"
 TRAINED_SCENES = tuple(s for s in SCENES if s != ZERO_SHOT_SCENE)
 _TELEA_RADIUS, _FLOW_RADIUS = 1, 2  # px; best SSIM in the mask of 1, 2, 3, 5, 8 on the tuning set
 
 
-def held_out(n_clips=40, cache=None, *, scenes=None, seed=None):
-    """Clips of 8 frames of 96 x 96, quartiles of coverage in turn, then scenes.
+def held_out(kind="test", n_clips=40, cache=None, backgrounds=None):
+    """Clips of 8 frames of 96 x 96 of one of the sets, quartiles of coverage in turn, then scenes.
 
-    Without ``scenes`` those that are trained on; ("organ",) has its own seed. ``cache`` keeps them between runs.
+    ``cache`` keeps them between runs; ``backgrounds`` is the folder of pictures that "real" needs.
     """
-    scenes = TRAINED_SCENES if scenes is None else tuple(scenes)
-    if seed is None:
-        seed = ZERO_SHOT_SEED if scenes == (ZERO_SHOT_SCENE,) else TEST_SEED
-    folder = tempfile.mkdtemp() if cache is None else Path(cache) / f"{seed}_{'_'.join(scenes)}"
-    return [read_clip(path) for path in generate_dataset(folder, n_clips, seed, scenes=scenes)]
+    if (kind == "real") != (backgrounds is not None):
+        raise SystemExit(f"--backgrounds: expected a folder with --set real and only there, got {backgrounds}")
+    scenes = (ZERO_SHOT_SCENE,) if kind == "zero-shot" else TRAINED_SCENES
+    folder = tempfile.mkdtemp() if cache is None else Path(cache) / kind
+    paths = generate_dataset(
+        folder, n_clips, SETS[kind], scenes=scenes, haze_share=float(kind == "hazy"), background_share=1.0,
+        backgrounds=read_backgrounds(backgrounds, (96, 96)) if backgrounds else (),
+    )  # fmt: skip
+    return [read_clip(path) for path in paths]
 
 
 def luma(color, mask):
@@ -133,45 +138,23 @@ def ms_ssim(image, truth):
     return float(measure(*pair, data_range=1.0, betas=tuple(w / total for w in weights)))
 
 
-def flicker(image, truth, mask):
-    """Mean change from frame to frame of the error, where both frames are hidden, in grey levels."""
-    change = np.abs(np.diff(image.astype(float) - truth, axis=0))
-    both = mask[1:] & mask[:-1]
-    return float(change[both].mean()) if both.any() else np.nan
-
-
 def figures(image, clip):
     """All figures of one result, pasted into the truth outside the mask as every method here does."""
-    made, truth = image / 255, clip.bmode / 255
+    found = fill_figures(image / 255, clip.bmode / 255, clip.painted)
     return {
-        "ssim": ssim(made, truth),
-        "ssim mask": ssim(made, truth, clip.painted),
-        "psnr mask": min(psnr(made, truth, clip.painted), 60.0),
+        "ssim": found.ssim_frame,
+        "ssim mask": found.ssim_mask,
+        "psnr mask": min(found.psnr_mask, 60.0),
         "ms-ssim": ms_ssim(image, clip.bmode),
-        "texture": texture_ratio(made, truth, clip.painted),
-        "flicker": flicker(image, clip.bmode, clip.painted),
+        "texture": found.fine,  # `table` divides by the truth's, of all clips together
+        "truth": found.fine_truth,
+        "flicker": found.flicker,
     }
-
-
-def mask_scores(clips):
-    """Dice of the closed-form mask against what is painted, as drawn and after JPEG compression."""
-    import cv2
-
-    plain, packed = [], []
-    for clip in clips:
-        frames = np.stack([
-            cv2.imdecode(cv2.imencode(".jpg", frame[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 85))[1], 1)[..., ::-1]
-            for frame in clip.color
-        ])  # fmt: skip
-        for scores, color in ((plain, clip.color), (packed, frames)):
-            found = find_color(np.ascontiguousarray(color))
-            scores.append(2 * (found & clip.painted).sum() / max((found.sum() + clip.painted.sum()), 1))
-    return float(np.mean(plain)), float(np.mean(packed))
 
 
 def table(clips, methods):
     """Print rows of figures per method and quartile, as Markdown."""
-    names = list(figures(clips[0].bmode, clips[0]))
+    names = [name for name in figures(clips[0].bmode, clips[0]) if name != "truth"]
     print("| method | quartile | " + " | ".join(names) + " | s per clip |\n" + "|---" * (len(names) + 3) + "|")
     for method, function in methods.items():
         begin = time.process_time()
@@ -180,17 +163,18 @@ def table(clips, methods):
         found = [figures(result, clip) for result, clip in zip(results, clips, strict=True)]
         for q in (1, 2, 3, 4, 0):
             own = [f for f, clip in zip(found, clips, strict=True) if q in (0, clip.quartile)]
-            values = [np.nanmean([f[n] for f in own]) for n in names]
-            cells = [
-                f"{v:.1f}" if n in ("psnr mask", "flicker") else f"{v:.3f}" for n, v in zip(names, values, strict=True)
-            ]
+            values = {n: np.nanmean([f[n] for f in own]) for n in (*names, "truth")}
+            values["texture"] /= values["truth"]
+            cells = [f"{values[n]:.1f}" if n in ("psnr mask", "flicker") else f"{values[n]:.3f}" for n in names]
             print(f"| {method} | {f'Q{q}' if q else 'all'} | " + " | ".join(cells) + f" | {cost:.2f} |", flush=True)
 
 
-def sheet(clips, columns=2):
-    """A picture (rows, columns, 3): the middle frame of every clip as the scanner shows it and without colour."""
-    cells = [np.hstack([clip.color[4], clip.bmode[4][..., None].repeat(3, -1)]) for clip in clips]
-    rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells) - columns + 1, columns)]
+def sheet(cache, backgrounds):
+    """A picture (rows, columns, 3), one row per set: clips of quartiles 1 to 4, with colour and without."""
+    rows = []
+    for first, kind in enumerate(("test", "hazy", *(["real"] if backgrounds else []), "zero-shot")):
+        clips = held_out(kind, 24, cache, backgrounds if kind == "real" else None)[4 * first : 4 * first + 4]
+        rows.append(np.hstack([np.hstack([c.color[4], c.bmode[4][..., None].repeat(3, -1)]) for c in clips]))
     return np.vstack(rows)
 
 
@@ -199,18 +183,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--set", choices=("test", "tuning", "zero-shot"), default="test")
-    parser.add_argument("--picture", type=Path, help="write a contact sheet instead")
+    parser.add_argument("--set", choices=SETS, default="test")
+    parser.add_argument("--backgrounds", type=Path, help="B-mode pictures for --set real")
+    parser.add_argument("--picture", type=Path, help="write a contact sheet of all sets instead")
     options = parser.parse_args()
-    scenes = (ZERO_SHOT_SCENE,) if options.set == "zero-shot" else None
-    seed = {"test": TEST_SEED, "tuning": TUNING_SEED, "zero-shot": ZERO_SHOT_SEED}[options.set]
-    clips = held_out(options.clips, options.cache, scenes=scenes, seed=seed)
     if options.picture:
         from PIL import Image
 
-        Image.fromarray(sheet(clips)).save(options.picture)
+        picture = Image.fromarray(sheet(options.cache, options.backgrounds))
+        picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST).save(options.picture)
         return
-    print("Dice of find_color: {:.3f}, after JPEG {:.3f}".format(*mask_scores(clips)))
+    clips = held_out(options.set, options.clips, options.cache, options.backgrounds)
     table(clips, BASELINES)
 
 

@@ -59,22 +59,31 @@ def _grid(**lists):
 def classical(with_slow=True):
     """Every classical filter; those that take seconds an image only ``with_slow``."""
     found = [
-        Baseline("median", lambda i, d, size: median_filter(i, size), _grid(size=[13, 17, 21, 27, 35, 45, 57])),
-        Baseline("SRAD", _srad, _grid(iterations=[60, 150, 300, 600], variation=[1.0, 1.5, 2.2, 3.0, 4.5, 6.5])),
+        Baseline(
+            "median", lambda i, d, size: median_filter(i, size), _grid(size=[13, 17, 21, 27, 35, 45, 57, 75, 99, 129])
+        ),
+        Baseline(
+            "SRAD",
+            _srad,
+            _grid(
+                iterations=[30, 60, 150, 300, 600, 1200],
+                variation=[1.0, 1.5, 2.2, 3.0, 4.5, 6.5, 9.0, 13.0, 18.0, 26.0],
+            ),
+        ),
         Baseline(
             "NLM",
             lambda i, d, h, patch, window: denoise_nl_means(i, patch, window, h * d, fast_mode=True),
-            _grid(h=[0.6, 0.8, 1.0, 1.2, 1.5], patch=[9, 13, 17, 21, 27], window=[11, 15, 21]),
+            _grid(h=[0.4, 0.6, 0.8, 1.0, 1.2, 1.5], patch=[9, 13, 17, 21, 27, 35], window=[7, 11, 15, 21, 29]),
         ),
         Baseline(
             "OBNLM",
             lambda i, d, strength, block, search: obnlm(i, strength=strength, block=block, search=search),
-            _grid(strength=[1.1, 1.6, 2.0, 2.6, 3.4], block=[4, 6, 8], search=[8, 12, 16]),
+            _grid(strength=[1.1, 1.6, 2.0, 2.6, 3.4, 4.4], block=[2, 4, 6, 8, 10], search=[5, 8, 12, 16, 22]),
         ),
         Baseline(
             "Gaussian blur", lambda i, d, sigma: gaussian_filter(i, sigma), _grid(sigma=[4, 5, 6.5, 8, 10, 13, 17])
         ),
-        Baseline("TV", lambda i, d, weight: denoise_tv_chambolle(i, weight), _grid(weight=[0.35, 0.6, 0.85, 1.2])),
+        Baseline("TV", lambda i, d, weight: denoise_tv_chambolle(i, weight), _grid(weight=[0.35, 0.6, 0.85, 1.2, 1.7])),
     ]
     if with_slow:
         found += [
@@ -83,14 +92,17 @@ def classical(with_slow=True):
             Baseline(
                 "NLLR",
                 lambda i, d, strength, rounds: low_rank_despeckle(i, strength=strength, rounds=rounds),
-                _grid(strength=[12.0, 25.0, 50.0, 100.0, 200.0], rounds=[2]),
+                _grid(strength=[12.0, 25.0, 50.0, 100.0, 200.0, 400.0], rounds=[2]),
             ),
         ]
     return found
 
 
 def tuned(baseline, noisy, clean, deviations, judge, *, scores=None, run=map, keep=None):
-    """The setting with the largest mean of ``judge(found, truth)``; one at an edge of the grid is warned of.
+    """The setting of which no neighbour in the grid has a larger mean of ``judge(found, truth)``.
+
+    Climbs from the best setting known, or the middle of the grid, to the best neighbour (one value one place on) until
+    there is none. One at an edge of the grid is warned of.
 
     Parameters
     ----------
@@ -102,18 +114,33 @@ def tuned(baseline, noisy, clean, deviations, judge, *, scores=None, run=map, ke
         Called after each score, to save them.
     """
     scores = {} if scores is None else scores
-    missing = [setting for setting in baseline.grid if label(setting) not in scores]
-    jobs = [(baseline.name, baseline.call, setting, noisy, clean, deviations, judge) for setting in missing]
-    if run is not map:  # functions without a name do not travel: workers look them up
-        jobs = [(name, None, *rest) for name, _, *rest in jobs]
-    for setting, score in zip(missing, run(_score, jobs), strict=True):
-        scores[label(setting)] = score
-        if keep is not None:
-            keep()
-    best = max(baseline.grid, key=lambda setting: scores[label(setting)])
+    axes = {name: list(dict.fromkeys(row[name] for row in baseline.grid)) for name in baseline.grid[0]}
+    known = [setting for setting in baseline.grid if label(setting) in scores]
+    middle = {name: values[len(values) // 2] for name, values in axes.items()}
+    best = max(known, key=lambda setting: scores[label(setting)]) if known else middle
+    while True:
+        near = [best, *_neighbours(axes, best)]
+        missing = [setting for setting in near if label(setting) not in scores]
+        # Functions without a name do not travel to other processes, which look them up.
+        call = baseline.call if run is map else None
+        jobs = [(baseline.name, call, setting, noisy, clean, deviations, judge) for setting in missing]
+        for setting, score in zip(missing, run(_score, jobs), strict=True):
+            scores[label(setting)] = score
+            if keep is not None:
+                keep()
+        higher = max(near, key=lambda setting: scores[label(setting)])
+        if higher == best:
+            break
+        best = higher
     for name in edges(baseline.grid, best):
         warnings.warn(f"{baseline.name}: best {name}, {best[name]}, is at the edge of its grid", stacklevel=2)
     return best
+
+
+def _neighbours(axes, setting):
+    for name, values in axes.items():
+        at = values.index(setting[name])
+        yield from ({**setting, name: value} for value in values[max(at - 1, 0) : at] + values[at + 1 : at + 2])
 
 
 def edges(grid, setting):

@@ -4,6 +4,7 @@
 #include "bindings/bind_finite_frequency.h"
 #include "bindings/bind_focus_criteria.h"
 #include "bindings/bind_greens.h"
+#include "bindings/bind_imaging.h"
 #include "bindings/bind_linking.h"
 #include "bindings/bind_picking.h"
 #include "bindings/bind_rays.h"
@@ -29,6 +30,7 @@ PYBIND11_MODULE(_cpu, m) {
   bindings::bind_tomography<Host>(m);
   bindings::bind_tomography_host<Host>(m);
   bindings::bind_greens<Host>(m);
+  bindings::bind_imaging<Host>(m);
   bindings::bind_linking<Host>(m);
   bindings::bind_tracing<Host>(m);
   m.def("thread_count", [] { return thread_count(Cpu{}); });

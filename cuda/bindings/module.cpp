@@ -6,6 +6,7 @@
 #include "bindings/bind_finite_frequency.h"
 #include "bindings/bind_focus_criteria.h"
 #include "bindings/bind_greens.h"
+#include "bindings/bind_imaging.h"
 #include "bindings/bind_linking.h"
 #include "bindings/bind_picking.h"
 #include "bindings/bind_rays.h"
@@ -30,6 +31,7 @@ NB_MODULE(_cuda, m) {
   bindings::bind_picking<Device>(m);
   bindings::bind_tomography<Device>(m);
   bindings::bind_greens<Device>(m);
+  bindings::bind_imaging<Device>(m);
   bindings::bind_linking<Device>(m);
   bindings::bind_tracing<Device>(m);
   bindings::bind_memory(m);

@@ -27,11 +27,21 @@ from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
 from .beamforming.default_grids import default_grid
 from .beamforming.direct_wave import DirectWave, measure_direct_wave, remove_direct_wave
+from .beamforming.flow import FlowImages, reconstruct_doppler
+from .beamforming.presets import ImagingPreset, imaging_preset
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
 from .imaging.dealiasing import displacement_velocity, dual_rate_velocity, staggered_velocity, unwrap_velocity
 from .imaging.detection import depth_gain, envelope, log_compress, to_uint8
-from .imaging.doppler import doppler_bandwidth, doppler_power, doppler_velocity, nyquist_velocity
+from .imaging.doppler import (
+    DopplerImage,
+    doppler_bandwidth,
+    doppler_image,
+    doppler_power,
+    doppler_variance,
+    doppler_velocity,
+    nyquist_velocity,
+)
 from .imaging.eigen_filters import EigenFilter, HankelFilter
 from .imaging.localization import localization_error, localize_points
 from .imaging.metrics import (
@@ -82,6 +92,7 @@ from .io import (
     write_dicom,
     write_parametric_map,
     write_png,
+    write_secondary_capture,
     write_wav,
 )
 from .learning.models import ModelSpec
@@ -114,12 +125,14 @@ __all__ = [
     "ConvexPolygon",
     "DeviceError",
     "DirectWave",
+    "DopplerImage",
     "DownloadError",
     "EigenFilter",
     "EikonalSolver",
     "Error",
     "FiniteFrequencyOperator",
     "FirFilter",
+    "FlowImages",
     "Focus",
     "FocusCheck",
     "FocusCriterion",
@@ -133,6 +146,7 @@ __all__ = [
     "HalfSpaces",
     "HankelFilter",
     "IirFilter",
+    "ImagingPreset",
     "Interpolator",
     "LaterArrivals",
     "LinkedRays",
@@ -191,7 +205,9 @@ __all__ = [
     "displacement_velocity",
     "doppler_audio",
     "doppler_bandwidth",
+    "doppler_image",
     "doppler_power",
+    "doppler_variance",
     "doppler_velocity",
     "dual_rate_velocity",
     "encode",
@@ -202,6 +218,7 @@ __all__ = [
     "full_synthetic_aperture",
     "fwhm",
     "gcnr",
+    "imaging_preset",
     "lag_one_coherence",
     "load_example",
     "load_example_targets",
@@ -232,6 +249,7 @@ __all__ = [
     "read_scatterers",
     "reconstruct_autofocus",
     "reconstruct_bmode",
+    "reconstruct_doppler",
     "reconstruct_ray_born",
     "reconstruct_stack",
     "reconstruct_travel_time",
@@ -261,5 +279,6 @@ __all__ = [
     "write_dicom",
     "write_parametric_map",
     "write_png",
+    "write_secondary_capture",
     "write_wav",
 ]

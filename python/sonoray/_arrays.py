@@ -22,11 +22,14 @@ def is_device_array(value: Any) -> bool:
 
 
 def host_array(name: str, value: Any) -> NDArray[Any]:
-    """Return ``value`` as a NumPy array without a copy; a device array is refused by name."""
+    """Return ``value`` as a NumPy array without a copy; a device array, or one that cannot be shared, is refused."""
     if is_device_array(value):
         raise DeviceError(f"{name}: expected a host array for a plan on 'cpu', got a CUDA array; use sonoray.to_host")
     if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
-        return np.from_dlpack(value)
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:  # records gradients, bfloat16, sparse
+            raise ArgumentError(f"{name}: expected an array that can be shared by DLPack: {error}") from None
     return np.asarray(value)
 
 

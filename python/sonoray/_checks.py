@@ -68,6 +68,8 @@ def array(
     try:
         if np.iscomplexobj(value) and np.dtype(dtype).kind != "c":
             raise TypeError  # NumPy would drop the imaginary part
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):  # the array API knows no __array__
+            value = np.from_dlpack(value)
         result = np.ascontiguousarray(value, dtype)
     except (TypeError, ValueError):
         raise ArgumentError(f"{name}: expected an array of {np.dtype(dtype)}, got {type(value).__name__}") from None

@@ -229,3 +229,56 @@ def test_real_files(real_data):
     first = next(pydicom.encaps.generate_frames(data.PixelData, number_of_frames=30))
     with image.open(io.BytesIO(first)) as picture:
         np.testing.assert_array_equal(pictures.frames[0], np.asarray(picture.convert("RGB")))
+
+
+ROWS = GREY.T.copy()  # as displayed
+
+
+@pytest.mark.parametrize(
+    ("picture", "name"),
+    [
+        (ROWS, "Secondary Capture Image Storage"),
+        (np.stack([ROWS, 255 - ROWS, ROWS // 2], axis=-1), "Secondary Capture Image Storage"),
+        (np.stack([ROWS, 255 - ROWS]), "Multi-frame Grayscale Byte Secondary Capture Image Storage"),
+        (
+            np.stack([np.stack([ROWS] * 3, axis=-1), np.stack([255 - ROWS] * 3, axis=-1)]),
+            "Multi-frame True Color Secondary Capture Image Storage",
+        ),
+    ],
+    ids=["grey", "colour", "grey cine", "colour cine"],
+)
+def test_secondary_captures_come_back(path, picture, name):
+    sonoray.write_secondary_capture(path, picture, frame_rate=25.0, spacing=(2e-4, 1e-4), description="report")
+    data = pydicom.dcmread(path)
+    assert data.SOPClassUID.name == name and data.ConversionType == "WSD" and data.SeriesDescription == "report"
+    assert [float(h) for h in data.PixelSpacing] == [0.2, 0.1]
+    np.testing.assert_array_equal(data.pixel_array, picture)
+    back = sonoray.read_dicom(path)
+    frames = picture if name.startswith("Multi") else picture[None]
+    np.testing.assert_array_equal(back.frames, frames)
+    assert back.spacing == pytest.approx((1e-4, 2e-4)) and not back.regions
+    assert back.frame_rate == (25 if name.startswith("Multi") else 0)
+
+
+def test_secondary_capture_without_scale(path):
+    sonoray.write_secondary_capture(path, ROWS)
+    assert sonoray.read_dicom(path).spacing is None
+    with pytest.raises(sonoray.FormatError, match="spacing"):
+        sonoray.read(path)
+
+
+@pytest.mark.parametrize(
+    ("picture", "options", "message"),
+    [
+        (ROWS.astype(float), {}, "picture: expected uint8"),
+        (ROWS[None, None], {}, "picture: expected uint8"),
+        (ROWS[:0], {}, "picture: expected uint8"),
+        (ROWS, {"spacing": (0.2, 0.1)}, "spacing: expected .* is it really in m"),
+        (ROWS, {"spacing": (1e-4,)}, "spacing: expected two numbers"),
+        (ROWS, {"frame_rate": -1.0}, "frame_rate"),
+    ],
+)
+def test_secondary_captures_that_cannot_be(path, picture, options, message):
+    with pytest.raises(sonoray.ArgumentError, match=message):
+        sonoray.write_secondary_capture(path, picture, **options)
+    assert not path.exists()

@@ -90,6 +90,15 @@ def test_an_image_of_little_contrast_is_treated_like_any(despeckle):
     np.testing.assert_allclose((despeckle(faint) - 0.3) / 0.1, despeckle(image), atol=1e-3)
 
 
+def test_a_marker_changes_next_to_nothing_elsewhere(despeckle):
+    image = 0.5 * seen(1).image
+    marked = image.copy()
+    marked[4:7, 4:7] = 1.0  # of 20,736 pixels: less than a part in 1000
+    before, after = despeckle(image), despeckle(marked)
+    assert np.abs(after - before)[64:, 64:].max() < 0.01
+    assert after[5, 5] > 0.7
+
+
 def test_strength_is_the_part_of_the_change(despeckle):
     image = seen(2).image
     half = Despeckler(despeckle.model, strength=0.5)(image)

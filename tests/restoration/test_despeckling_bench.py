@@ -13,7 +13,7 @@ pytest.importorskip("torchmetrics", reason="the bench measures MS-SSIM with it")
 
 # ruff: noqa: E402
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from bench.restoration import bench_despeckling, blind_spot
+from bench.restoration import bench_despeckling, blind_spot, doc_tables
 from bench.restoration import despeckling_baselines as baselines
 
 from sonoray.training.despeckling.recipe import DEFAULT
@@ -50,13 +50,32 @@ def test_simulated_comparison_from_its_command_line(tmp_path, monkeypatch, capsy
     common += ["--simulated-training", "1", "--settings", str(tmp_path / "settings.json")]
     bench_despeckling.main([*common, "--save", str(tmp_path / "results.npz")])
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    named = {row[0][2:]: row[1:] for row in rows}
+    named = {row[0][2:].partition(" (")[0]: row[1:] for row in rows}
     assert {"input", "median", "Speckle2Self, shipped", "Noise2Void, 1 steps", "Noise2Self, 1 steps"} <= set(named)
     assert all(len(row) == len(bench_despeckling.COLUMNS["simulated"]) for row in named.values())
     assert float(named["Speckle2Self, shipped"][0]) > float(named["input"][0]) + 0.2
     with np.load(tmp_path / "results.npz") as kept:
-        assert kept["Noise2Void, 1 steps"].shape == kept["clean"].shape == (1, 176, 176)
+        name = next(each for each in kept.files if each.startswith("Noise2Void, 1 steps"))
+        assert kept[name].shape == kept["clean"].shape == (1, 176, 176)
     assert (tmp_path / "blind/Noise2Self/Noise2Self.onnx").is_file()
+
+
+def test_tables_go_between_their_marks(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("before\n<!-- begin a -->\nold\n<!-- end a -->\nafter\n<!-- begin b -->\n<!-- end b -->\n")
+    doc_tables.put(path, "a", "| 1 \\1 |\n")
+    text = path.read_text()
+    assert text.startswith("before\n<!-- begin a -->\n\n| 1 \\1 |\n\n<!-- end a -->\nafter\n<!-- begin b -->")
+    assert "old" not in text
+    with pytest.raises(ValueError, match="expected one part"):
+        doc_tables.put(path, "c", "")
+
+
+def test_seeds_get_a_row_of_their_mean_and_range():
+    rows = {f"Speckle2Self, seed{k}": np.full((2, 3), value) for k, value in enumerate((0.1, 0.2, 0.6))}
+    means = bench_despeckling.with_spread({"median": np.zeros((2, 3)), **rows})
+    assert means["Speckle2Self, 3 seeds"] == ["0.300 (0.100 to 0.600)"] * 3
+    assert "3 seeds | 0.300 (0.100 to 0.600) |" in bench_despeckling.table("simulated", means)
 
 
 def test_real_images_need_a_folder(capsys):
@@ -83,5 +102,28 @@ def test_an_optimum_at_the_edge_is_warned_of_and_scores_are_kept():
     assert baselines.tuned(baseline, image, [image[0] + 0.2], [0.0], judge, scores=scores)["by"] == 0.2
     assert baselines.tuned(baseline, image, [image[0] + 0.2], [0.0], judge, scores=scores)["by"] == 0.2
     assert len(calls) == len(scores) == 3
+
+
+def test_a_grid_is_climbed_from_its_middle_to_where_no_neighbour_is_better():
+    grid = baselines._grid(by=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], power=[1, 2, 3])
+    image, scores = [np.zeros((4, 4))], {}
+
+    def judge(found, truth):
+        return -float(np.abs(found - truth).max())
+
+    def shifted(image, deviation, by, power):
+        return image + by - 0.05 * (power - 2) ** 2
+
+    baseline = baselines.Baseline("shift", shifted, grid)
+    assert baselines.tuned(baseline, image, [image[0] + 0.2], [0.0], judge, scores=scores) == {"by": 0.2, "power": 2}
+    assert len(scores) < len(grid)
+
+
+def test_the_edge_of_a_grid_is_warned_of():
+    def judge(found, truth):
+        return -float(np.abs(found - truth).max())
+
+    baseline = baselines.Baseline("shift", lambda i, d, by: i + by, baselines._grid(by=[0.1, 0.2, 0.3]))
+    image = [np.full((4, 4), 0.2)]
     with pytest.warns(UserWarning, match="shift: best by, 0.3, is at the edge"):
         baselines.tuned(baseline, image, [image[0] + 0.5], [0.0], judge)

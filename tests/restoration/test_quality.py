@@ -84,3 +84,20 @@ def test_refusals(image, truth, mask, match):
     for figure in (quality.psnr, quality.ssim, quality.edge_preservation, quality.texture_ratio):
         with pytest.raises(ArgumentError, match=match):
             figure(image, truth, mask)
+
+
+def test_figures_of_what_was_filled_in():
+    truth = np.stack([IMAGE, np.roll(IMAGE, 3, axis=1), IMAGE])
+    mask = np.zeros(truth.shape, bool)
+    mask[:, 16:32, 16:48] = True
+    made = np.where(mask, gaussian_filter(truth, (0, 2, 2)), truth)
+    found = quality.fill_figures(made, truth, mask)
+    assert found.ssim_mask == pytest.approx(quality.ssim(made, truth, mask))
+    assert found.ssim_mask < found.ssim_frame < 1
+    assert found.psnr_mask == pytest.approx(-10 * np.log10(np.mean((made - truth)[mask] ** 2)))
+    assert found.fine < 0.7 * found.fine_truth
+    assert quality.fill_figures(np.where(mask, truth + 0.1 * (np.arange(3)[:, None, None] - 1), truth).clip(0, 1),
+                                truth.clip(0.1, 0.9), mask).flicker == pytest.approx(25.5, rel=0.2)  # fmt: skip
+    nothing = quality.fill_figures(truth, truth, np.zeros_like(mask))
+    assert nothing.ssim_frame == pytest.approx(1)
+    assert np.isnan(nothing[1:]).all()

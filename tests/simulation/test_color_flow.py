@@ -11,6 +11,7 @@ from sonoray.imaging.color_overlay import draw_overlay
 from sonoray.simulation.color_flow import QUARTILES, color_flow_video
 from sonoray.simulation.flow_dataset import generate_dataset, quartile_of, read_clip
 from sonoray.simulation.flow_scenes import SCENES, make_scene
+from sonoray.simulation.flow_views import linear_view, sector_view
 
 PLAIN = {"persistence": 0.0, "flash": 0.0, "variance": False, "inverted": False, "outlined": False,
          "color_map": "classic", "priority": 255}  # fmt: skip
@@ -139,10 +140,37 @@ def test_a_real_background_stays_where_no_vessel_is():
     assert sunk >= 3  # one in four colours tissue that looks whole
 
 
-def test_one_background_frame_stands_still():
-    frame = np.full((1, 48, 48), 90, np.uint8)
-    clip = color_flow_video(0, shape=(48, 48), n_frames=3, background=frame)
-    assert clip.bmode.shape == (3, 48, 48)
+def test_one_background_frame_moves_with_the_tissue():
+    frame = scipy.ndimage.gaussian_filter(np.random.default_rng(0).uniform(0, 255, (1, 64, 64)), 1).astype(np.uint8)
+    clip = color_flow_video(4, shape=(64, 64), n_frames=6, scene="vessel", coverage=1, background=frame)
+    far = ~scipy.ndimage.binary_dilation((clip.true_velocity != 0).any(axis=0), np.ones((13, 13)))
+    far[[0, 1, 2, 3, -4, -3, -2, -1]] = far[:, [0, 1, 2, 3, -4, -3, -2, -1]] = False
+    shifts = []
+    for shown in clip.bmode:
+        change = np.abs(shown.astype(int) - frame[0])[far].mean()
+        near = min(
+            np.abs(shown - scipy.ndimage.shift(frame[0].astype(float), (a, b), order=1, mode="nearest"))[far].mean()
+            for a in np.arange(-2, 2.1, 0.25)
+            for b in np.arange(-2, 2.1, 0.25)
+        )
+        assert near < 2.5  # it is the same picture, displaced
+        shifts.append(change)
+    assert max(shifts) > 4  # and it does not stand still
+
+
+def test_hazy_lumens_are_brighter():
+    levels = []
+    for haze in (False, True):
+        clips = [color_flow_video(s, shape=(64, 64), n_frames=2, scene="vessel", coverage=4, haze=haze) for s in (1, 2)]
+        levels.append([clip.bmode[clip.true_velocity != 0].mean() for clip in clips])
+    assert np.min(np.subtract(*levels[::-1])) > 3
+
+
+@pytest.mark.parametrize("view", [linear_view((40, 48), 6), sector_view(np.random.default_rng(3), (40, 48), 6)])
+def test_places_are_the_inverse_of_indices(view):
+    z, x = view.place(view.index(view.x, view.z))
+    np.testing.assert_allclose(z, view.z, atol=2e-3)
+    np.testing.assert_allclose(x, view.x, atol=2e-3)
 
 
 @pytest.mark.parametrize("kind", SCENES)

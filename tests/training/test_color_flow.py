@@ -5,19 +5,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
 from sonoray import ArgumentError, FormatError  # noqa: E402
+from sonoray.io.images import write_image  # noqa: E402
 from sonoray.restoration.frame_channels import N_CHANNELS, REACH, START  # noqa: E402
 from sonoray.training.color_flow import export  # noqa: E402
 from sonoray.training.color_flow.data import (  # noqa: E402
     ClipPlan,
     Sampler,
+    _outlined,
     coverage_quartiles,
     grown,
     load_clips,
     mask_batch,
+    read_backgrounds,
     sampling_weights,
 )
 from sonoray.training.color_flow.networks import (  # noqa: E402
@@ -101,6 +105,27 @@ def test_frames_for_the_mask_network(clips):
     assert frames.shape == (6, 3, 32, 32)
     assert masks.shape == (6, 1, 32, 32)
     assert 0 <= frames.min() <= frames.max() <= 1
+
+
+def test_outlines_belong_to_the_mask():
+    color, mask = np.zeros((48, 56, 3), np.float32), np.zeros((48, 56), bool)
+    shares = []
+    for seed in range(8):
+        drawn, where = _outlined(color, mask, np.random.default_rng(seed))
+        assert np.array_equal(drawn.max(axis=-1) > 0, where)
+        assert np.ptp(drawn[where]) == 0 if where.any() else True
+        assert not scipy.ndimage.binary_opening(where, np.ones((3, 3))).any()  # a line
+        shares.append(where.mean())
+    assert 0.01 < np.mean(shares) < 0.1
+
+
+def test_backgrounds_of_a_folder(tmp_path):
+    levels = np.random.default_rng(0).integers(0, 256, (50, 60), dtype=np.uint8)
+    write_image(tmp_path / "a.png", levels)
+    (found,) = read_backgrounds(tmp_path, (48, 48))
+    assert np.array_equal(found[0], levels)
+    with pytest.raises(ArgumentError, match=r"backgrounds: expected at least \(64, 48\) pixels, got \(50, 60\)"):
+        read_backgrounds(tmp_path, (64, 48))
 
 
 def test_leaving_a_scene_out(tmp_path):

@@ -14,7 +14,7 @@ pytest.importorskip("skimage", reason="scikit-image is not installed")
 
 from sonoray.assets import load_enhancer  # noqa: E402
 from sonoray.cli.train_enhance import add  # noqa: E402
-from sonoray.errors import ArgumentError  # noqa: E402
+from sonoray.errors import ArgumentError, FormatError  # noqa: E402
 from sonoray.restoration.enhancement import Enhancer  # noqa: E402
 from sonoray.training.enhancement.data import PairSource, phantom_pairs  # noqa: E402
 from sonoray.training.enhancement.export import export_enhancer, export_folder  # noqa: E402
@@ -116,12 +116,25 @@ def test_exported_networks_give_what_torch_gives(tmp_path, image_residual):
     assert check_parity(network, tmp_path / "net.onnx", examples, tolerance=1e-4) < 1e-4
 
 
-def test_the_shipped_file_gives_what_torch_gives(tmp_path):
+def weights_in(path, network):
+    """The file's weights under the network's names; those of linear layers are transposed and named by their node."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    held = {each.name: torch.from_numpy(onnx.numpy_helper.to_array(each).copy()) for each in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1] in held:
+            scopes = node.name.split("/")[1:-1]  # /body/body.0/attention/...: what contains the next is repeated in it
+            inner = [a for a, b in zip(scopes, [*scopes[1:], ""]) if not b.startswith(f"{a}.")]
+            held[f"{'.'.join(inner)}.weight"] = held[node.input[1]].T
+    return {name: held[name] for name in network.state_dict()}
+
+
+def test_the_shipped_file_gives_what_torch_gives():
     model = load_enhancer().model
-    network = SwinConvUNet(SwinConvSettings.from_dict(model.spec.settings["network"]))
-    assert model.path.stat().st_size > 4 * n_parameters(network)  # the weights are in it
-    image = torch.rand(1, 1, 96, 72)
-    assert tuple(model(image.numpy()).shape) == (1, 1, 96, 72)
+    network = SwinConvUNet(SwinConvSettings.from_dict(model.spec.settings["network"])).eval()
+    network.load_state_dict(weights_in(model.path, network))
+    assert check_parity(network, model.path, [torch.rand(1, 1, 96, 72), torch.rand(2, 1, 64, 130)]) < 1e-4
 
 
 def test_training_improves_and_repeats_itself(tmp_path, sources):
@@ -148,6 +161,20 @@ def test_folders_are_exported_and_begun_with(tmp_path, sources):
     again = export_folder(tmp_path / "b", tmp_path / "again.onnx")
     assert again.digest != spec.digest
     np.testing.assert_allclose(Enhancer(tmp_path / "again.onnx")(image), apply(network, image), atol=1e-4)
+
+
+def test_published_runs_keep_their_rate(tmp_path, sources):
+    train_enhancer(tmp_path, sources, small(rate=1e-4, published=True))
+    rows = [line.split(",") for line in (tmp_path / "enhance.csv").read_text().splitlines()]
+    rates = [float(row[rows[0].index("rate")]) for row in rows[1:]]
+    assert rates and set(rates) == {1e-4}
+
+
+def test_beginning_with_weights_of_another_size_is_refused(tmp_path, sources):
+    train_enhancer(tmp_path / "a", sources, small(steps=1))
+    wider = small(steps=1, network=SwinConvSettings(12, (1,) * 7, 6))
+    with pytest.raises(FormatError, match="expected weights of the network"):
+        train_enhancer(tmp_path / "b", sources, wider, start=tmp_path / "a")
 
 
 def test_resume_goes_on_and_refuses_other_settings(tmp_path, sources):

@@ -7,6 +7,7 @@ pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
 from sonoray.errors import ArgumentError, FormatError
 from sonoray.simulation.degradations import DegradationModel
+from sonoray.training.enhancement import data
 from sonoray.training.enhancement.data import (
     NATURAL_TEST,
     NATURAL_TRAINING,
@@ -19,6 +20,7 @@ from sonoray.training.enhancement.data import (
     phantom_pairs,
     read_images,
     targets_of,
+    wire_pairs,
 )
 
 NOTHING = DegradationModel(main_chance=0.0, light_chance=0.0)
@@ -37,6 +39,21 @@ def test_phantoms_are_images_with_sharp_structure():
     assert all(np.array_equal(a, b) for a, b in zip((speckled, clean), phantom(96, np.random.default_rng(0))))
 
 
+def test_wires_are_narrow_and_many():
+    (pair,) = wire_pairs(1, 3, size=96)
+    assert np.array_equal(pair[0], pair[1])
+    assert 0 <= pair.min() <= pair.max() <= 1
+    image = pair[0]
+    inner = image[2:-2, 2:-2]
+    around = [
+        image[2 + i : image.shape[0] - 2 + i, 2 + j : image.shape[1] - 2 + j]
+        for i, j in ((-2, 0), (2, 0), (0, -2), (0, 2))
+    ]
+    # Brighter than what is 2 pixels away on every side: at least as many points as the fewest, 30, that do not overlap.
+    assert (inner > np.max(around, 0) + 0.1).sum() > 30
+    assert np.array_equal(image, wire_pairs(1, 3, size=96)[0][0])
+
+
 def test_low_rank_targets_are_kept(tmp_path):
     image = phantom(48, np.random.default_rng(1))[0]
     first = low_rank_pairs([image], tmp_path)[0]
@@ -48,6 +65,16 @@ def test_low_rank_targets_are_kept(tmp_path):
     path.write_bytes(b"none")
     with pytest.raises(FormatError, match="expected a low-rank target"):
         low_rank_pairs([image], tmp_path)
+
+
+def test_low_rank_targets_of_an_earlier_filter_are_not_used(tmp_path, monkeypatch):
+    image = np.random.default_rng(0).random((16, 16), np.float32)
+    monkeypatch.setattr(data, "low_rank_despeckle", lambda image: image / 2)
+    low_rank_pairs([image], tmp_path)
+    monkeypatch.setattr(data, "low_rank_despeckle", lambda image: image / 4)
+    assert np.array_equal(low_rank_pairs([image], tmp_path)[0][1], image / 2)
+    monkeypatch.setattr(data, "_VERSION", data._VERSION + 1)
+    assert np.array_equal(low_rank_pairs([image], tmp_path)[0][1], image / 4)
 
 
 def test_photographs_for_training_tuning_and_test_are_different_ones():

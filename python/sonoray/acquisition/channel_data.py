@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import host_array
 from .._checks import array, finite, freeze, scalar
 from ..errors import ArgumentError
 from .probes import Probe
@@ -82,7 +83,7 @@ class ChannelData:
             set_(self, "frame_rate", scalar("frame_rate", self.frame_rate, 1e-3, 1e6, "Hz"))
 
     def _checked_samples(self, n_tx: int) -> NDArray[Any]:
-        samples = np.asarray(self.samples)
+        samples = host_array("samples", self.samples)
         if samples.dtype in (np.dtype("float64"), np.dtype("complex128")):
             samples = samples.astype("c8" if samples.dtype.kind == "c" else "f4")
         if samples.dtype not in SAMPLE_TYPES:

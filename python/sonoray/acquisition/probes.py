@@ -103,6 +103,13 @@ class Probe:
 
     __hash__ = None  # type: ignore[assignment]
 
+    @staticmethod
+    def preset(name: str) -> "Probe":
+        """A probe that is sold, by name, such as "L11-5v"; see `sonoray.acquisition.probe_presets`."""
+        from .probe_presets import preset_probe
+
+        return preset_probe(name)
+
     @classmethod
     def linear(cls, n_elements: int, pitch: float, **options: Any) -> "Probe":
         """Elements along x at z = 0, centred, facing +z; ``options`` are the constructor's."""

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import host_array, is_device_array, stream_handle, to_device
+from .._arrays import host_array, is_device_array, stream_handle, to_device, to_host
 from .._backends import backend, place
 from .._checks import array, count, option, scalar
+from .._scipy import linear_operator
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError, DeviceError
 
@@ -270,7 +271,7 @@ class Beamformer:
         real = not self.is_iq or self.compounding == "incoherent"
         target = self._target(out, self._image_shape(shape[0]), "float32" if real else "complex64")
         self._run("das", stream, samples=samples, image=target)
-        return target
+        return target if out is None else out
 
     def adjoint(self, image: Any, *, out: Any = None, stream: Any = None) -> Any:
         """Apply the exact adjoint: channel data of point scatterers, weighted like the beamformer.
@@ -305,7 +306,37 @@ class Beamformer:
             image = np.ascontiguousarray(image)
         target = self._target(out, (shape[0], self._n_tx, self._n_rx, self.sampling.n_samples), wanted.name)
         self._run("das_adjoint", stream, image=image, samples=target)
-        return target
+        return target if out is None else out
+
+    def aslinearoperator(self) -> Any:
+        """The beamformer for `scipy.sparse.linalg`: one frame's samples to its image, both as vectors in C order.
+
+        Returns
+        -------
+        scipy.sparse.linalg.LinearOperator
+            Of `shape`, complex64 for I/Q, else float32, on host vectors. Columns of a matrix are frames.
+
+        Raises
+        ------
+        ArgumentError
+            Incoherent compounding, which is not linear.
+        """
+        if self.compounding == "incoherent":
+            raise ArgumentError("compounding: expected 'coherent' or 'none' for a linear operator, got 'incoherent'")
+        dtype = np.dtype("complex64" if self.is_iq else "float32")
+        traces = (self._n_tx, self._n_rx, self.sampling.n_samples)
+
+        def here(value: Any) -> Any:
+            return value if self.device == "cpu" else to_device(value, self.device)
+
+        def forward(columns: Any) -> Any:
+            frames = np.ascontiguousarray(columns.reshape(self.shape[1], -1).T, dtype).reshape(-1, *traces)
+            return to_host(self(here(frames))).reshape(len(frames), -1).T
+
+        def back(vector: Any) -> Any:
+            return to_host(self.adjoint(here(vector.reshape(self._image_shape(1)))))
+
+        return linear_operator(self.shape, dtype, forward, back, forward)
 
     def _run(self, name: str, stream: Any, **arrays: Any) -> None:
         getattr(backend(self.device), name)(**self._plan, **arrays, stream=stream_handle(stream))

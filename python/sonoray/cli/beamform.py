@@ -7,21 +7,27 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import sonoray
 from sonoray._checks import scalar
 from sonoray.beamforming.bmode import reconstruct_bmode
+from sonoray.beamforming.presets import ImagingPreset, imaging_preset, imaging_presets
 from sonoray.io import write, write_dicom, write_png
+from sonoray.io.pictures import as_rows
 
+from ._doppler import MOVIES, add_doppler, endings, run_doppler, write_movie
 from ._files import channel_data, check_output, medium_of
 
-OUTPUTS = (".png", ".h5", ".dcm")
+OUTPUTS = (".png", ".h5", ".dcm", *MOVIES)
 
 
 def add(commands: Any) -> None:
     """Add the command's arguments."""
     form = commands.add_parser("beamform", help="make a B-mode image from channel data")
     form.add_argument("file", type=Path, help="channel data")
-    form.add_argument("-o", "--output", type=Path, required=True, help="image: .png, .h5 (complex) or .dcm")
+    form.add_argument("-o", "--output", type=Path, required=True,
+                      help=f"image: .png, .h5 (complex) or .dcm; movie of all frames: {', '.join(MOVIES)}")  # fmt: skip
     speed = form.add_mutually_exclusive_group()
     speed.add_argument("--sound-speed", type=float, help="one speed for all paths, m/s (default: the sequence's)")
     speed.add_argument("--medium", type=Path, help="sound-speed map: delays along refracted paths (eikonal)")
@@ -41,7 +47,13 @@ def add(commands: Any) -> None:
     )
     form.add_argument("--frame", type=int, default=0, help="which frame goes into a .png or .dcm (default: 0)")
     form.add_argument("--all-frames", action="store_true", help="beamform every frame (kept in .h5)")
-    form.add_argument("--dynamic-range", type=float, default=60.0, help="of the picture, dB (default: 60)")
+    form.add_argument("--dynamic-range", type=float, help="of the picture, dB (default: the preset's, or 60)")
+    form.add_argument("--tgc-db", type=float, metavar="A", help="make up for attenuation, dB/cm/MHz (default: 0)")
+    form.add_argument("--movie-rate", type=float, metavar="HZ", help="of a movie, frames/s (default: real, or 20)")
+    form.add_argument(
+        "--preset", metavar="NAME", help=f"defaults: {', '.join(imaging_presets())} or a .toml file of your own"
+    )
+    add_doppler(form)
     form.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     form.add_argument("--json", action="store_true", help="print figures as JSON")
     form.add_argument("--quiet", action="store_true", help="no progress on standard error")
@@ -50,39 +62,37 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, beamform, write."""
-    check_output(args.output, OUTPUTS, (args.file, args.medium))
+    check_output(args.output, endings(args.doppler) if args.doppler else OUTPUTS, (args.file, args.medium))
+    preset = imaging_preset(args.preset) if args.preset else ImagingPreset("default")
     data = channel_data(args.file)
     if args.center_frequency is not None:
         data = data.with_(center_frequency=args.center_frequency)
     if not 0 <= args.frame < data.n_frames:
         raise sonoray.ArgumentError(f"frame: expected 0 to {data.n_frames - 1}, got {args.frame}")
+    movie = args.output.suffix.lower() in MOVIES
+    if movie and data.n_frames < 2:
+        raise sonoray.ArgumentError(f"output: expected a picture (.png) of data with one frame, got {args.output.name}")
+    if args.dynamic_range is None:
+        args.dynamic_range = preset.dynamic_range
     scalar("dynamic_range", args.dynamic_range, 1.0, 300.0, "dB")
-    medium = medium_of(args.medium)
-    depth = None if args.depth_mm is None else (1e-3 * args.depth_mm[0], 1e-3 * args.depth_mm[1])
-    spacing = None if args.spacing_mm is None else 1e-3 * args.spacing_mm
+    tgc = preset.tgc if args.tgc_db is None else 100 * scalar("tgc", args.tgc_db, 0.0, 20.0, "dB/cm/MHz")
+    data = sonoray.time_gain_compensation(data, attenuation=tgc) if tgc else data
+    options = _options(args, preset)
     begin = time.perf_counter()
-    image, grid = reconstruct_bmode(
-        data,
-        depth=depth,
-        spacing=spacing,
-        sound_speed=args.sound_speed,
-        medium=medium,
-        f_number=args.f_number,
-        window=args.window,
-        compounding=args.compounding,
-        mute_direct=args.mute_direct,
-        opening_angle=math.radians(scalar("opening", args.opening_deg, 0.0, 180.0, "degrees")),
-        frames=None if args.all_frames else slice(args.frame, args.frame + 1),
-        device=args.device,
-        progress=not args.quiet,
-    )
+    if args.doppler:
+        figures = {"output": str(args.output), "doppler": args.doppler, **run_doppler(args, data, options, preset)}
+        figures["seconds"] = round(time.perf_counter() - begin, 4)
+        print(json.dumps(figures, indent=2) if args.json else f"{args.output}: {_line(figures)}")
+        return
+    frames = None if args.all_frames or movie else slice(args.frame, args.frame + 1)
+    image, grid = reconstruct_bmode(data, frames=frames, **options)
     seconds = time.perf_counter() - begin
-    _write(args, image, grid)
+    _write(args, image, grid, data.frame_rate)
     figures = {
         "output": str(args.output),
         "frames": len(image),
         "image_shape": list(grid.shape),
-        "sound_speed": "map" if medium is not None else (args.sound_speed or data.sound_speed),
+        "sound_speed": "map" if args.medium is not None else (args.sound_speed or data.sound_speed),
         "transmits": data.n_tx,
         "elements": data.n_rx,
         "seconds": round(seconds, 4),
@@ -95,19 +105,48 @@ def run(args: argparse.Namespace) -> None:
         print(f"{args.output}: {len(image)} frame(s) of {shape} points in {seconds:.2f} s")
 
 
-def _write(args: argparse.Namespace, image: Any, grid: Any) -> None:
-    if args.output.suffix.lower() == ".h5":
+def _options(args: argparse.Namespace, preset: ImagingPreset) -> dict[str, Any]:
+    """Arguments of `reconstruct_bmode`; a preset that is not given leaves them to the probe."""
+    f_number, window = (preset.f_number, preset.window) if args.preset else (None, None)
+    return {
+        "depth": None if args.depth_mm is None else (1e-3 * args.depth_mm[0], 1e-3 * args.depth_mm[1]),
+        "spacing": None if args.spacing_mm is None else 1e-3 * args.spacing_mm,
+        "sound_speed": args.sound_speed,
+        "medium": medium_of(args.medium),
+        "f_number": f_number if args.f_number is None else args.f_number,
+        "window": args.window or window,
+        "compounding": args.compounding,
+        "mute_direct": args.mute_direct,
+        "opening_angle": math.radians(scalar("opening", args.opening_deg, 0.0, 180.0, "degrees")),
+        "device": args.device,
+        "progress": not args.quiet,
+    }
+
+
+def _line(figures: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items() if name != "output")
+
+
+def _write(args: argparse.Namespace, image: Any, grid: Any, rate: float) -> None:
+    ending = args.output.suffix.lower()
+    if ending == ".h5":
         write(args.output, (image, grid))
         return
-    shown = args.frame if args.all_frames else 0
-    db = sonoray.log_compress(sonoray.envelope(image[shown]), dynamic_range=args.dynamic_range)
-    if db.ndim == 3:
-        db = db[:, db.shape[1] // 2]  # a volume: show the slice at the middle elevation
+    movie = ending in MOVIES
+    if not movie:
+        image = image[args.frame if args.all_frames else 0]
+    db = sonoray.log_compress(sonoray.envelope(image), dynamic_range=args.dynamic_range)
+    if len(grid.shape) == 3:
+        db = db[..., grid.shape[1] // 2, :]  # a volume: show the slice at the middle elevation
         grid = sonoray.Grid(
             (grid.shape[0], grid.shape[2]), (grid.spacing[0], grid.spacing[2]), (grid.origin[0], grid.origin[2])
         )
     if isinstance(grid, sonoray.SectorGrid):
         flat = sonoray.covering_grid(grid)
         db, grid = sonoray.scan_convert(db, grid, flat, fill=-args.dynamic_range), flat
-    picture = write_dicom if args.output.suffix.lower() == ".dcm" else write_png
-    picture(args.output, sonoray.to_uint8(db, args.dynamic_range), grid)
+    grey = sonoray.to_uint8(db, args.dynamic_range)
+    if movie:
+        write_movie(args.output, np.stack([as_rows(frame, grid) for frame in grey]), args.movie_rate, rate)
+        return
+    picture = write_dicom if ending == ".dcm" else write_png
+    picture(args.output, grey, grid)

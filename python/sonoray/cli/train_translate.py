@@ -1,17 +1,20 @@
 """sonoray train translate: the networks from colour-flow to B-mode videos, on simulated pairs."""
 
 import argparse
+import hashlib
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import sonoray
 from sonoray._checks import count
 from sonoray._progress import progress
 from sonoray.training.requirements import use_torch
 
 from ._training import add_reuse, add_running, check_reuse, hardware_of, report
 
+_HAZY = 0.25  # of the training clips
 _HELD_OUT = 1  # added to the seed of the training clips
 _JUDGED = 1_000_000  # added to it for what ablations are judged on
 
@@ -22,6 +25,9 @@ def add(kinds: Any) -> None:
     form.add_argument("-o", "--out", type=Path, required=True, help="folder for models, checkpoints and logs")
     form.add_argument("--dataset", type=Path, help="folder of the simulated clips, made as needed (default: OUT/data)")
     form.add_argument("--clips", type=int, help="clips to train on (default: 240)")
+    form.add_argument(
+        "--backgrounds", type=Path, metavar="FOLDER", help="of B-mode pictures: tissue of a quarter of the clips"
+    )
     form.add_argument("--steps", type=int, help="of the coarse network (default: 1000)")
     form.add_argument("--refine-steps", type=int, help="of the refinement; 0: none (default: a quarter of steps)")
     form.add_argument("--mask-steps", type=int, help="of the mask network; 0: none (default: a quarter of steps)")
@@ -31,6 +37,9 @@ def add(kinds: Any) -> None:
     form.add_argument(
         "--mask-weight", type=float, help="lambda, weight of L1 inside the mask (default: 20; published: 2)"
     )
+    form.add_argument("--structure", type=float, help="weight of dissimilarity (default: 0.5; published: 0)")
+    form.add_argument("--rate", type=float, help="highest learning rate of the coarse network (default: 2e-3)")
+    form.add_argument("--start", type=Path, metavar="FOLDER", help="of an earlier run: go on from its coarse weights")
     form.add_argument(
         "--convolutions", choices=["plain", "gated"], help="as many weights in both (default: plain; published: gated)"
     )
@@ -48,6 +57,8 @@ def run(args: argparse.Namespace) -> None:
     """Simulate, train, export."""
     use_torch(args.threads)
     check_reuse(args, ["*.pt"] if args.ablate else [f"{name}.pt" for name in ("coarse", "refine", "mask")])
+    if args.start is not None and (args.ablate or not (args.start / "coarse.pt").is_file()):
+        raise sonoray.ArgumentError(f"start: expected a folder with coarse.pt, and no --ablate, got {args.start}")
     begin = time.perf_counter()
     hardware = hardware_of(args)
     clips, held_out, judged, digest = _clips(args)
@@ -63,11 +74,12 @@ def run(args: argparse.Namespace) -> None:
 def _clips(args: argparse.Namespace) -> tuple[Any, Any, Any, str]:
     """Clips to train on, to validate on, to judge ablations on (else None), digest of the first's plan."""
     from sonoray.simulation.flow_scenes import SCENES
-    from sonoray.training.color_flow.data import ClipPlan, load_clips
+    from sonoray.training.color_flow.data import ClipPlan, digest_of, load_clips, read_backgrounds
 
     n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 240, 4, 10_000_000)
     shape, frames = ((48, 48), 4) if args.quick else ((96, 96), 8)
-    plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), SCENES)
+    plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), SCENES, _HAZY)
+    backgrounds = read_backgrounds(args.backgrounds, shape) if args.backgrounds else []
     plan = plan.without(args.leave_out) if args.leave_out else plan
     judge = replace(plan, n_clips=max(4, min(24, n // 4)), seed=plan.seed + _HELD_OUT)
     folder = args.dataset or args.out / "data"
@@ -76,9 +88,12 @@ def _clips(args: argparse.Namespace) -> tuple[Any, Any, Any, str]:
     plans = [plan, judge, replace(judge, seed=plan.seed + _JUDGED)] if args.ablate else [plan, judge]
     for each in plans:
         bar = iter(progress(range(each.n_clips), "clips", enabled=not args.quiet))
-        clips = load_clips(each, folder, progress=lambda done, total, bar=bar: next(bar, None))  # type: ignore[misc]
+        clips = load_clips(
+            each, folder, backgrounds=backgrounds, progress=lambda done, total, bar=bar: next(bar, None)  # type: ignore[misc]
+        )  # fmt: skip
         loaded.append(clips)
-    return loaded[0], loaded[1], loaded[2] if args.ablate else None, plan.digest
+    digest = hashlib.sha256((plan.digest + digest_of(backgrounds)).encode()).hexdigest() if backgrounds else plan.digest
+    return loaded[0], loaded[1], loaded[2] if args.ablate else None, digest
 
 
 def _settings(args: argparse.Namespace) -> Any:
@@ -87,7 +102,7 @@ def _settings(args: argparse.Namespace) -> Any:
     base = PUBLISHED if args.published else CoarseSettings()
     if args.quick:
         base = replace(base, width=4, steps=4, batch=1, size=32)
-    names = ("steps", "batch", "size", "width", "mask_weight")
+    names = ("steps", "batch", "size", "width", "mask_weight", "structure", "rate")
     given: dict[str, Any] = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if args.convolutions is not None:
         given["gated"] = args.convolutions == "gated"
@@ -112,7 +127,8 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     mask_steps = count("mask_steps", quarter if args.mask_steps is None else args.mask_steps, 0)
     if is_first() and not args.resume:  # else a run killed early would leave new weights under an old description
         (args.out / export.NOTE).unlink(missing_ok=True)
-    network, error = train_coarse(settings, clips, held_out, args.out, **common)
+    start = None if args.start is None else args.start / "coarse.pt"
+    network, error = train_coarse(settings, clips, held_out, args.out, start=start, **common)
     notes = {"coarse": export.coarse_note(settings, "coarse", args.seed)}
     if refine_steps:
         weights = PUBLISHED_REFINE if args.published else RefineSettings()

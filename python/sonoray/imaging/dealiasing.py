@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from .._checks import array, count, pair, scalar
 from ..errors import ArgumentError
-from .doppler import averaging_window, doppler_velocity, nyquist_velocity
+from .doppler import doppler_velocity, nyquist_velocity
+from .slow_time import averaging_window
 from .wall_filters import PolynomialFilter, WallFilter, apply_wall_filter
 
 _LARGEST_TERM = 16  # of the ratio of two Nyquist velocities

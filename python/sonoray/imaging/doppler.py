@@ -4,15 +4,15 @@ With iq(t) = a(t) exp(-2 pi i f t), a scatterer that comes nearer by d between t
 pixel by +4 pi f d / c. Velocities are positive towards the probe.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import scipy  # loads fft, ndimage and the like when they are first used
 from numpy.typing import NDArray
 
 from .._checks import count, pair, scalar
 from ..errors import ArgumentError
-from .wall_filters import WallFilter, apply_wall_filter
+from .slow_time import Moments, phase, slow_time_moments
+from .wall_filters import WallFilter, prepared
 
 
 def nyquist_velocity(center_frequency: float, frame_rate: float, sound_speed: float = 1540.0) -> float:
@@ -96,22 +96,22 @@ def doppler_velocity(
        (1989): frequency from phases by weighted least squares.
     """
     limit = nyquist_velocity(center_frequency, frame_rate, sound_speed)
-    frames = apply_wall_filter(iq, wall_filter)
-    largest = count("lags", lags, 1, len(frames) - 1)
-    window = averaging_window(average, frames.shape[1:])
-    slope = np.angle(_autocorrelation(frames, 1, window))
-    if largest > 1:
-        power = _autocorrelation(frames, 0, window).real
-        numerator, denominator = np.zeros((2, *slope.shape))
-        for lag in range(1, largest + 1):
-            r = _autocorrelation(frames, lag, window)
-            phase = lag * slope + np.angle(r * np.exp(-1j * lag * slope))
-            coherence = np.minimum(np.abs(r) / np.maximum(power, np.finfo("f4").tiny), 0.9999) ** 2
-            weight = (len(frames) - lag) * coherence / (1 - coherence) + 1e-30
-            numerator += weight * lag * phase
-            denominator += weight * lag**2
-            slope = numerator / denominator
-        slope = np.pi - (np.pi - slope) % (2 * np.pi)  # the fit may end just beyond
+    frames, slow_time = prepared(iq, wall_filter)
+    n = slow_time.n_frames(len(frames))
+    wanted = tuple(range(1, count("lags", lags, 1, n - 1) + 1))
+    found = slow_time_moments(frames, slow_time, wanted, average=average)
+    if len(wanted) == 1:
+        return phase(found.lagged[0], limit / np.pi)
+    slope = np.angle(found.lagged[0])
+    numerator, denominator = np.zeros((2, *slope.shape))
+    for lag, r in zip(wanted, found.lagged, strict=True):
+        turned = lag * slope + np.angle(r * np.exp(-1j * lag * slope))
+        coherence = np.minimum(np.abs(r) / np.maximum(found.power, np.finfo("f4").tiny), 0.9999) ** 2
+        weight = (n - lag) * coherence / (1 - coherence) + 1e-30
+        numerator += weight * lag * turned
+        denominator += weight * lag**2
+        slope = numerator / denominator
+    slope = np.pi - (np.pi - slope) % (2 * np.pi)  # the fit may end just beyond
     return np.asarray(slope * (limit / np.pi), np.float32)
 
 
@@ -132,8 +132,7 @@ def doppler_power(iq: Any, *, wall_filter: WallFilter | None = None, average: An
     ArgumentError
         As for `doppler_velocity`.
     """
-    frames = apply_wall_filter(iq, wall_filter)
-    return np.asarray(_autocorrelation(frames, 0, averaging_window(average, frames.shape[1:])).real, np.float32)
+    return slow_time_moments(*prepared(iq, wall_filter), (), average=average).power
 
 
 def doppler_variance(iq: Any, *, wall_filter: WallFilter | None = None, average: Any = 1) -> NDArray[np.float32]:
@@ -161,15 +160,8 @@ def doppler_variance(iq: Any, *, wall_filter: WallFilter | None = None, average:
     .. [1] C. Kasai et al., IEEE Trans. Sonics Ultrason. 32, 458 (1985), eq. (15): the variance is 2 (1 - |R1| / R0)
        over the square of the time between frames.
     """
-    frames = apply_wall_filter(iq, wall_filter)
-    lag_one = np.einsum("n...,n...->...", frames[1:], frames[:-1].conj())
-    square = frames.real**2 + frames.imag**2
-    pairs = (square[1:].sum(axis=0) + square[:-1].sum(axis=0)) / 2
-    window = averaging_window(average, pairs.shape)
-    lag_one = np.abs(scipy.ndimage.uniform_filter(lag_one, window, mode="nearest"))
-    pairs = scipy.ndimage.uniform_filter(pairs, window, mode="nearest")
-    ratio = np.divide(lag_one, pairs, out=np.zeros_like(pairs), where=pairs > 0)
-    return np.asarray(np.clip(1 - ratio, 0, 1), np.float32)
+    found = slow_time_moments(*prepared(iq, wall_filter), (1,), average=average, pair_power=True)
+    return _variance(found)
 
 
 def doppler_bandwidth(
@@ -211,42 +203,69 @@ def doppler_bandwidth(
        logarithmic estimators from two lags.
     """
     limit = nyquist_velocity(center_frequency, frame_rate, sound_speed)
-    frames = apply_wall_filter(iq, wall_filter)
+    frames, slow_time = prepared(iq, wall_filter)
+    n = slow_time.n_frames(len(frames))
     first, second = pair("lags", lags)
-    first, second = count("lags", first, 0, len(frames) - 2), count("lags", second, 1, len(frames) - 1)
+    first, second = count("lags", first, 0, n - 2), count("lags", second, 1, n - 1)
     if second <= first:
         raise ArgumentError(f"lags: expected a smaller and a larger one, got {lags}")
-    window = averaging_window(average, frames.shape[1:])
-    early, late = (np.abs(_autocorrelation(frames, lag, window)) for lag in (first, second))
+    found = slow_time_moments(frames, slow_time, (first, second) if first else (second,), average=average)
+    early = np.abs(found.lagged[0]) if first else found.power
+    late = np.abs(found.lagged[-1])
     ratio = np.clip(early / np.maximum(late, 1e-6 * np.maximum(early, np.finfo("f4").tiny)), 1, 1e6)
     return np.asarray(np.sqrt(2 * np.log(ratio) / (second**2 - first**2)) * (limit / np.pi), np.float32)
 
 
-def _autocorrelation(frames: NDArray[np.complex64], lag: int, window: tuple[int, ...]) -> NDArray[np.complex64]:
-    """Mean of iq[n + lag] conj(iq[n]) over frames and a window of points."""
-    total, product = np.zeros((2, *frames.shape[1:]), "c8")
-    for late, early in zip(frames[lag:], frames, strict=False):  # frame by frame: what is in the cache stays there
-        np.conjugate(early, out=product)
-        product *= late
-        total += product
-    total /= len(frames) - lag
-    return total if set(window) <= {1} else np.asarray(scipy.ndimage.uniform_filter(total, window, mode="nearest"))
+class DopplerImage(NamedTuple):
+    """What colour Doppler shows of one ensemble.
+
+    Attributes
+    ----------
+    velocity : (...) float32 [m/s]
+        As from `doppler_velocity`, with one lag.
+    power : (...) float32
+        As from `doppler_power`.
+    variance : (...) float32
+        As from `doppler_variance`.
+    """
+
+    velocity: NDArray[np.float32]
+    power: NDArray[np.float32]
+    variance: NDArray[np.float32]
 
 
-def averaging_window(average: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Points to average over along each axis of an image.
+def doppler_image(
+    iq: Any,
+    center_frequency: float,
+    frame_rate: float,
+    sound_speed: float = 1540.0,
+    *,
+    wall_filter: WallFilter | None = None,
+    average: Any = 1,
+) -> DopplerImage:
+    """Velocity, power and variance in one pass over the ensembles.
 
     Parameters
     ----------
-    average : int or tuple of int
-    shape : tuple of int
+    iq, center_frequency, frame_rate, sound_speed, wall_filter, average
+        As for `doppler_velocity`.
+
+    Returns
+    -------
+    DopplerImage
 
     Raises
     ------
     ArgumentError
-        Another number of values than axes, or none positive.
+        As for `doppler_velocity`.
     """
-    sizes = (average,) * len(shape) if np.ndim(average) == 0 else tuple(average)
-    if len(sizes) != len(shape):
-        raise ArgumentError(f"average: expected 1 or {len(shape)} values, got {len(sizes)}")
-    return tuple(count("average", size, 1, 10_000) for size in sizes)
+    limit = nyquist_velocity(center_frequency, frame_rate, sound_speed)
+    found = slow_time_moments(*prepared(iq, wall_filter), (1,), average=average, pair_power=True)
+    return DopplerImage(phase(found.lagged[0], limit / np.pi), found.power, _variance(found))
+
+
+def _variance(found: Moments) -> NDArray[np.float32]:
+    pairs = found.pair_power
+    assert pairs is not None
+    ratio = np.divide(np.abs(found.lagged[0]), pairs, out=np.zeros_like(pairs), where=pairs > 0)
+    return np.asarray(np.clip(1 - ratio, 0, 1), np.float32)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import count, option, scalar
+from .._checks import count, finite, option, scalar
 from ..errors import ArgumentError
+from .slow_time import SlowTimeFilter, filtered_frames, subspace_kept, subspace_removed
 from .wall_filters import slow_time_frames
 
 _RULES = ("frequency", "similarity")
-_POINTS_AT_ONCE = 1 << 14
+_POINTS_AT_ONCE = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -104,18 +105,24 @@ class SvdFilter:
         frames = slow_time_frames(iq).reshape(len(iq), -1)
         return self._kept(frames, *_decomposed(frames))
 
+    def slow_time(self, frames: NDArray[np.complex64]) -> SlowTimeFilter | None:
+        """Return the filter that these frames, which are finite or refused, ask for; None with blocks."""
+        if self.block is not None:
+            return None
+        finite("iq", frames)
+        return self._projection(frames.reshape(len(frames), -1))
+
     def _filtered(self, frames: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        flat = frames.reshape(len(frames), -1)
+        return filtered_frames(frames, self._projection(frames.reshape(len(frames), -1)))
+
+    def _projection(self, flat: NDArray[np.complex64]) -> SlowTimeFilter:
         values, times = _decomposed(flat)
         first, end = self._kept(flat, values, times)
-        kept = end - first
-        if kept <= 0:
-            return np.zeros_like(frames)
         # The shorter of the two sums: what stays, or what goes.
-        gone = np.r_[0:first, end : len(frames)]
-        chosen = (times[:, first:end] if kept < len(gone) else times[:, gone]).astype("c8")
-        part = chosen @ (chosen.conj().T @ flat)
-        return np.asarray(part if kept < len(gone) else flat - part).reshape(frames.shape)
+        gone = np.r_[0:first, end : len(flat)]
+        if end - first < len(gone):
+            return subspace_kept(times[:, first:end])
+        return subspace_removed(times[:, gone]) if len(gone) else SlowTimeFilter()
 
     def _kept(
         self, flat: NDArray[np.complex64], values: NDArray[np.float64], times: NDArray[np.complex128]
@@ -185,8 +192,8 @@ def _decomposed(flat: NDArray[np.complex64]) -> tuple[NDArray[np.float64], NDArr
     """Singular values, falling, and singular vectors in time as columns."""
     n = len(flat)
     products = np.zeros((n, n), "c16")
-    for first in range(0, flat.shape[1], _POINTS_AT_ONCE):
-        part = flat[:, first : first + _POINTS_AT_ONCE].astype("c16")
+    for first in range(0, flat.shape[1], _POINTS_AT_ONCE):  # rounding of a part's sum averages out over the parts
+        part = flat[:, first : first + _POINTS_AT_ONCE]
         products += part @ part.conj().T
     powers, vectors = np.linalg.eigh(products)
     return np.sqrt(np.maximum(powers[::-1], 0)), vectors[:, ::-1]

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from .._checks import array, count, finite, option, scalar
 from ..errors import ArgumentError
+from .slow_time import SlowTimeFilter, filtered_frames, subspace_removed
 
 WallFilter: TypeAlias = int | Callable[[NDArray[Any]], NDArray[Any]]
 
 _LOSS = 1.0  # [dB] that a FIR filter may lose above its cutoff
 _MOST_TAPS = 256
 _POINTS_AT_ONCE = 1 << 12
-_SHORT = 256  # frames up to which a recursive filter is applied as a matrix
+_SHORT = 256  # frames up to which filters are applied as a matrix
 
 
 def slow_time_frames(iq: Any) -> NDArray[np.complex64]:
@@ -37,7 +38,7 @@ def slow_time_frames(iq: Any) -> NDArray[np.complex64]:
     ArgumentError
         Real data, fewer than two frames, NaN.
     """
-    frames = _complex_frames(iq)
+    frames = complex_frames(iq)
     finite("iq", frames)
     return frames
 
@@ -65,7 +66,7 @@ def apply_wall_filter(iq: Any, wall_filter: WallFilter | None) -> NDArray[np.com
     """
     if wall_filter is None:
         return slow_time_frames(iq)
-    frames = _complex_frames(iq)  # what is not finite stays so and is found behind the filter
+    frames = complex_frames(iq)  # what is not finite stays so and is found behind the filter
     if not callable(wall_filter):
         wall_filter = PolynomialFilter(wall_filter)
     filtered = np.asarray(wall_filter(frames))
@@ -75,6 +76,34 @@ def apply_wall_filter(iq: Any, wall_filter: WallFilter | None) -> NDArray[np.com
             f"got {filtered.dtype} {filtered.shape}"
         )
     return slow_time_frames(filtered)
+
+
+def prepared(iq: Any, wall_filter: WallFilter | None) -> tuple[NDArray[np.complex64], SlowTimeFilter]:
+    """What is left to be done to frames along slow time: a filter that is no such matrix is applied.
+
+    Parameters
+    ----------
+    iq, wall_filter
+        As for `apply_wall_filter`.
+
+    Returns
+    -------
+    frames : (n_frames, ...) complex64
+        Not checked for NaN.
+    slow_time : SlowTimeFilter
+
+    Raises
+    ------
+    ArgumentError
+        As for `apply_wall_filter`.
+    """
+    frames = complex_frames(iq)
+    if wall_filter is None:
+        return frames, SlowTimeFilter()
+    if not callable(wall_filter):
+        wall_filter = PolynomialFilter(wall_filter)
+    linear = wall_filter.slow_time(frames) if hasattr(wall_filter, "slow_time") else None
+    return (apply_wall_filter(frames, wall_filter), SlowTimeFilter()) if linear is None else (frames, linear)
 
 
 def wall_filter_response(wall_filter: WallFilter, n_frames: int, velocities: Any) -> NDArray[np.float64]:
@@ -147,13 +176,15 @@ class PolynomialFilter:
     def __call__(self, iq: Any) -> NDArray[np.complex64]:
         """Return (n_frames, ...) complex64 without the polynomial."""
         frames = slow_time_frames(iq)
+        return filtered_frames(frames, self.slow_time(frames))
+
+    def slow_time(self, frames: NDArray[Any]) -> SlowTimeFilter:
+        """Return the filter for as many frames as these."""
         if self.order + 2 > len(frames):
             raise ArgumentError(
                 f"wall_filter: expected at most {len(frames) - 2} for {len(frames)} frames, got {self.order}"
             )
-        basis = self.basis(len(frames)).astype("f4")
-        parts = _real_rows(frames)
-        return (parts - basis @ (basis.T @ parts)).view("c8").reshape(frames.shape)
+        return subspace_removed(self.basis(len(frames)))
 
     def basis(self, n_frames: int) -> NDArray[np.float64]:
         """Return the orthonormal polynomials that are removed, (n_frames, order + 1) float64."""
@@ -212,14 +243,27 @@ class FirFilter:
 
     def __call__(self, iq: Any) -> NDArray[np.complex64]:
         """Return (n_frames - order, ...) complex64."""
-        frames, taps = slow_time_frames(iq), self.taps()
-        left = len(frames) - len(taps) + 1
-        if left < 2:
-            raise ArgumentError(f"wall_filter: expected {len(taps) + 1} frames or more, got {len(frames)}")
+        frames = slow_time_frames(iq)
+        matrix = self.slow_time(frames)
+        if matrix is not None:
+            return filtered_frames(frames, matrix)
+        left = len(frames) - self.order
         result = np.zeros((left, *frames.shape[1:]), "c8")
-        for k, tap in enumerate(taps.astype("f4")):
+        for k, tap in enumerate(self.taps().astype("f4")):
             result += tap * frames[k : k + left]
         return result
+
+    def slow_time(self, frames: NDArray[Any]) -> SlowTimeFilter | None:
+        """Return the filter for as many frames as these; None where a matrix would be too much work."""
+        n, left = len(frames), len(frames) - self.order
+        if left < 2:
+            raise ArgumentError(f"wall_filter: expected {self.order + 2} frames or more, got {n}")
+        if n > _SHORT:
+            return None
+        matrix = np.zeros((left, n), "f4")
+        for k, tap in enumerate(self.taps()):
+            matrix[np.arange(left), np.arange(left) + k] = tap
+        return SlowTimeFilter(matrix)
 
 
 @dataclass(frozen=True)
@@ -278,18 +322,22 @@ class IirFilter:
     def __call__(self, iq: Any) -> NDArray[np.complex64]:
         """Return (n_frames, ...) complex64."""
         frames = slow_time_frames(iq)
-        n = len(frames)
-        if n < self.order + 2:
-            raise ArgumentError(f"wall_filter: expected {self.order + 2} frames or more, got {n}")
-        if n <= _SHORT:
-            matrix = self._filtered(np.eye(n)).astype("f4")
-            return (matrix @ _real_rows(frames)).view("c8").reshape(frames.shape)
-        flat = frames.reshape(n, -1)
+        matrix = self.slow_time(frames)
+        if matrix is not None:
+            return filtered_frames(frames, matrix)
+        flat = frames.reshape(len(frames), -1)
         result = np.empty_like(flat)
         for first in range(0, flat.shape[1], _POINTS_AT_ONCE):
             part = slice(first, first + _POINTS_AT_ONCE)
             result[:, part] = self._filtered(flat[:, part].astype("c16"))
         return result.reshape(frames.shape)
+
+    def slow_time(self, frames: NDArray[Any]) -> SlowTimeFilter | None:
+        """Return the filter for as many frames as these; None where a matrix would be too much work."""
+        n = len(frames)
+        if n < self.order + 2:
+            raise ArgumentError(f"wall_filter: expected {self.order + 2} frames or more, got {n}")
+        return SlowTimeFilter(self._filtered(np.eye(n)).astype("f4")) if n <= _SHORT else None
 
     def _filtered(self, x: NDArray[Any]) -> NDArray[Any]:
         """Filter (n_frames, n) in double precision."""
@@ -342,12 +390,8 @@ def _least_squares_high_pass(cutoff: float, stop: float, order: int) -> NDArray[
     return np.r_[a[::-1] / 2, -a.sum(), a / 2]
 
 
-def _real_rows(frames: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """(n_frames, 2 n_points) view: a real filter needs no complex products."""
-    return np.ascontiguousarray(frames).reshape(len(frames), -1).view("f4")
-
-
-def _complex_frames(iq: Any) -> NDArray[np.complex64]:
+def complex_frames(iq: Any) -> NDArray[np.complex64]:
+    """Return ``iq`` as complex64 if it is a sequence of I/Q images; what is not finite stays."""
     frames = np.asarray(iq)
     if frames.dtype.kind != "c":
         raise ArgumentError(f"iq: expected complex I/Q images, got {frames.dtype}")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from .._backends import backend, place
 from .._blas import one_blas_thread
 from .._checks import array, option, scalar
+from .._scipy import linear_operator
 from ..errors import ArgumentError
 from ..media.grids import Grid
 from ..rays.amplitudes import dispersion_delay
@@ -184,6 +186,18 @@ class BornOperator:
         total = self._sum_over_pairs(residual, np.ones(1, np.float32), None, 0.0)
         total *= self._strength()
         return total if complex else np.ascontiguousarray(total.real)
+
+    def aslinearoperator(self) -> Any:
+        """The operator for `scipy.sparse.linalg`, on data as vectors in C order.
+
+        Returns
+        -------
+        scipy.sparse.linalg.LinearOperator
+            (n_tx n_rx, n) complex64. Changes are complex there, too: the imaginary part is what absorption would be.
+        """
+        shape = (self.shape[0] * self.shape[1], len(self.points))
+        back = partial(self.adjoint, complex=True)
+        return linear_operator(shape, np.complex64, self, lambda data: back(data.reshape(self.shape)))
 
     def backproject(
         self,

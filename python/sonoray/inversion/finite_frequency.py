@@ -9,6 +9,7 @@ from scipy.ndimage import map_coordinates
 from .._arrays import to_device, to_host
 from .._backends import backend, place
 from .._checks import array, scalar
+from .._scipy import FlatOperator
 from ..errors import ArgumentError
 from ..media.grids import Grid
 from ..media.medium import Medium
@@ -20,7 +21,7 @@ _MEMORY = 8e9  # [bytes]
 _SAMPLES_PER_PERIOD = 64  # of the table, at the highest frequency: linear interpolation errs by 1e-3
 
 
-class FiniteFrequencyOperator:
+class FiniteFrequencyOperator(FlatOperator):
     """Delay of a band-limited pulse between pairs of elements, linear in a change of slowness.
 
     delay_er = sum over nodes x of K_er(x) ds(x) dV, with the Born kernel of a travel time measured by

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import array
+from .._scipy import FlatOperator
 from ..errors import ArgumentError
 
 Vector = NDArray[np.float64]
@@ -49,7 +50,7 @@ def adjoint_error(operator: LinearOperator, *, seed: int = 0) -> float:
     return abs(float(forward @ y) - float(x @ back)) / scale
 
 
-class MatrixOperator:
+class MatrixOperator(FlatOperator):
     """A dense or SciPy sparse matrix as an operator.
 
     Parameters
@@ -73,7 +74,7 @@ class MatrixOperator:
         return np.asarray(self._transposed @ array("y", y, (self.shape[0],)), np.float64)
 
 
-class WeightedOperator:
+class WeightedOperator(FlatOperator):
     """Rows of an operator times factors: diag(weights) A.
 
     Parameters
@@ -96,7 +97,7 @@ class WeightedOperator:
         return np.asarray(self.operator.adjoint(self.weights * array("y", y, (self.shape[0],))))
 
 
-class RestrictedOperator:
+class RestrictedOperator(FlatOperator):
     """An operator of fewer unknowns: those where ``mask`` is true; the others are 0.
 
     Parameters
@@ -126,7 +127,7 @@ class RestrictedOperator:
         return np.asarray(self.operator.adjoint(y)[self._nodes])
 
 
-class StackedOperator:
+class StackedOperator(FlatOperator):
     """Operators on the same unknowns, one below the other.
 
     Parameters

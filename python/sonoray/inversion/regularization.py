@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import array
+from .._scipy import FlatOperator
 from ..errors import ArgumentError
 from ..media.grids import Grid
 from .operators import Vector
 
 
-class _Differences:
+class _Differences(FlatOperator):
     """Shared by the operators below: unknowns of a mask as images and back."""
 
     def __init__(self, grid: Grid, mask: Any = None) -> None:

@@ -6,11 +6,12 @@ import numpy as np
 
 from .._backends import host_module, place
 from .._checks import array, freeze
+from .._scipy import FlatOperator
 from ..errors import ArgumentError
 from .operators import Vector
 
 
-class StoredOperator:
+class StoredOperator(FlatOperator):
     """A sparse matrix in compressed rows as an operator on float64 vectors.
 
     Both products run on all threads; results do not depend on their number. Sums are float64 also where the entries

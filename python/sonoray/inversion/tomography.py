@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .._arrays import host_array, is_device_array, stream_handle, to_device, to_host
 from .._backends import backend, host_module, place
 from .._checks import array, freeze
+from .._scipy import linear_operator
 from ..errors import ArgumentError, DeviceError
 from ..media.grids import Grid
 from ..rays.paths import Paths
@@ -221,6 +222,17 @@ class TravelTimeOperator:
     def on_host(self) -> Any:
         """An operator on NumPy vectors that does its work here: itself, or one that copies to and from CUDA."""
         return self if self.device == "cpu" else _HostSide(self)
+
+    def aslinearoperator(self) -> Any:
+        """The operator for `scipy.sparse.linalg`: its solvers (``lsqr``, ``lsmr``, ``cg``), sums, products, ``.H``.
+
+        Returns
+        -------
+        scipy.sparse.linalg.LinearOperator
+            Of the same shape, float64, on host vectors.
+        """
+        host = self.on_host()
+        return linear_operator(self.shape, np.float64, host, host.adjoint)
 
     def _check_paths(self) -> None:
         bad, self._total_length = host_module().check_paths(*self._frame, *self._host_paths, place("cpu"))

@@ -6,6 +6,7 @@ a format is said in `sonoray.io.registry`.
 
 from .describing import summary
 from .dicom import DicomPictures, DicomRegion, read_dicom
+from .dicom_capture import write_secondary_capture
 from .dicom_writing import write_dicom, write_parametric_map
 from .extras import read_medium, read_scatterers
 from .images import image_files, read_image, read_images, write_image
@@ -37,6 +38,7 @@ __all__ = [
     "write_image",
     "write_parametric_map",
     "write_png",
+    "write_secondary_capture",
     "write_video",
     "write_wav",
 ]

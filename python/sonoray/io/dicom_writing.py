@@ -65,7 +65,7 @@ def write_dicom(
     if cine and not len(values):
         raise ArgumentError("image: expected at least one frame, got none")
     pictures = [as_rows(frame, grid) for frame in (values if cine else [values])]
-    data = _dataset(_ULTRASOUND_CINE if cine else _ULTRASOUND_IMAGE, pictures[0].shape[:2], patient_name, description)
+    data = dataset(_ULTRASOUND_CINE if cine else _ULTRASOUND_IMAGE, pictures[0].shape[:2], patient_name, description)
     data.Modality = "US"
     data.ImageType = ["DERIVED", "SECONDARY"]
     data.LossyImageCompression = "00"
@@ -76,15 +76,8 @@ def write_dicom(
         data.FrameIncrementPointer = 0x00181063
         if rate:
             data.CineRate = max(1, round(rate))
-    rgb = pictures[0].ndim == 3
-    data.SamplesPerPixel = 3 if rgb else 1
-    data.PhotometricInterpretation = "RGB" if rgb else "MONOCHROME2"
-    if rgb:
-        data.PlanarConfiguration = 0
-    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
-    payload = b"".join(picture.tobytes() for picture in pictures)
-    data.add_new(0x7FE00010, "OB", payload + b"\0" * (len(payload) % 2))
-    _save(path, data)
+    add_pixels(data, pictures)
+    save(path, data)
 
 
 def write_parametric_map(
@@ -131,7 +124,7 @@ def write_parametric_map(
     if not 1 <= len(label) <= 16 or not 1 <= len(unit) <= 16:
         raise ArgumentError(f"label: expected label and unit of 1 to 16 characters, got {label!r} and {unit!r}")
     frames = np.ascontiguousarray((image[:, None] if grid.ndim == 2 else image).transpose(1, 2, 0))
-    data = _dataset(PARAMETRIC_MAP, frames.shape[1:], patient_name, label)
+    data = dataset(PARAMETRIC_MAP, frames.shape[1:], patient_name, label)
     data.Modality = "OT"
     data.ImageType = ["DERIVED", "PRIMARY", "SOUND_SPEED" if unit == "m/s" else "OTHER", "NONE"]
     data.ContentLabel = "".join(c if c.isalnum() else "_" for c in label.upper())
@@ -148,10 +141,10 @@ def write_parametric_map(
         data.add_new(0x7FE00009, "OD", frames.astype("<f8").tobytes())
     else:
         data.add_new(0x7FE00008, "OF", frames.astype("<f4").tobytes())
-    _save(path, data)
+    save(path, data)
 
 
-def _dataset(kind: str, size: tuple[int, ...], patient_name: str, description: str) -> Any:
+def dataset(kind: str, size: tuple[int, ...], patient_name: str, description: str) -> Any:
     """What every kind needs: UIDs, patient, study, series and the size."""
     if max(size) > _LONGEST_SIDE:
         raise ArgumentError(f"image: expected at most {_LONGEST_SIDE} points along each axis, got {size[::-1]}")
@@ -179,7 +172,20 @@ def _dataset(kind: str, size: tuple[int, ...], patient_name: str, description: s
     return data
 
 
-def _save(path: Any, data: Any) -> None:
+def add_pixels(data: Any, pictures: list[NDArray[np.uint8]]) -> None:
+    """Put uint8 frames of rows and columns, grey or RGB, into a dataset."""
+    rgb = pictures[0].ndim == 3
+    data.SamplesPerPixel = 3 if rgb else 1
+    data.PhotometricInterpretation = "RGB" if rgb else "MONOCHROME2"
+    if rgb:
+        data.PlanarConfiguration = 0
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
+    payload = b"".join(picture.tobytes() for picture in pictures)
+    data.add_new(0x7FE00010, "OB", payload + b"\0" * (len(payload) % 2))
+
+
+def save(path: Any, data: Any) -> None:
+    """Write a dataset, whole or not at all."""
     from pydicom import dcmwrite
 
     with atomic(path) as temporary:
@@ -215,8 +221,8 @@ def _functional_groups(data: Any, frames: NDArray[Any], grid: Grid, unit: str, l
     data.DimensionIndexSequence = [index]
     shared, measures, orientation, mapping, code = item(), item(), item(), item(), item()
     dx, dz = grid.spacing[0], grid.spacing[-1]
-    measures.PixelSpacing = [_decimal(1e3 * dz), _decimal(1e3 * dx)]  # between rows, between columns
-    thickness = _decimal(1e3 * (grid.spacing[1] if grid.ndim == 3 else dx))
+    measures.PixelSpacing = [decimal(1e3 * dz), decimal(1e3 * dx)]  # between rows, between columns
+    thickness = decimal(1e3 * (grid.spacing[1] if grid.ndim == 3 else dx))
     measures.SliceThickness = measures.SpacingBetweenSlices = thickness
     orientation.ImageOrientationPatient = [1, 0, 0, 0, 0, 1]
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = unit, "UCUM", unit
@@ -236,13 +242,13 @@ def _functional_groups(data: Any, frames: NDArray[Any], grid: Grid, unit: str, l
         frame, content, position = item(), item(), item()
         content.DimensionIndexValues = [i + 1]
         y = grid.origin[1] + i * grid.spacing[1] if grid.ndim == 3 else 0.0
-        position.ImagePositionPatient = [_decimal(1e3 * v) for v in (grid.origin[0], y, grid.origin[-1])]
+        position.ImagePositionPatient = [decimal(1e3 * v) for v in (grid.origin[0], y, grid.origin[-1])]
         frame.FrameContentSequence, frame.PlanePositionSequence = [content], [position]
         groups.append(frame)
     data.PerFrameFunctionalGroupsSequence = groups
 
 
-def _decimal(value: float) -> str:
+def decimal(value: float) -> str:
     """A DICOM decimal string: at most 16 characters."""
     for digits in range(14, 5, -1):
         text = f"{value:.{digits}g}"

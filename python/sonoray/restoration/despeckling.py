@@ -11,7 +11,8 @@ from .image_models import image_model
 from .images import Planes
 
 TASK = "despeckling"
-RANGES = ("min-max", "none")
+RANGES = ("percentiles", "min-max", "none")
+_PERCENTILES = (0.1, 99.9)  # a marker or a spike of speckle must not set the range
 _OVERLAP, _MARGIN = 96, 32  # pixels; the shipped network hardly looks further than its margin
 _WHOLE = 1024
 _MOST_PASSES = 8
@@ -21,8 +22,9 @@ class Despeckler:
     """Plan that takes the speckle out of displayed images.
 
     Images up to ``tile`` pixels a side are processed whole, larger ones in tiles that overlap by 96 pixels and are
-    blended. Each image is stretched from its least to its largest value first and put back afterwards, so that faint
-    and bright images are treated alike; a white marker therefore changes the rest of a faint image a little.
+    blended. Each image is stretched first and put back afterwards, so that faint and bright images are treated alike:
+    from its 0.1st to its 99.9th percentile, what lies beyond is cut off and added again, so that a marker changes
+    nothing elsewhere (models whose ``range`` is "min-max": from its least to its largest value).
 
     Parameters
     ----------
@@ -103,18 +105,25 @@ class Despeckler:
         """
         planes = Planes(image)
         values = planes.values
-        low = values.min((1, 2), keepdims=True)
-        spread = np.maximum(values.max((1, 2), keepdims=True) - low, np.float32(1e-6))
-        if self._range == "none":
-            low, spread = np.float32(0), np.float32(1)
+        low, high = self._limits(values)
+        within = np.clip(values, low, high)
+        spread = np.maximum(high - low, np.float32(1e-6))
         found = np.empty_like(values)
         for first in range(0, len(values), self.max_batch):
             part = slice(first, first + self.max_batch)
-            stretched = values[part] if self._range == "none" else (values[part] - low[part]) / spread[part]
-            found[part] = stretched
+            found[part] = (within[part] - low[part]) / spread[part]
             for _ in range(self.passes):
                 found[part] = np.clip(self._processed(np.ascontiguousarray(found[part])), 0, 1)
-        return planes.back(low + spread * found, self.strength)
+        return planes.back(low + spread * found + (values - within), self.strength)
+
+    def _limits(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What becomes 0 and 1 for the network, (n, 1, 1) each."""
+        if self._range == "none":
+            return np.zeros((len(values), 1, 1), np.float32), np.ones((len(values), 1, 1), np.float32)
+        if self._range == "min-max":
+            return values.min((1, 2), keepdims=True), values.max((1, 2), keepdims=True)
+        low, high = np.percentile(values, _PERCENTILES, axis=(1, 2), keepdims=True)
+        return low.astype(np.float32), high.astype(np.float32)
 
     def _processed(self, stack: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, rows, columns) through the network, whole or in tiles; mirrored up to what the network can take."""

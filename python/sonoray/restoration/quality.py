@@ -5,7 +5,7 @@ Images are (..., rows, columns) in [0, 1]; figures are means over the leading ax
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy  # loads ndimage when it is first used
@@ -172,6 +172,57 @@ def texture_ratio(image: Any, truth: Any, mask: Any = None, *, sigma: float = 2.
     if spreads[1] == 0:
         raise ArgumentError("truth: expected an image with texture, got a smooth one")
     return float(spreads[0] / spreads[1])
+
+
+class FillFigures(NamedTuple):
+    """How good a video is in which part was filled in; NaN where nothing was.
+
+    Attributes
+    ----------
+    ssim_frame, ssim_mask : float
+        Of whole frames, and inside the mask.
+    psnr_mask : float [dB]
+        Of all hidden pixels together.
+    fine, fine_truth : float
+        Deviation inside the mask of what varies faster than 2 pixels, in grey levels of 255: texture. Compare means
+        over many videos; a black truth has none.
+    flicker : float
+        Mean absolute change of the error from frame to frame where both are hidden, in grey levels of 255.
+    """
+
+    ssim_frame: float
+    ssim_mask: float
+    psnr_mask: float
+    fine: float
+    fine_truth: float
+    flicker: float
+
+
+def fill_figures(video: Any, truth: Any, mask: Any) -> FillFigures:
+    """Judge a video in which what ``mask`` hides was filled in.
+
+    Parameters
+    ----------
+    video, truth : (n_frames, rows, columns) in [0, 1]
+    mask : (n_frames, rows, columns) bool
+
+    Returns
+    -------
+    FillFigures
+
+    Raises
+    ------
+    ArgumentError, MissingExtraError
+        See `ssim`.
+    """
+    whole = ssim(video, truth)
+    if not np.any(mask):
+        return FillFigures(whole, *[float("nan")] * 5)
+    a, b, where = _pair(video, truth, mask)
+    fine = [255 * float((v - scipy.ndimage.gaussian_filter(v, (0, 2, 2)))[where].std()) for v in (a, b)]
+    both = where[1:] & where[:-1]
+    flicker = 255 * float(np.abs(np.diff(a - b, axis=0))[both].mean()) if both.any() else float("nan")
+    return FillFigures(whole, ssim(video, truth, mask), _psnr(a, b, where), fine[0], fine[1], flicker)
 
 
 def _psnr(a: NDArray[np.float64], b: NDArray[np.float64], where: NDArray[np.bool_]) -> float:

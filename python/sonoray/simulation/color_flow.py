@@ -20,7 +20,7 @@ from .flow_background import blend_background, checked_background
 from .flow_echoes import bmode_envelopes, doppler_direction, doppler_ensembles, moment
 from .flow_images import bilinear
 from .flow_scenes import SCENES, FlowScene, blood_share, make_scene
-from .flow_settings import SOUND_SPEED, FlowSettings, random_settings
+from .flow_settings import SOUND_SPEED, FlowSettings, hazy, random_settings
 from .flow_views import FlowView, linear_view, sector_view
 
 QUARTILES = ((0.01, 0.05), (0.05, 0.12), (0.12, 0.25), (0.25, 0.6))  # share of the picture under colour
@@ -72,6 +72,7 @@ def color_flow_video(
     scene: str | None = None,
     coverage: int | tuple[float, float] | None = None,
     background: Any = None,
+    haze: bool = False,
     **settings: Any,
 ) -> ColorFlowVideo:
     """Simulate one paired clip; about 0.3 s of one core for 8 frames of 96 x 96.
@@ -90,8 +91,11 @@ def color_flow_video(
         any quartile. Vessels are widened or narrowed until it is met; where a scene cannot, the nearest clip found is
         returned (``coverage`` of the result says).
     background : (n, n_rows, n_columns) uint8, optional
-        Grey levels of a real sequence of the same shape (n >= n_frames; one frame stands for a still one) as tissue
-        instead of simulated tissue; vessels are sunk into it.
+        Grey levels of a real sequence of the same shape (n >= n_frames) as tissue instead of simulated tissue; vessels
+        are sunk into it. A single frame moves as the scene's tissue does. The view is linear, unless ``view`` says
+        otherwise.
+    haze : bool
+        Lumens brighter than users set them: reverberations and slow blood above black.
     **settings
         Fields of `FlowSettings` instead of random ones, such as ``color_map="classic"``.
 
@@ -111,13 +115,15 @@ def color_flow_video(
     unknown = set(settings) - set(FlowSettings.__dataclass_fields__)
     if unknown:
         raise ArgumentError(f"settings: expected fields of FlowSettings, got {', '.join(sorted(unknown))}")
+    given = settings if tissue is None else {"view": "linear", **settings}
     rng = np.random.default_rng(seed)
     low, high = _limits(rng, coverage)
     kind = str(rng.choice(kinds))
     aim = rng.uniform(low + 0.15 * (high - low), high - 0.15 * (high - low))
     best: ColorFlowVideo | None = None
     for _ in range(_ATTEMPTS):  # draws anew what cannot reach the aim
-        chosen = replace(random_settings(rng, kind, aim), **settings)
+        drawn = random_settings(rng, kind, aim)
+        chosen = replace(hazy(rng, drawn) if haze else drawn, **given)
         seeds = rng.integers(0, 2**63, 4)
         clip = _aimed_clip(seeds, kind, chosen, (size[0], size[1]), frames, aim, (low, high), tissue)
         if best is None or abs(clip.coverage - aim) < abs(best.coverage - aim):

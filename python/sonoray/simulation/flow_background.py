@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy  # loads ndimage when it is first used
 from numpy.typing import NDArray
 
 from ..errors import ArgumentError
@@ -10,19 +11,29 @@ from .flow_echoes import Moment
 from .flow_settings import FlowSettings
 from .flow_views import FlowView
 
+_SMALL = 0.1  # share of the picture that vessels below the resolution may colour
+
 
 def checked_background(background: Any, n_frames: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The frames to use; a single one is repeated."""
+    """The frames to use, or the single one."""
     frames = np.asarray(background)
     if frames.dtype != np.uint8 or frames.ndim != 3 or frames.shape[1:] != shape:
         raise ArgumentError(
             f"background: expected uint8 of shape (n, {shape[0]}, {shape[1]}), got {frames.dtype} {frames.shape}"
         )
-    if len(frames) == 1:
-        return frames.repeat(n_frames, axis=0)
-    if len(frames) < n_frames:
+    if 1 < len(frames) < n_frames or not len(frames):
         raise ArgumentError(f"background: expected 1 or at least {n_frames} frames, got {len(frames)}")
     return frames[:n_frames]
+
+
+def _moved(still: NDArray[np.uint8], moments: list[Moment], view: FlowView) -> NDArray[np.uint8]:
+    """A single frame at every moment, displaced as the tissue is; beyond its edges it is mirrored."""
+    places = [view.show(view.place(now.material)) for now in moments]
+    levels = still.astype(np.float32)
+    return np.stack([
+        np.rint(scipy.ndimage.map_coordinates(levels, place, order=1, mode="mirror")).astype(np.uint8)
+        for place in places
+    ])  # fmt: skip
 
 
 def blend_background(
@@ -35,11 +46,14 @@ def blend_background(
 ) -> NDArray[np.uint8]:
     """Show the background but where blood is, and there the simulated blood; walls are added by their echo.
 
-    In one clip of four no vessel is sunk in: small vessels below the resolution colour tissue that looks whole.
+    In one clip of four with little blood no vessel is sunk in: small vessels below the resolution colour tissue that
+    looks whole.
     """
-    if rng.random() < 0.25:
-        return background.copy()
+    if len(background) == 1:
+        background = _moved(background[0], moments, view)
     lumen = np.clip(view.show(np.stack([now.lumen for now in moments])), 0, 1)
+    if rng.random() < 0.25 and lumen.mean() < _SMALL:
+        return background.copy()
     wall = np.clip(4 * lumen * (1 - lumen), 0, 1) * rng.uniform(0, 0.25)
     share = np.clip(lumen + wall, 0, 1)
 

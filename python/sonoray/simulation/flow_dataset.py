@@ -54,6 +54,7 @@ def generate_dataset(
     scenes: Sequence[str] = SCENES,
     backgrounds: Sequence[Any] = (),
     background_share: float = 0.25,
+    haze_share: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Simulate clips into a folder; clips that are there already stay, so that an interrupted run goes on.
@@ -72,6 +73,8 @@ def generate_dataset(
         Real sequences at least as large as ``shape``; random places are cut out, and frames in order.
     background_share : float
         Share of clips with a real background, if there are any.
+    haze_share : float
+        Share of clips with brighter lumens, see `color_flow_video`.
     progress : function of (done, all), optional
 
     Returns
@@ -85,6 +88,7 @@ def generate_dataset(
     """
     n, size = count("n_clips", n_clips, 1), [int(v) for v in shape]
     share = scalar("background_share", background_share, 0.0, 1.0, "(share of clips)")
+    hazy = scalar("haze_share", haze_share, 0.0, 1.0, "(share of clips)")
     if not scenes or set(scenes) - set(SCENES):
         raise ArgumentError(f"scenes: expected some of {', '.join(SCENES)}, got {', '.join(scenes) or 'none'}")
     for sequence in backgrounds:
@@ -95,7 +99,8 @@ def generate_dataset(
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
     recipe = {"seed": count("seed", seed, 0, 2**62), "shape": size, "n_frames": n_frames, "scenes": list(scenes),
-              "backgrounds": len(backgrounds), "background_share": share if backgrounds else 0.0}  # fmt: skip
+              "backgrounds": len(backgrounds), "background_share": share if backgrounds else 0.0,
+              "haze_share": hazy}  # fmt: skip
     note = where / "dataset.json"
     if note.exists() and json.loads(note.read_text()) != recipe:
         raise ArgumentError(f"folder: expected an empty one or clips of {recipe}, got {note.read_text()} in {where}")
@@ -105,10 +110,12 @@ def generate_dataset(
         if not path.exists():
             rng = np.random.default_rng([seed, i])
             background = _cut(rng, backgrounds, size, n_frames) if backgrounds and rng.random() < share else None
+            haze = bool(hazy and rng.random() < hazy)
             quartile, scene = i % len(QUARTILES) + 1, scenes[i // len(QUARTILES) % len(scenes)]
             clip = color_flow_video(
-                rng, shape=tuple(size), n_frames=n_frames, scene=scene, coverage=quartile, background=background
-            )
+                rng, shape=tuple(size), n_frames=n_frames, scene=scene, coverage=quartile, background=background,
+                haze=haze,
+            )  # fmt: skip
             part = path.with_suffix(".part")
             with part.open("wb") as file:
                 np.savez(
@@ -149,12 +156,12 @@ def read_clip(path: Any) -> StoredClip:
 
 
 def _cut(rng: np.random.Generator, backgrounds: Sequence[Any], size: list[int], n_frames: int) -> NDArray[np.uint8]:
-    """A random part of a random sequence; a sequence that is too short is played to and fro."""
+    """A random part of a random sequence; one that is too short is played to and fro, a picture stays one."""
     frames = np.asarray(backgrounds[int(rng.integers(len(backgrounds)))])
     row, column = (int(rng.integers(n - m + 1)) for n, m in zip(frames.shape[1:], size, strict=True))
     first = int(rng.integers(len(frames)))
     turn = max(2 * len(frames) - 2, 1)
     order = (first + np.arange(n_frames)) % turn
-    order = np.where(order < len(frames), order, turn - order)
+    order = np.where(order < len(frames), order, turn - order)[: None if len(frames) > 1 else 1]
     part = frames[order, row : row + size[0], column : column + size[1]]
     return np.ascontiguousarray(part[:, :, ::-1] if rng.random() < 0.5 else part)

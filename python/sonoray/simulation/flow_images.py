@@ -3,7 +3,8 @@
 Scatterers much denser than one per resolution cell are complex white noise on the image's points: demodulated at the
 carrier, the phases of neighbours have nothing to do with each other. A displacement d moves that noise by d and turns
 its phase by -(4 pi f / c) u.d, u being the beam's direction away from the probe. The image is its convolution with
-the baseband point-spread function, steered as the beam is.
+the baseband point-spread function, steered as the beam is. Cost does not grow with the number of scatterers, which
+thousands of clips need; `moving_scatterers` places every scatterer instead, exactly, along any two directions.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Settings of a simulated colour-flow scanner, drawn at random over what scanners and their users choose."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -172,6 +172,16 @@ def random_settings(rng: np.random.Generator, kind: str, coverage: float) -> Flo
         gamma=rng.uniform(0.85, 1.25),
         decorrelation=rng.uniform(0.0, 0.15),
         box=_box(rng, coverage),
+    )
+
+
+def hazy(rng: np.random.Generator, settings: FlowSettings) -> FlowSettings:
+    """Return settings with brighter lumens: more reverberation and slow blood, or more gain, than users like."""
+    black = -settings.dynamic_range * settings.brightness
+    return replace(
+        settings,
+        haze_level=min(black + rng.uniform(-5, 6), -8.0),
+        bmode_blood_level=min(black + rng.uniform(-10, 5), -8.0),
     )
 
 

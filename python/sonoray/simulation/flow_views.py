@@ -47,6 +47,14 @@ class FlowView:
         line = (np.arctan2(dx, dz) - self.first_angle) / self.angle_step
         return np.stack([depth, line]).astype(np.float32)
 
+    def place(self, index: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Points of the picture (2, ...) (row, column) at fractional sample indices: the inverse of `index`."""
+        depth, line = index
+        if self.apex is None:
+            return np.stack([depth, line]) - np.float32(self.margin)
+        r, angle = self.first_range + self.range_step * depth, self.first_angle + self.angle_step * line
+        return np.stack([self.apex[1] + r * np.cos(angle), self.apex[0] + r * np.sin(angle)]).astype(np.float32)
+
     def show(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scan-convert (..., n_depths, n_lines) to (..., n_rows, n_columns); outside a sector the edge goes on."""
         m = self.margin

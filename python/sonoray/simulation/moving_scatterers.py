@@ -1,4 +1,9 @@
-"""Beamformed I/Q images of moving scatterers with a known velocity: cheap truth for Doppler estimators."""
+"""Beamformed I/Q images of moving scatterers with a known velocity: cheap truth for Doppler estimators.
+
+Every scatterer has its place and its phase along both directions, so that velocity vectors, aliasing and displacement
+can be checked to a small share of a wavelength. `flow_images` makes the same images of a beam by convolution, in a
+time that does not grow with the scatterers; clips by the thousand are made of those.
+"""
 
 from collections.abc import Callable
 from typing import Any

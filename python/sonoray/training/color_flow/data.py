@@ -12,7 +12,11 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from ...errors import ArgumentError
+from ...imaging.color_overlay import steered_box
+from ...io.images import count_frames, image_files, read_image
+from ...io.videos import read_video
 from ...restoration.frame_channels import frame_channels
+from ...restoration.images import Planes
 from ...simulation.flow_dataset import generate_dataset, quartile_of, read_clip
 from ...simulation.flow_scenes import SCENES
 
@@ -29,6 +33,8 @@ class ClipPlan:
     seed : int
         Training and held-out clips must differ in it; 900000 and above are for judging.
     scenes : sequence of str
+    haze_share : float
+        Of clips whose lumens are brighter than users set them.
     """
 
     n_clips: int = 360
@@ -36,6 +42,7 @@ class ClipPlan:
     n_frames: int = 8
     seed: int = 0
     scenes: tuple[str, ...] = SCENES
+    haze_share: float = 0.0
 
     def without(self, scene: str) -> "ClipPlan":
         """The plan without a scene, for training what is then judged on that one."""
@@ -94,10 +101,10 @@ def load_clips(
     -------
     Clips
     """
-    where = Path(folder) / f"{plan.seed}-{plan.digest[:8]}{f'-{_digest(backgrounds)}' if backgrounds else ''}"
+    where = Path(folder) / f"{plan.seed}-{plan.digest[:8]}{f'-{digest_of(backgrounds)[:8]}' if backgrounds else ''}"
     paths = generate_dataset(
         where, plan.n_clips, plan.seed, shape=plan.shape, n_frames=plan.n_frames, scenes=plan.scenes,
-        backgrounds=backgrounds, progress=progress,
+        backgrounds=backgrounds, haze_share=plan.haze_share, progress=progress,
     )  # fmt: skip
     stored = [read_clip(path) for path in paths]
     return Clips(
@@ -109,11 +116,40 @@ def load_clips(
     )
 
 
-def _digest(backgrounds: Sequence[Any]) -> str:
+def read_backgrounds(folder: Any, shape: tuple[int, int]) -> list[NDArray[np.uint8]]:
+    """Read B-mode pictures and cines as backgrounds for `load_clips`.
+
+    Parameters
+    ----------
+    folder : path
+    shape : (n_rows, n_columns)
+        Of the clips; what is smaller is refused.
+
+    Returns
+    -------
+    list of (n, n_rows, n_columns) uint8
+
+    Raises
+    ------
+    ArgumentError
+        No folder, no pictures in it, one that is too small.
+    """
+    found = []
+    for path in image_files(folder):
+        frames = read_video(path).frames if count_frames(path) > 1 else [read_image(path)]
+        grey = np.stack([np.rint(255 * Planes(np.asarray(frame)).values[0]).astype(np.uint8) for frame in frames])
+        if any(n < least for n, least in zip(grey.shape[1:], shape, strict=True)):
+            raise ArgumentError(f"backgrounds: expected at least {shape} pixels, got {grey.shape[1:]} in {path}")
+        found.append(grey)
+    return found
+
+
+def digest_of(backgrounds: Sequence[Any]) -> str:
+    """SHA-256 of backgrounds."""
     found = hashlib.sha256()
     for sequence in backgrounds:
         found.update(repr(np.shape(sequence)).encode() + np.ascontiguousarray(sequence).tobytes())
-    return found.hexdigest()[:8]
+    return found.hexdigest()
 
 
 def coverage_quartiles(coverage: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
@@ -198,7 +234,8 @@ def grown(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
 def mask_batch(clips: Clips, rng: np.random.Generator, n: int, size: int = 64) -> tuple[NDArray[np.float32], ...]:
     """Single frames (n, 3, rows, columns) and what is painted (n, 1, rows, columns), as screens show them.
 
-    Half are tinted (greys towards blue or brown), half have the blurred colours of compressed pictures.
+    Half have an outline more, in white or light grey, which colour does not give away; half are tinted (greys towards
+    blue or brown), half have the blurred colours of compressed pictures.
     """
     frames, masks = [], []
     for i in rng.integers(0, len(clips), n):
@@ -210,6 +247,8 @@ def mask_batch(clips: Clips, rng: np.random.Generator, n: int, size: int = 64) -
         color: NDArray[Any] = clips.color[cut].astype(np.float32) / np.float32(255)
         mask = clips.painted[cut]
         if rng.random() < 0.5:
+            color, mask = _outlined(color, mask, rng)
+        if rng.random() < 0.5:
             tint = 1 - rng.uniform(0, 0.12) * np.array([1.0, 0.4, 0.0])[:: rng.choice([-1, 1])]
             color = np.where(mask[..., None], color, color * tint)
         color = color[..., rng.permutation(3)] if rng.random() < 0.5 else color
@@ -218,6 +257,17 @@ def mask_batch(clips: Clips, rng: np.random.Generator, n: int, size: int = 64) -
         frames.append(np.moveaxis(color, -1, 0))
         masks.append(mask[None])
     return np.stack(frames).astype(np.float32), np.stack(masks).astype(np.float32)
+
+
+def _outlined(
+    color: NDArray[Any], mask: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """A frame (rows, columns, 3) with the outline of a box anywhere in it, and its mask (rows, columns)."""
+    (top, bottom), (left, right) = (np.sort(rng.uniform(-0.2, 1.2, 2)) * n for n in mask.shape)
+    tilt = np.deg2rad(rng.choice([-20.0, -15.0, -10.0, 0.0, 0.0, 10.0, 15.0, 20.0]))
+    box = np.pad(steered_box(mask.shape, (top, bottom), (left, right), float(tilt)), 1, mode="edge")
+    line = (box & ~scipy.ndimage.binary_erosion(box, border_value=1))[1:-1, 1:-1]
+    return np.where(line[..., None], np.float32(rng.uniform(0.65, 1.0)), color), mask | line
 
 
 def compressed(color: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from ...errors import ArgumentError
 from ...restoration.bridge import bridge
 from ...restoration.frame_channels import KINDS, frame_channels
 from ..hardware import Hardware
-from ..loops import Player, Schedule, device_of, train, train_players
+from ..loops import Player, Schedule, device_of, load_kept, train, train_players
 from .data import Batch, Clips, Sampler, mask_batch
 from .losses import adversary_loss, deception_loss, dissimilarity, feature_loss, mask_loss, weighted_l1
 from .networks import COARSE, MaskNetwork, PatchDiscriminator, RefinementGenerator, equal_width
@@ -175,6 +175,7 @@ def train_coarse(
     folder: Any,
     name: str = "coarse",
     *,
+    start: Any = None,
     seed: int = 0,
     resume: bool = False,
     show: bool = False,
@@ -191,6 +192,8 @@ def train_coarse(
         For checkpoint and log; made when absent.
     name : str
         Of the files.
+    start : path, optional
+        Checkpoint of a network of the same size whose weights this one begins with.
     seed, resume, show, hardware : see `train`
 
     Returns
@@ -203,6 +206,8 @@ def train_coarse(
     target.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     task = CoarseTraining(settings, clips, held_out)
+    if start is not None:
+        load_kept(task.network, start)
     error = train(
         task.network,
         task.loss,

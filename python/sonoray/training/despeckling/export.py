@@ -106,7 +106,7 @@ def export_despeckling(network: Speckle2Self, path: Any, *, passes: int = 1, **f
         outputs=(TensorSpec("despeckled", axes),),
         licence=fields.pop("licence", "Apache-2.0"),
         settings={
-            "range": "min-max",
+            "range": "min-max" if settings.normalized else "percentiles",
             "multiple": multiple,
             "whole_image": settings.normalized,
             "passes": count("passes", passes, 1, 8),

@@ -38,11 +38,12 @@ from .data import (
     read_images,
     speckled_pairs,
     targets_of,
+    wire_pairs,
 )
 from .networks import PUBLISHED, SwinConvSettings, SwinConvUNet
 
 NAME = "enhance"  # of the files
-SHARES = {"natural": 0.2, "phantom": 0.5, "speckled": 0.08, "scanned": 0.22}
+SHARES = {"natural": 0.2, "phantom": 0.36, "wires": 0.16, "speckled": 0.08, "scanned": 0.2}
 _TUNING_SEED = 1_000_001
 
 
@@ -57,8 +58,8 @@ class EnhancementRecipe:
         Largest learning rate.
     average : float
         Decay of the running average of the weights.
-    phantoms, speckled : int
-        Simulated images without and with speckle.
+    phantoms, wires, speckled : int
+        Simulated images without speckle, drawings of points and lines, simulated images with speckle.
     targets : {"low_rank", "raw", "natural"}
         What ultrasound images should become: their low-rank approximation, themselves, or they are not used.
     network : SwinConvSettings
@@ -66,7 +67,7 @@ class EnhancementRecipe:
     size : int
         Edge of a patch.
     published : bool
-        Patches as published: from images scaled to 128 x 128.
+        Patches and rate as published: from images scaled to 128 x 128, and constant.
     """
 
     steps: int = 5000
@@ -74,6 +75,7 @@ class EnhancementRecipe:
     rate: float = 1e-3
     average: float = 0.998
     phantoms: int = 160
+    wires: int = 60
     speckled: int = 12
     targets: str = "low_rank"
     network: SwinConvSettings = field(default_factory=SwinConvSettings)
@@ -86,6 +88,7 @@ class EnhancementRecipe:
         count("steps", self.steps, 1, 100_000_000)
         count("batch", self.batch, 1, 65536)
         count("phantoms", self.phantoms, 0, 1_000_000)
+        count("wires", self.wires, 0, 1_000_000)
         count("speckled", self.speckled, 0, 1_000_000)
 
     def with_(self, **changes: Any) -> "EnhancementRecipe":
@@ -93,7 +96,7 @@ class EnhancementRecipe:
         return replace(self, **changes)
 
 
-QUICK = EnhancementRecipe(steps=20, batch=2, phantoms=4, speckled=1)
+QUICK = EnhancementRecipe(steps=20, batch=2, phantoms=4, wires=2, speckled=1)
 # 4000 epochs of 5205 images in batches of 16.
 PUBLISHED_RECIPE = EnhancementRecipe(
     1_301_250, 16, 1e-4, 0.0, network=PUBLISHED, degradations=DegradationModel(), published=True
@@ -120,6 +123,7 @@ def training_sources(
     found = {
         "natural": tuple(natural_pairs(NATURAL_TRAINING)),
         "phantom": tuple(phantom_pairs(recipe.phantoms, 2)) if recipe.targets != "natural" else (),
+        "wires": tuple(wire_pairs(recipe.wires, 2)) if recipe.targets != "natural" else (),
         "speckled": targets_of(speckled, recipe.targets),
         "scanned": targets_of(scanned, recipe.targets),
     }
@@ -180,10 +184,11 @@ def train_enhancer(
     schedule = Schedule(
         given.steps,
         given.rate,
-        min(100, given.steps // 4),
+        0 if given.published else min(100, given.steps // 4),
         weight_decay=0.0,
         average=given.average,
         evaluate_every=max(1, min(250, given.steps)),
+        constant=given.published,
     )
     loss = train(
         network,

@@ -1,0 +1,335 @@
+"""From channel data to flow in one call: the pipeline behind ``sonoray beamform --doppler``.
+
+beamform every frame -> ensembles -> wall filter -> velocity, power, variance -> scan conversion -> colour over B-mode.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._checks import count, option, pair, scalar
+from ..acquisition.channel_data import ChannelData, require_channel_data
+from ..errors import ArgumentError
+from ..imaging.color_overlay import Overlay, draw_overlay, persist
+from ..imaging.dealiasing import unwrap_velocity
+from ..imaging.detection import log_compress, to_uint8
+from ..imaging.doppler import doppler_image, nyquist_velocity
+from ..imaging.scan_conversion import covering_grid, scan_convert
+from ..imaging.vector_doppler import VectorVelocity, vector_velocity
+from ..imaging.wall_filters import WallFilter
+from ..media.grids import Grid, SectorGrid
+from .bmode import reconstruct_bmode
+
+KINDS = ("color", "power", "vector")
+_NOISE_PERCENTILE = 20  # of the power: what most images hold at least of places without flow
+_MAP = {"color": "flame", "power": "ember", "vector": "flame"}
+
+
+class FlowImages(NamedTuple):
+    """What `reconstruct_doppler` found, one image for each ensemble, on Cartesian points.
+
+    Attributes
+    ----------
+    velocity : (n_images, n_x, n_z) float32 [m/s]
+        Positive towards the probe; 0 outside a sector.
+    power : (n_images, n_x, n_z) float32
+        Behind the wall filter, in the square of the samples' unit.
+    variance : (n_images, n_x, n_z) float32
+        1 - |R1| / R0, from 0 (steady) to 1.
+    bmode : (n_images, n_x, n_z) uint8
+    picture : (n_images, n_x, n_z, 3) uint8
+        Flow painted over ``bmode``.
+    painted : (n_images, n_x, n_z) bool
+        Where.
+    grid : Grid
+    nyquist : float [m/s]
+        The end of the colour bar.
+    image_rate : float [Hz]
+        Ensembles per second.
+    color_map : str
+        Of ``picture``, see `map_colors`.
+    vectors : list of VectorVelocity, optional
+        For "vector": velocities along x and z of each ensemble. ``velocity`` then is the speed.
+    """
+
+    velocity: NDArray[np.float32]
+    power: NDArray[np.float32]
+    variance: NDArray[np.float32]
+    bmode: NDArray[np.uint8]
+    picture: NDArray[np.uint8]
+    painted: NDArray[np.bool_]
+    grid: Grid
+    nyquist: float
+    image_rate: float
+    color_map: str
+    vectors: list[VectorVelocity] | None = None
+
+
+class _Estimate(NamedTuple):
+    """Of every ensemble, on the points of the beamformed images."""
+
+    velocity: NDArray[np.float32]
+    power: NDArray[np.float32]
+    variance: NDArray[np.float32]
+    strength: NDArray[np.float32]  # mean power without the wall filter, for the B-mode image
+
+
+def reconstruct_doppler(
+    channel_data: ChannelData,
+    kind: str = "color",
+    *,
+    wall_filter: WallFilter | None = 1,
+    frame_rate: float | None = None,
+    ensemble: int | None = None,
+    average: Any = 5,
+    unwrap: bool = False,
+    persistence: float = 0.0,
+    threshold: float = 6.0,
+    min_velocity: float = 0.0,
+    priority: int = 255,
+    color_map: str | None = None,
+    variance: bool = False,
+    dynamic_range: float = 60.0,
+    **bmode: Any,
+) -> FlowImages:
+    """Beamform channel data and paint the flow in them over the B-mode image.
+
+    Parameters
+    ----------
+    channel_data : ChannelData
+        Two frames or more, all fired alike.
+    kind : {"color", "power", "vector"}
+        Velocity along the beam; power; velocity in the plane, from plane waves of several angles, each of which is
+        beamformed on its own.
+    wall_filter : int or callable, optional
+        See `apply_wall_filter`. None leaves tissue in, for tissue that is to be measured itself.
+    frame_rate : float, optional [Hz]
+        At which frames follow each other; default what the data say.
+    ensemble : int, optional
+        Frames that make one image; those left over at the end are not used. Default all.
+    average : int or tuple of int
+        Points along each axis over which correlations are averaged.
+    unwrap : bool
+        Resolve aliases (`unwrap_velocity`) where flow is strong enough to be painted.
+    persistence : float
+        See `persist`.
+    threshold : float [dB]
+        Paint where power exceeds the noise by this, which is taken to be the 20th percentile of the power.
+    min_velocity, priority, color_map
+        See `draw_overlay`. The map's default is "flame", for power "ember".
+    variance : bool
+        Add green for turbulence.
+    dynamic_range : float [dB]
+        Of the B-mode image.
+    **bmode
+        Options of `reconstruct_bmode`: grid, depth, spacing, sound_speed, medium, f_number, window, device, ...
+
+    Returns
+    -------
+    FlowImages
+
+    Raises
+    ------
+    ArgumentError
+        One frame only, no frame rate, fewer frames than the wall filter or the ensemble need, incoherent compounding,
+        volumes; for "vector": no two plane waves of different angles.
+
+    Examples
+    --------
+    >>> flow = reconstruct_doppler(data, wall_filter=sonoray.SvdFilter(), ensemble=16)  # doctest: +SKIP
+    >>> sonoray.write_png("flow.png", flow.picture[0], flow.grid)  # doctest: +SKIP
+    """
+    option("kind", kind, KINDS)
+    level = 10 ** (scalar("threshold", threshold, -100.0, 200.0, "dB") / 10)
+    rate, size = flow_timing(channel_data, frame_rate, ensemble)
+    colors = color_map or _MAP[kind]
+    speed = channel_data.sound_speed if bmode.get("sound_speed") is None else float(bmode["sound_speed"])
+    f0 = _echo_frequency(channel_data)
+    limit = nyquist_velocity(f0, rate, speed)
+    parts, angles = [channel_data], [0.0]
+    if kind == "vector":
+        parts, angles = _directions(channel_data)
+    found, grid = [], bmode.pop("grid", None)
+    for part in parts:
+        frames, grid = _beamformed(part, grid, bmode)
+        found.append(_estimated(frames, (f0, rate, speed), size, wall_filter, average))
+    estimate, vectors = found[0], None
+    if kind == "vector":
+        vectors = _vectors(found, angles)
+        speeds = np.stack([np.hypot(*v.velocity) for v in vectors])
+        estimate = _Estimate(speeds, *(np.mean([e[k] for e in found], axis=0) for k in (1, 2, 3)))
+    elif persistence:
+        velocity, power = persist(estimate.velocity, estimate.power, limit, persistence)
+        estimate = estimate._replace(velocity=velocity, power=power)
+    estimate, flat = _on_flat_grid(estimate, grid, limit, kind == "vector")
+    inside = estimate.power[estimate.strength > 0]
+    noise = float(np.percentile(inside, _NOISE_PERCENTILE)) if inside.size else 0.0
+    strong = estimate.power > level * noise
+    if unwrap and kind != "vector":
+        resolved = [unwrap_velocity(v, limit, visible=s) for v, s in zip(estimate.velocity, strong, strict=True)]
+        estimate = estimate._replace(velocity=np.stack(resolved))
+    end = max(limit, float(np.abs(estimate.velocity[strong]).max(initial=0.0))) if unwrap or vectors else limit
+    db = log_compress(np.sqrt(estimate.strength), dynamic_range=dynamic_range)
+    grey = to_uint8(db, dynamic_range)
+    shown = _painted(estimate, strong, grey, end, colors, min_velocity, priority, variance)
+    return FlowImages(*estimate[:3], grey, shown.image, shown.mask, flat, end, rate / size, colors, vectors)
+
+
+def gate_samples(
+    channel_data: ChannelData, position: tuple[float, float], size: tuple[float, float] = (1e-3, 1e-3), **bmode: Any
+) -> NDArray[np.complex64]:
+    """I/Q of a sample volume in every frame, for `sonogram` and `doppler_audio`.
+
+    Parameters
+    ----------
+    channel_data : ChannelData
+    position : (x, z) [m]
+        Middle of the sample volume.
+    size : (width, depth) [m]
+    **bmode
+        Options of `reconstruct_bmode`, but for the grid.
+
+    Returns
+    -------
+    (n_frames, n_points) complex64
+        Points a third of the wavelength apart.
+
+    Raises
+    ------
+    ArgumentError
+        One frame only; a position outside what the data reach, or in millimetres.
+    """
+    data = require_channel_data(channel_data)
+    _need_frames(data)
+    f0 = _echo_frequency(data)
+    step = data.sound_speed / f0 / 3
+    x, z = (scalar("position", p, -1.0, 1.0, "m") for p in pair("position", position))
+    half = [max(scalar("size", s, 1e-6, 0.1, "m") / 2, step) for s in pair("size", size)]
+    if not 0 < z < data.max_depth:
+        raise ArgumentError(f"position: expected a depth up to {1e3 * data.max_depth:.4g} mm, got {1e3 * z:.4g} mm")
+    gate = Grid.from_extent(x=(x - half[0], x + half[0]), z=(z - half[1], z + half[1]), spacing=step)
+    frames, _ = reconstruct_bmode(data, grid=gate, **bmode)
+    return frames.reshape(len(frames), -1)
+
+
+def flow_timing(channel_data: ChannelData, frame_rate: float | None, ensemble: int | None) -> tuple[float, int]:
+    """Rate of the frames and how many make an image, checked before any work.
+
+    Parameters
+    ----------
+    channel_data, frame_rate, ensemble
+        As for `reconstruct_doppler`.
+
+    Returns
+    -------
+    frame_rate : float [Hz]
+    ensemble : int
+
+    Raises
+    ------
+    ArgumentError
+        One frame only, no rate, more frames wanted than there are.
+    """
+    data = require_channel_data(channel_data)
+    _need_frames(data)
+    rate = frame_rate if frame_rate is not None else data.frame_rate
+    if not rate:
+        raise ArgumentError("frame_rate: expected the rate of the frames in Hz, which the data do not say; got none")
+    size = data.n_frames if ensemble is None else count("ensemble", ensemble, 2, data.n_frames)
+    return scalar("frame_rate", rate, 1e-3, 1e6, "Hz"), size
+
+
+def _need_frames(data: ChannelData) -> None:
+    if data.n_frames < 2:
+        raise ArgumentError("channel_data: expected two frames or more for Doppler, got 1")
+
+
+def _echo_frequency(data: ChannelData) -> float:
+    f0 = data.center_frequency or data.demodulation_frequency
+    if not f0:
+        raise ArgumentError("center_frequency: expected that of the pulse in Hz, which the data do not say; got 0")
+    return f0
+
+
+def _directions(data: ChannelData) -> tuple[list[ChannelData], list[float]]:
+    """The data of each plane-wave angle, and the angles."""
+    of_angle: dict[float, list[int]] = {}
+    for i, transmit in enumerate(data.transmits):
+        if transmit.direction is not None:
+            angle = float(np.arctan2(transmit.direction[0], transmit.direction[2]))
+            of_angle.setdefault(round(angle, 6), []).append(i)
+    if len(of_angle) < 2:
+        raise ArgumentError(
+            f"kind: 'vector' expects plane waves of two angles or more, got {len(of_angle)} in {data.n_tx} transmits"
+        )
+    return [data.select(transmits=chosen) for chosen in of_angle.values()], list(of_angle)
+
+
+def _beamformed(data: ChannelData, grid: Any, bmode: dict[str, Any]) -> tuple[NDArray[np.complex64], Any]:
+    if bmode.get("compounding", "coherent") != "coherent":
+        raise ArgumentError(f"compounding: expected 'coherent' for Doppler, got {bmode['compounding']!r}")
+    if grid is not None:
+        bmode = {name: value for name, value in bmode.items() if name not in ("depth", "spacing")}
+    frames, grid = reconstruct_bmode(data, grid=grid, **bmode)
+    if len(grid.shape) != 2:
+        raise ArgumentError(f"grid: expected a plane for Doppler, got one of shape {grid.shape}")
+    return frames, grid
+
+
+def _estimated(
+    frames: NDArray[np.complex64],
+    physics: tuple[float, float, float],
+    size: int,
+    wall_filter: WallFilter | None,
+    average: Any,
+) -> _Estimate:
+    images = []
+    for first in range(0, len(frames) - size + 1, size):
+        part = frames[first : first + size]
+        flow = doppler_image(part, *physics, wall_filter=wall_filter, average=average)
+        strength = np.einsum("n...,n...->...", part, part.conj()).real / size
+        images.append((*flow, strength))
+    return _Estimate(*(np.stack(values) for values in zip(*images, strict=True)))
+
+
+def _vectors(found: list[_Estimate], angles: list[float]) -> list[VectorVelocity]:
+    """Receive apertures stand above each point, so that their angle is 0."""
+    velocities = np.stack([estimate.velocity for estimate in found])
+    return [vector_velocity(velocities[:, k], angles, np.zeros(len(angles))) for k in range(velocities.shape[1])]
+
+
+def _on_flat_grid(estimate: _Estimate, grid: Grid | SectorGrid, limit: float, unsigned: bool) -> tuple[_Estimate, Grid]:
+    if isinstance(grid, Grid):
+        return estimate, grid
+    flat = covering_grid(grid)
+    power, variance, strength = (scan_convert(values, grid, flat, fill=0.0) for values in estimate[1:])
+    if unsigned:
+        return _Estimate(scan_convert(estimate.velocity, grid, flat, fill=0.0), power, variance, strength), flat
+    # Velocities wrap: what is interpolated is the correlation's phasor.
+    phasor = (estimate.power * np.exp(1j * np.pi / limit * estimate.velocity)).astype("c8")
+    velocity = np.angle(scan_convert(phasor, grid, flat, fill=0.0)) * np.float32(limit / np.pi)
+    return _Estimate(velocity, power, variance, strength), flat
+
+
+def _painted(
+    estimate: _Estimate,
+    strong: NDArray[np.bool_],
+    grey: NDArray[np.uint8],
+    limit: float,
+    colors: str,
+    min_velocity: float,
+    priority: int,
+    variance: bool,
+) -> Overlay:
+    """Colour where flow is strong: `draw_overlay` works on pictures as displayed, rows of depth first."""
+    bmode, velocity, power, spread = (
+        np.swapaxes(values, 1, 2)
+        for values in (grey, estimate.velocity, np.where(strong, estimate.power, 0), estimate.variance)
+    )
+    least = float(estimate.power[strong].min()) if strong.any() else 0.0
+    shown = draw_overlay(
+        bmode, velocity, power, nyquist=limit, color_map=colors, variance=spread if variance else None,
+        min_velocity=min_velocity, min_power=0.999999 * least, priority=priority,
+    )  # fmt: skip
+    return Overlay(np.swapaxes(shown.image, 1, 2), np.swapaxes(shown.mask, 1, 2), np.swapaxes(shown.painted, 1, 2))

@@ -1,0 +1,180 @@
+"""Doppler on the command line: its options, what it draws, what it writes."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import sonoray
+from sonoray._checks import option, scalar
+from sonoray.beamforming.flow import KINDS, FlowImages, flow_timing, gate_samples, reconstruct_doppler
+from sonoray.beamforming.presets import ImagingPreset
+from sonoray.imaging.color_overlay import POWER_MAPS, VELOCITY_MAPS, colorbar
+from sonoray.imaging.named_filters import FORMS, named_wall_filter
+from sonoray.io import write, write_wav
+from sonoray.io.annotation import with_color_bar
+from sonoray.io.images import write_image
+from sonoray.io.pictures import as_rows
+from sonoray.io.videos import Video, write_video
+
+MOVIES = (".mp4", ".gif", ".apng", ".avi", ".mov", ".mkv")
+_STILL, _SOUND = (".png", ".h5"), (".png", ".wav")
+_SHOWN_RATE = 20.0  # frames per second of a movie, where data are faster or do not say
+_LEAST_ROWS = 240  # of a picture with a colour bar
+
+
+def add_doppler(form: Any) -> None:
+    """Add the options of Doppler."""
+    group = form.add_argument_group(
+        "Doppler", "flow over the B-mode image: .png, .h5 (velocity m/s, power, variance, stacked), a movie of several "
+        "ensembles; spectral: .png or .wav (stereo: towards the probe left, away right)"
+    )  # fmt: skip
+    group.add_argument("--doppler", choices=[*KINDS, "spectral"], help="what to show (default: B-mode alone)")
+    group.add_argument(
+        "--wall-filter", metavar="FILTER",
+        help=f"what takes tissue out: {', '.join(FORMS)}; cutoffs as fractions of Nyquist (default: poly:1)",
+    )  # fmt: skip
+    group.add_argument("--prf", type=float, metavar="HZ", help="rate of the frames (default: the file's)")
+    group.add_argument("--ensemble", type=int, metavar="N", help="frames in one flow image (default: all of them)")
+    group.add_argument("--average", type=int, metavar="N", help="points averaged along each axis (default: 5)")
+    group.add_argument("--threshold-db", type=float, metavar="DB", help="paint this far above noise, dB (default: 6)")
+    group.add_argument("--min-velocity-cm", type=float, default=0.0, metavar="V", help="paint above, cm/s (default: 0)")
+    group.add_argument("--priority", type=int, default=255, help="grey above which tissue stays, 0-255 (default: 255)")
+    group.add_argument("--persistence", type=float, metavar="P", help="over images, 0 to below 1 (default: 0)")
+    group.add_argument("--unwrap", action="store_true", help="resolve aliases by continuity")
+    group.add_argument("--variance", action="store_true", help="green where flow is turbulent")
+    group.add_argument(
+        "--color-map", choices=[*VELOCITY_MAPS, *POWER_MAPS], help="(default: flame; ember for power)"
+    )  # fmt: skip
+    group.add_argument(
+        "--gate-mm", type=float, nargs=2, metavar=("X", "Z"), help="spectral: middle of the sample volume"
+    )
+    group.add_argument("--gate-size-mm", type=float, nargs=2, default=(1.0, 1.0), metavar=("WIDTH", "DEPTH"),
+                       help="spectral: size of the gate (default: 1 1)")  # fmt: skip
+    group.add_argument("--spectral-window", type=int, metavar="N", help="frames (default: 64, or half of fewer)")
+    group.add_argument("--spectral-method", choices=["fft", "capon"], default="fft", help="(default: fft)")
+    group.add_argument("--flow-angle-deg", type=float, default=0.0, help="spectral: between beam and flow (default: 0)")
+    group.add_argument("--baseline", type=float, default=0.0, help="spectral: shift, -1 to 1 of Nyquist (default: 0)")
+
+
+def endings(kind: str) -> tuple[str, ...]:
+    """Names that a result may have."""
+    return _SOUND if kind == "spectral" else (*_STILL, *MOVIES)
+
+
+def run_doppler(
+    args: argparse.Namespace, data: sonoray.ChannelData, bmode: dict[str, Any], preset: ImagingPreset
+) -> dict[str, Any]:
+    """Reconstruct, draw, write; returns figures."""
+    rate, size = flow_timing(data, args.prf, args.ensemble)
+    wall_filter = named_wall_filter(args.wall_filter or preset.wall_filter)
+    data = data.with_(frame_rate=rate)
+    if args.doppler == "spectral":
+        return {"frame_rate": rate, **_spectral(args, data, bmode, wall_filter)}
+    if args.output.suffix.lower() in MOVIES and data.n_frames // size < 2:
+        raise sonoray.ArgumentError(
+            f"ensemble: expected at most {data.n_frames // 2} of the {data.n_frames} frames for a movie, got {size}"
+        )
+    flow = reconstruct_doppler(
+        data,
+        args.doppler,
+        wall_filter=wall_filter,
+        ensemble=size,
+        average=_first(args.average, preset.average),
+        unwrap=args.unwrap,
+        persistence=_first(args.persistence, preset.persistence),
+        threshold=_first(args.threshold_db, preset.threshold),
+        min_velocity=1e-2 * args.min_velocity_cm,
+        priority=args.priority,
+        color_map=args.color_map or (None if args.doppler == "power" else preset.color_map),
+        variance=args.variance,
+        dynamic_range=_first(args.dynamic_range, preset.dynamic_range),
+        **bmode,
+    )
+    _write(args, flow, size)
+    median = float(np.median(flow.velocity[flow.painted])) if flow.painted.any() else 0.0
+    return {
+        "frame_rate": rate,
+        "images": len(flow.velocity),
+        "image_shape": list(flow.grid.shape),
+        "ensemble": size,
+        "nyquist_velocity": round(flow.nyquist, 4),
+        "painted": round(float(flow.painted.mean()), 4),
+        "median_velocity": round(median, 4),
+    }
+
+
+def _first(given: Any, default: Any) -> Any:
+    return default if given is None else given
+
+
+def _write(args: argparse.Namespace, flow: FlowImages, size: int) -> None:
+    ending = args.output.suffix.lower()
+    if ending == ".h5":
+        write(args.output, (np.stack([flow.velocity, flow.power, flow.variance]), flow.grid))
+    elif ending == ".png":
+        write_image(args.output, drawn(flow, min(args.frame // size, len(flow.picture) - 1)))
+    else:
+        frames = np.stack([drawn(flow, k) for k in range(len(flow.picture))])
+        write_movie(args.output, frames, args.movie_rate, flow.image_rate)
+
+
+def drawn(flow: FlowImages, index: int) -> NDArray[np.uint8]:
+    """One flow image as displayed, with its colour bar and the velocities at its ends."""
+    rows = as_rows(flow.picture[index], flow.grid)
+    times = -(-_LEAST_ROWS // rows.shape[0])
+    rows = rows.repeat(times, axis=0).repeat(times, axis=1)
+    bar = colorbar(rows.shape[0] // 2, max(rows.shape[0] // 24, 8), flow.color_map)
+    if flow.color_map in POWER_MAPS:
+        return with_color_bar(rows, bar, "power", "low")
+    end = 100 * flow.nyquist
+    if flow.vectors is not None:  # speeds have no sign
+        return with_color_bar(rows, bar[: len(bar) // 2], f"{end:.3g}", "0 cm/s")
+    return with_color_bar(rows, bar, f"{end:.3g}", f"-{end:.3g} cm/s")
+
+
+def _spectral(args: argparse.Namespace, data: sonoray.ChannelData, bmode: dict[str, Any], wall: Any) -> dict[str, Any]:
+    if args.gate_mm is None:
+        raise sonoray.ArgumentError("gate_mm: expected the middle of the sample volume for spectral Doppler, got none")
+    options = {name: value for name, value in bmode.items() if name not in ("depth", "spacing")}
+    position, size = ((1e-3 * pair[0], 1e-3 * pair[1]) for pair in (args.gate_mm, args.gate_size_mm))
+    samples = gate_samples(data, position, size, **options)
+    baseline = scalar("baseline", args.baseline, -1.0, 1.0, "(fraction of Nyquist)")
+    if args.output.suffix.lower() == ".wav":
+        write_wav(args.output, sonoray.doppler_audio(samples, data.frame_rate, wall_filter=wall, baseline=baseline))
+        return {"points": samples.shape[1], "duration": round(len(samples) / data.frame_rate, 4)}
+    option("spectral_method", args.spectral_method, ("fft", "capon"))
+    spectra = sonoray.sonogram(
+        samples,
+        data.center_frequency or data.demodulation_frequency,
+        data.frame_rate,
+        bmode.get("sound_speed") or data.sound_speed,
+        method=args.spectral_method,
+        length=args.spectral_window or min(64, max(4, len(samples) // 2)),
+        wall_filter=wall,
+        angle=np.deg2rad(args.flow_angle_deg),
+        baseline=baseline,
+    )
+    traces = sonoray.spectral_traces(spectra)
+    _sonogram_picture(args.output, spectra, traces)
+    return {
+        "points": samples.shape[1],
+        "duration": round(len(samples) / data.frame_rate, 4),
+        "mean_velocity": round(float(np.median(traces.mean)), 4),
+        "maximum_velocity": round(float(traces.maximum.max()), 4),
+        "minimum_velocity": round(float(traces.minimum.min()), 4),
+    }
+
+
+def _sonogram_picture(path: Path, spectra: Any, traces: Any) -> None:
+    from sonoray.plotting import save_figure, show_sonogram
+
+    save_figure(path, show_sonogram(spectra, traces=traces))
+
+
+def write_movie(path: Path, frames: NDArray[np.uint8], wanted: float | None, measured: float) -> None:
+    """Write frames at the rate that is wanted, or as they were measured if that can be watched."""
+    rate = measured if 0 < measured <= 2 * _SHOWN_RATE else _SHOWN_RATE
+    write_video(path, Video(frames, rate if wanted is None else wanted))
