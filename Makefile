@@ -88,7 +88,7 @@ threads: $(VENV)/.tools
 	  -DSONORAY_SANITIZE=thread > build-threads.log 2>&1 || { cat build-threads.log; exit 1; }
 	$(BIN)/cmake --build build/threads >> build-threads.log 2>&1 || { cat build-threads.log; exit 1; }
 	@rm -f build-threads.log
-	$(BIN)/ctest --test-dir build/threads --output-on-failure
+	TSAN_OPTIONS=die_after_fork=0 $(BIN)/ctest --test-dir build/threads --output-on-failure
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
