@@ -66,8 +66,10 @@ class OnnxSession : public Session {
   }
 
   void close() {
-    for (char* name : names_)
-      if (name) static_cast<void>(api_->AllocatorFree(allocator_, name));
+    for (char* name : names_) {
+      OrtStatus* const status = name ? api_->AllocatorFree(allocator_, name) : nullptr;
+      if (status) api_->ReleaseStatus(status);
+    }
     if (memory_) api_->ReleaseMemoryInfo(memory_);
     if (session_) api_->ReleaseSession(session_);
     if (options_) api_->ReleaseSessionOptions(options_);

@@ -33,6 +33,8 @@ Stream::Stream(Pipeline& pipeline)
     free_.put(static_cast<int>(i));
   }
   worker_ = std::thread([this] { work(); });
+  std::unique_lock<std::mutex> hold(lock_);
+  has_result_.wait(hold, [this] { return running_; });
 }
 
 Stream::~Stream() {
@@ -87,6 +89,8 @@ sonoray_status Stream::push(const void* frame, std::uint64_t number) {
 
 void Stream::work() {
   std::unique_lock<std::mutex> hold(lock_);
+  running_ = true;
+  has_result_.notify_all();
   for (;;) {
     has_work_.wait(hold, [this] { return cancelled_ || !pending_.empty(); });
     if (cancelled_) return;

@@ -75,7 +75,7 @@ class Stream {
   std::mutex lock_;
   std::condition_variable has_room_, has_work_, has_result_;
   Queue free_, pending_, done_;
-  bool cancelled_ = false;
+  bool running_ = false, cancelled_ = false;
   std::uint64_t pushed_ = 0, finished_ = 0, dropped_ = 0, refused_ = 0, failed_ = 0;
   Latencies latencies_;
   Clock::time_point first_, last_;

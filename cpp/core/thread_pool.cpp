@@ -59,9 +59,11 @@ class ThreadPool::Crew {
     for (auto& t : threads_) t.join();
   }
 
+  /// Returns when all threads run: their start costs the first call neither time nor memory.
   void start(int helpers) {
-    std::lock_guard<std::mutex> hold(lock_);
+    std::unique_lock<std::mutex> hold(lock_);
     grow(helpers);
+    done_.wait(hold, [this] { return running_ == static_cast<int>(threads_.size()); });
   }
 
   /// False when another caller is using the pool.
@@ -96,6 +98,8 @@ class ThreadPool::Crew {
   void loop(int rank, std::uint64_t seen) {
     inside_task = true;
     std::unique_lock<std::mutex> hold(lock_);
+    ++running_;
+    done_.notify_all();
     for (;;) {
       wake_.wait(hold, [&] { return stop_ || ticket_ != seen; });
       if (stop_) return;
@@ -112,7 +116,7 @@ class ThreadPool::Crew {
   std::condition_variable wake_, done_;
   std::vector<std::thread> threads_;
   Job* job_ = nullptr;
-  int helpers_ = 0, active_ = 0;
+  int helpers_ = 0, active_ = 0, running_ = 0;
   std::uint64_t ticket_ = 0;
   bool stop_ = false;
 };

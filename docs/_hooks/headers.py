@@ -14,6 +14,7 @@ INTERNAL = re.compile(
 )
 SKIPPED = (
     "cpp/bindings/",
+    "cpp/capi/",  # shown whole, below
     "cpp/core/lanes.h",
     "cpp/core/simd.h",
     "cpp/core/taps.h",
@@ -36,6 +37,7 @@ def _declaration(lines, start):
     for line in lines[start:]:
         if not line.strip() and not depth:
             break
+        line = line.replace("SONORAY_API ", "")  # what the library exports: not a reader's concern
         code = line.split("//")[0]
         taken.append(line)
         depth += sum(code.count(c) for c in "({[") - sum(code.count(c) for c in ")}]")
@@ -87,6 +89,9 @@ def page():
     """Return the Markdown of all headers."""
     intro = "Schedules and kernels behind these declarations are in the sources; [architecture](../../ARCHITECTURE.md) says where."
     parts = ["# C and C++ headers", intro]
+    for name in ("sonoray.h", "sonoray.hpp"):
+        code = (ROOT / "cpp" / "capi" / name).read_text()
+        parts += [f"## {name}", f"```{'c' if name.endswith('.h') else 'cpp'}\n{code}```"]
     for path in headers():
         found = entries((ROOT / path).read_text())
         if found:
