@@ -10,7 +10,7 @@ SOURCES := $(shell find cpp cuda python -type f -not -name '*.so' -not -path '*/
 LINTERS := ruff==0.17.5 mypy==2.4.1 'import-linter>=2.1' clang-format==23.1.5
 BUILD_TOOLS := 'scikit-build-core>=0.11' 'pybind11>=2.13' 'nanobind>=2.10' 'cmake>=3.24' ninja
 
-.PHONY: help demo test unit lint sanitize embed threads format stubs bench dev clean
+.PHONY: help demo test unit lint sanitize embed threads format stubs bench docs dev clean
 
 help:
 	@echo "make demo      install into .venv, beamform real and simulated data, write report/index.html"
@@ -18,6 +18,7 @@ help:
 	@echo "make unit | lint | sanitize | embed   the parts of 'make test'"
 	@echo "make threads   the C API under the thread sanitizer"
 	@echo "make bench     timings against the peers that are installed (bench/README.md)"
+	@echo "make docs      the documentation site, into build/site"
 	@echo "make format | stubs | dev | clean   for contributors (CONTRIBUTING.md)"
 
 $(VENV)/.tools: pyproject.toml
@@ -59,8 +60,8 @@ unit: $(VENV)/.dev
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check python tests bench examples
-	$(BIN)/ruff format --check python tests bench examples
+	$(BIN)/ruff check python tests bench examples docs
+	$(BIN)/ruff format --check python tests bench examples docs
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $$(find cpp cuda tests/cpp -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 	PYTHONPATH=python $(BIN)/lint-imports
@@ -94,9 +95,14 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench
 	$(BIN)/python bench/rays/bench_eikonal.py
 
+# Nothing is compiled: the reference is read from the sources.
+docs: $(VENV)/.tools
+	$(UV) 'mkdocs-material>=9.6,<10' 'mkdocstrings[python]>=0.29' 'latex2mathml>=3.77' numpy scipy h5py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 format: $(VENV)/.dev
-	$(BIN)/ruff check --fix python tests bench examples
-	$(BIN)/ruff format python tests bench examples
+	$(BIN)/ruff check --fix python tests bench examples docs
+	$(BIN)/ruff format python tests bench examples docs
 	$(BIN)/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
 
 stubs: $(VENV)/.dev

@@ -19,13 +19,14 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.adaptive_job import AdaptiveJob
 from bench.doppler_job import DopplerJob
 from bench.harness import repeated_time
 from bench.job import Job
 from bench.ray_job import RingJob
 
 ROOT = Path(__file__).parents[2]
-JOBS = {job.task: job for job in (Job, RingJob, DopplerJob)}
+JOBS = {job.task: job for job in (Job, RingJob, DopplerJob, AdaptiveJob)}
 _MARK = "@worker "  # peers print, too
 
 
@@ -40,7 +41,7 @@ class Worker:
     ----------
     adapter : str
         Package that does the job.
-    job : Job, RingJob or DopplerJob
+    job : Job, RingJob, DopplerJob or AdaptiveJob
     threads : int
         Also the number of processors that the child may use.
     python : str

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <memory>
 #include <vector>
 
 #include "beamforming/das_check.h"
@@ -67,8 +66,7 @@ DasTiles frame_tiles(const DasProblem& p, const DasRecord& r) {
 
 }  // namespace
 
-/// The longest time that an echo can take from any point to any element must be a number of samples that floats count.
-void check_das_values(const DasProblem& p) {
+void check_times(const DasProblem& p) {
   float low = 0.0f, high = 0.0f, slowness = p.slowness;
   bool finite = true;
   auto extend = [&](const View<const float, 2>& at) {
@@ -80,6 +78,7 @@ void check_das_values(const DasProblem& p) {
   };
   extend(p.points);
   extend(p.elements);
+  for (std::int64_t i = 0; p.lines && i < p.lines.size(); ++i) finite &= std::isfinite(p.lines.data[i]);
   require(finite, "points, elements: expected finite positions");
   if (p.rx_slowness) {
     for (std::int64_t i = 0; i < p.rx_slowness.size(); ++i) {
@@ -88,13 +87,13 @@ void check_das_values(const DasProblem& p) {
     }
     require(finite, "rx_slowness: expected finite values, not negative, in s/m");
   }
-  require(1.8f * (high - low) * slowness * p.sampling_frequency < float(1 << 22),
+  require((1.8f * (high - low) * slowness + p.lens_thickness * p.lens_slowness) * p.sampling_frequency < float(1 << 22),
           "points: expected receive times below 4194304 samples");
 }
 
 DasPlan::DasPlan(const Cpu& exec, const DasProblem& p, const Strided& samples) : exec_(exec), problem_(p) {
   check_das(p);
-  check_das_values(p);
+  check_times(p);
   record_ = das_record(p, samples);
   if (record_.n_frames == 0) return;
   over_frames_ = frames_are_fastest(record_);
@@ -102,7 +101,7 @@ DasPlan::DasPlan(const Cpu& exec, const DasProblem& p, const Strided& samples) :
   const std::int64_t chunks = (record_.n_frames + tiles_.frames - 1) / tiles_.frames;
   workers_ = static_cast<int>(std::min<std::int64_t>(thread_count(exec), tiles_.across * tiles_.down * chunks));
   stride_ = (tiles_.scratch + 15) / 16 * 16;
-  memory_.reset(new float[workers_ * stride_ + 16]);  // not touched before its use
+  memory_ = std::make_unique<AlignedMemory>(workers_ * stride_);
 }
 
 void DasPlan::operator()(const void* samples, float* image) {
@@ -110,12 +109,10 @@ void DasPlan::operator()(const void* samples, float* image) {
   record_.data = static_cast<const char*>(samples);
   const std::int64_t n = tiles_.across * tiles_.down;
   const std::int64_t chunks = (record_.n_frames + tiles_.frames - 1) / tiles_.frames;
-  const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
-  float* const aligned = memory_.get() + (64 - address % 64) % 64 / sizeof(float);
   std::atomic<std::int64_t> next{0};
   // One item per thread, each with its own memory; the tiles do not depend on how many there are.
   for_each(exec_, workers_, [&](std::int64_t worker) {
-    float* const memory = aligned + worker * stride_;
+    float* const memory = memory_->data() + worker * stride_;
     for (std::int64_t i; (i = next++) < n * chunks;) {
       const std::int64_t frame = i / n * tiles_.frames;
       if (over_frames_) {
@@ -136,7 +133,7 @@ template <>
 void das_adjoint(const Cpu& exec, const DasProblem& p, const float* image, std::int64_t n_frames,
                  std::int64_t n_samples, float* samples) {
   check_das(p);
-  check_das_values(p);
+  check_times(p);
   check_das_samples(n_samples);
   require(p.compounding != Compounding::incoherent, "compounding: incoherent compounding has no adjoint");
   const std::int64_t n_points = p.points.shape[0], parts = p.demodulation_frequency > 0.0f ? 2 : 1;

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "beamforming/das_levels.h"
+#include "core/aligned_memory.h"
 
 namespace sonoray {
 
@@ -14,7 +15,7 @@ class DasPlan {
   DasPlan(const Cpu&, const DasProblem&, const Strided& samples);
 
   /// Frames at `samples`, with the type, shape and strides given above, to image as from das(). The views' values may
-  /// have changed since, if check_das_values still holds for them.
+  /// have changed since, if check_times still holds for them.
   void operator()(const void* samples, float* image);
 
  private:
@@ -25,10 +26,7 @@ class DasPlan {
   bool over_frames_ = false;
   int workers_ = 1;
   std::int64_t stride_ = 0;  // floats of a worker's memory
-  std::unique_ptr<float[]> memory_;
+  std::unique_ptr<AlignedMemory> memory_;
 };
-
-/// Throws unless positions and slownesses are finite and all receive times countable.
-void check_das_values(const DasProblem&);
 
 }  // namespace sonoray

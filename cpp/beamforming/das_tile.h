@@ -6,6 +6,7 @@
 // the few samples that a tile needs are first copied to a stage, which converts them, pads them with zeros and keeps
 // them in cache.
 #include <cstring>
+#include <initializer_list>
 
 #include "beamforming/das_kernel.h"
 #include "beamforming/das_levels.h"
@@ -45,16 +46,17 @@ class Tile {
     groups_ = blocks_ * columns_;
     n_tx_ = p.tx_time.shape[0];
     transmits_ = tiles.transmits;
-    weighted_ = p.f_number > 0.0f || p.wavelengths >= 0.0f;
+    weighted_ = das_kernel::is_weighted(p);
     n_sums_ = p.compounding == Compounding::coherent ? 1 : n_tx_;
     place_points();
   }
 
   void run(std::int64_t first_frame, int frames, float* image) {
     std::memset(work_.sum, 0, frames * n_sums_ * groups_ * parts * W * sizeof(float));
-    for (std::int64_t t0 = 0; t0 < n_tx_; t0 += transmits_) {
-      const int n = static_cast<int>(n_tx_ - t0 < transmits_ ? n_tx_ - t0 : transmits_);
-      for (int i = 0; i < n; ++i) prepare_transmit(t0 + i, i);
+    int n = 0;
+    for (std::int64_t t0 = 0; t0 < n_tx_; t0 += n) {
+      for (n = 0; n < transmits_ && t0 + n < n_tx_ && same_aperture(t0, t0 + n); ++n) prepare_transmit(t0 + n, n);
+      transmit_ = t0;
       for (std::int64_t e = 0; e < p_.elements.shape[0];) {
         e = receive_block(e);
         place_entries(n);
@@ -72,8 +74,18 @@ class Tile {
     for (int f = 0; f < frames; ++f) write(first_frame + f, work_.sum + f * n_sums_ * groups_ * parts * W, image);
   }
 
- private:
+ protected:  // aperture_tile.h keeps the elements' samples apart
   static constexpr int parts = IQ ? 2 : 1;
+
+  /// Whether two transmits have the same receive aperture, so that they share receive times and weights.
+  bool same_aperture(std::int64_t t, std::int64_t u) const {
+    for (const View<const float, 2>* rows : {&p_.axes, &p_.rx_weight}) {
+      if (!rows->data || rows->shape[0] == 1) continue;
+      const float *a = das_kernel::row_of(*rows, t), *b = das_kernel::row_of(*rows, u);
+      if (std::memcmp(a, b, rows->shape[1] * sizeof(float))) return false;
+    }
+    return true;
+  }
 
   /// The point of a lane in a group; lanes beyond the last row repeat it.
   SONORAY_INLINE std::int64_t point(int group, int lane) const {
@@ -169,8 +181,8 @@ class Tile {
 
   /// One element and group: receive times in samples; weights go to the next entry. False if it sees no point.
   SONORAY_INLINE bool receive_group(std::int64_t e, int g, F& samples) {
-    const auto path =
-        das_kernel::receive_path(p_, e, load<F>(work_.x + g * W), load<F>(work_.y + g * W), load<F>(work_.z + g * W));
+    const auto path = das_kernel::receive_path(p_, transmit_, e, load<F>(work_.x + g * W), load<F>(work_.y + g * W),
+                                               load<F>(work_.z + g * W));
     if (WEIGHTED && weighted_ && largest(path.weight < 0.0f ? -path.weight : path.weight) == 0.0f) return false;
     das_kernel::Cell<F> cell{};
     if (p_.rx_slowness.data) {
@@ -179,7 +191,7 @@ class Tile {
       cell.y = load<F>(work_.cell_y + g * W);
       cell.z = load<F>(work_.cell_z + g * W);
     }
-    const F time = das_kernel::receive_time(p_, e, path.distance, cell);
+    const F time = das_kernel::receive_time(p_, e, path, cell);
     samples = time * p_.sampling_frequency;
     const std::int64_t k = g * capacity_ + (weighted_ ? work_.count[g] : slots_);
     if (IQ) {
@@ -291,15 +303,29 @@ class Tile {
 
   /// Sum over elements where two vectors hold all samples that a group needs of a trace, often one does.
   __attribute__((noinline)) void add_near(int i, int g, F& re_sum, F& im_sum) const {
-    const std::int64_t first = g * capacity_ * W, step = stride_g_;
-    const float *top = work_.top + g, *offset = work_.offset + first;
-    const float *real = work_.real + first, *imaginary = work_.imaginary + first;
+    const float *real = work_.real + g * capacity_ * W, *imaginary = work_.imaginary + g * capacity_ * W;
+    F re = F() + 0.0f, im = F() + 0.0f;
+    each_near(i, g, [&](std::int64_t k, F a, F b) { add(a, b, real + k * W, imaginary + k * W, re, im); });
+    re_sum = re;
+    im_sum = im;
+  }
+
+  /// The same for points far apart: every lane for itself.
+  __attribute__((noinline)) void add_spread(int i, int g, F& re, F& im) const {
+    const float *real = work_.real + g * capacity_ * W, *imaginary = work_.imaginary + g * capacity_ * W;
+    each_spread(i, g, [&](std::int64_t k, F a, F b) { add(a, b, real + k * W, imaginary + k * W, re, im); });
+  }
+
+  /// Calls take(entry, real, imaginary) with the samples of every entry of a group.
+  template <class Take>
+  SONORAY_INLINE void each_near(int i, int g, const Take& take) const {
+    const std::int64_t step = stride_g_;
+    const float *top = work_.top + g, *offset = work_.offset + g * capacity_ * W;
     const std::int32_t* place = work_.place + g;
     const F tx = load<F>(work_.tx + (i * groups_ + g) * W);
     const float tx_top = work_.tx_top[i * groups_ + g];
     const std::int64_t start = work_.tx_base[i * groups_ + g] - work_.tx_low[i], n = work_.count[g];
     const float *stage = work_.stage + start, *stage_imaginary = work_.stage_imaginary + start;
-    F re = F() + 0.0f, im = F() + 0.0f;
     for (std::int64_t k = 0; k < n; ++k, top += step, place += step) {
       const F index = tx + load<F>(offset + k * W);
       const I whole = simd::to_int(index);
@@ -313,17 +339,16 @@ class Tile {
         a = sample<2>(stage + *place, whole, f);
         if (IQ) b = sample<2>(stage_imaginary + *place, whole, f);
       }
-      add(a, b, real + k * W, imaginary + k * W, re, im);
+      take(k, a, b);
     }
-    re_sum = re;
-    im_sum = im;
   }
 
-  /// The same for points far apart: every lane for itself.
-  __attribute__((noinline)) void add_spread(int i, int g, F& re, F& im) const {
+  template <class Take>
+  SONORAY_INLINE void each_spread(int i, int g, const Take& take) const {
     const F tx = load<F>(work_.tx + (i * groups_ + g) * W);
-    for (std::int64_t k = g * capacity_, j = g, last = k + work_.count[g]; k < last; ++k, j += stride_g_) {
-      const F index = tx + load<F>(work_.offset + k * W);
+    const float* offset = work_.offset + g * capacity_ * W;
+    for (std::int64_t k = 0, j = g; k < work_.count[g]; ++k, j += stride_g_) {
+      const F index = tx + load<F>(offset + k * W);
       I whole = simd::to_int(index);
       const F f = index - simd::to_float<F>(whole);
       const I at = whole + (work_.tx_base[i * groups_ + g] + work_.base[j]);
@@ -331,7 +356,7 @@ class Tile {
       const I where = at + work_.shift[work_.slot[j]];
       whole = (where & inside) + (~inside & 8);  // any place that may be read; its value is dropped
       const F a = sample<0>(work_.stage, whole, f), b = IQ ? sample<0>(work_.stage_imaginary, whole, f) : F();
-      add(inside ? a : F() + 0.0f, inside ? b : F() + 0.0f, work_.real + k * W, work_.imaginary + k * W, re, im);
+      take(k, inside ? a : F() + 0.0f, inside ? b : F() + 0.0f);
     }
   }
 
@@ -397,6 +422,7 @@ class Tile {
   std::int64_t row_, column_, n_rows_, n_columns_, n_tx_, n_sums_;
   int blocks_, columns_, groups_, transmits_, slots_ = 0;
   bool weighted_, whole_ = true;
+  std::int64_t transmit_ = 0;                     // first of the block at hand
   std::int32_t low_ = 1, high_ = 0, stride_ = 0;  // receive times of the element at hand; length of a staged trace
 };
 

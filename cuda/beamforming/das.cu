@@ -2,91 +2,14 @@
 // lines; receive times, windows and phasors are computed once per point and element and shared by transmits and
 // frames.
 #include "beamforming/das_check.h"
-#include "beamforming/das_kernel.h"
+#include "beamforming/das_points.cuh"
 #include "core/for_each.cuh"
 #include "core/guard.cuh"
 
 namespace sonoray {
 namespace {
 
-using das_kernel::first_tap;
-
 constexpr int block = 128;
-
-/// Interpolated sample of one trace at an index, real and imaginary.
-template <class T, int PARTS>
-struct Trace {
-  const char* data;
-  std::int64_t stride, n;
-
-  __device__ void read(std::int64_t i, float* value) const {
-    if (i < 0 || i >= n) {
-      value[0] = value[PARTS - 1] = 0.0f;
-    } else if constexpr (PARTS == 1) {
-      value[0] = static_cast<float>(*reinterpret_cast<const T*>(data + i * stride));
-    } else if constexpr (sizeof(T) == 4) {
-      const float2 pair = __ldg(reinterpret_cast<const float2*>(data + i * stride));
-      value[0] = pair.x;
-      value[1] = pair.y;
-    } else {
-      const short2 pair = __ldg(reinterpret_cast<const short2*>(data + i * stride));
-      value[0] = pair.x;
-      value[1] = pair.y;
-    }
-  }
-};
-
-/// Where in a trace a point's echo lies: first tap and the taps' weights.
-template <int TAPS>
-struct Taps {
-  std::int64_t first;
-  float weight[TAPS];
-
-  __device__ explicit Taps(float index) {
-    const float whole = floorf(index);
-    das_kernel::tap_weights<TAPS>(index - whole, weight);
-    first = static_cast<std::int64_t>(whole) + first_tap<TAPS>;
-  }
-};
-
-/// What transmit t does to a point: index offset, and weight times phasor.
-template <bool IQ>
-__device__ float transmit_part(const DasProblem& p, std::int64_t t, std::int64_t point, float& real, float& imaginary) {
-  const std::int64_t at = t * p.tx_time.shape[1] + point;
-  const float time = __ldg(p.tx_time.data + at), weight = p.tx_weight.data ? __ldg(p.tx_weight.data + at) : 1.0f;
-  real = weight;
-  imaginary = 0.0f;
-  if (IQ) {
-    das_kernel::phasor(time, p.demodulation_frequency, real, imaginary);
-    real *= weight;
-    imaginary *= weight;
-  }
-  return das_kernel::transmit_samples(p, t, time);
-}
-
-/// What element e does to a point: receive time in samples, and weight times phasor; false where it sees nothing.
-template <bool IQ>
-__device__ bool receive_part(const DasProblem& p, std::int64_t e, const float* at, const das_kernel::Cell<float>& cell,
-                             float& samples, float& real, float& imaginary) {
-  const auto path = das_kernel::receive_path(p, e, at[0], at[1], at[2]);
-  if (path.weight == 0.0f) return false;
-  const float time = das_kernel::receive_time(p, e, path.distance, cell);
-  samples = das_kernel::receive_samples(p, time);
-  real = path.weight;
-  imaginary = 0.0f;
-  if (IQ) {
-    das_kernel::phasor(time, p.demodulation_frequency, real, imaginary);
-    real *= path.weight;
-    imaginary *= path.weight;
-  }
-  return true;
-}
-
-__device__ das_kernel::Cell<float> cell_of(const DasProblem& p, const float* at) {
-  das_kernel::Cell<float> cell{};
-  if (p.rx_slowness.data) cell = das_kernel::find_cell(p, at[0], at[1], at[2]);
-  return cell;
-}
 
 /// blockIdx.y counts blocks of FRAMES frames, blockIdx.z blocks of TRANSMITS transmits whose receive parts are shared.
 template <class T, int PARTS, int TAPS, int FRAMES, int TRANSMITS>
@@ -108,7 +31,7 @@ __global__ void __launch_bounds__(block) das_points(DasProblem p, DasRecord r, f
     }
     for (std::int64_t e = 0; e < p.elements.shape[0]; ++e) {
       float samples, real, imaginary;
-      if (!receive_part<IQ>(p, e, at, cell, samples, real, imaginary)) continue;
+      if (!receive_part<IQ>(p, t0, e, at, cell, samples, real, imaginary)) continue;
 #pragma unroll
       for (int j = 0; j < TRANSMITS; ++j) {
         if (t0 + j >= n_tx || (tx_real[j] == 0.0f && tx_imaginary[j] == 0.0f)) continue;
@@ -161,6 +84,9 @@ void launch(const Cuda& exec, const DasProblem& p, const DasRecord& r, float* im
   if (r.n_frames >= frames) {
     const dim3 grid(blocks, static_cast<unsigned>((r.n_frames + frames - 1) / frames));
     das_points<T, PARTS, TAPS, frames, 1><<<grid, block, 0, stream_of(exec)>>>(p, r, image);
+  } else if (das_kernel::n_apertures(p) > 1) {
+    const dim3 grid(blocks, static_cast<unsigned>(r.n_frames));
+    das_points<T, PARTS, TAPS, 1, 1><<<grid, block, 0, stream_of(exec)>>>(p, r, image);
   } else {
     const dim3 grid(blocks, static_cast<unsigned>(r.n_frames));
     das_points<T, PARTS, TAPS, 1, transmits><<<grid, block, 0, stream_of(exec)>>>(p, r, image);
@@ -197,8 +123,12 @@ struct Scatter {
     const std::int64_t images = p.compounding == Compounding::none ? n_tx : 1;
     const float* at = p.points.data + 3 * point;
     float rx, rx_real, rx_imaginary;
-    if (!receive_part<IQ>(p, e, at, cell_of(p, at), rx, rx_real, rx_imaginary)) return;
+    const auto cell = cell_of(p, at);
+    const std::int64_t apertures = das_kernel::n_apertures(p);
+    bool sees = false;
     for (std::int64_t t = 0; t < n_tx; ++t) {
+      if (t == 0 || apertures > 1) sees = receive_part<IQ>(p, t, e, at, cell, rx, rx_real, rx_imaginary);
+      if (!sees) continue;
       float real, imaginary;
       const Taps<TAPS> taps(transmit_part<IQ>(p, t, point, real, imaginary) + rx);
       const float c = real * rx_real - imaginary * rx_imaginary, s = real * rx_imaginary + imaginary * rx_real;

@@ -87,7 +87,7 @@ def _comment(lines):
 
 def page():
     """Return the Markdown of all headers."""
-    intro = "Schedules and kernels behind these declarations are in the sources; [architecture](../../ARCHITECTURE.md) says where."
+    intro = "What is behind these declarations is in the sources; [architecture](../../ARCHITECTURE.md) says where."
     parts = ["# C and C++ headers", intro]
     for name in ("sonoray.h", "sonoray.hpp"):
         code = (ROOT / "cpp" / "capi" / name).read_text()

@@ -7,7 +7,14 @@ from .acquisition.channel_data import ChannelData
 from .acquisition.encoding import decode, encode
 from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
-from .acquisition.transmits import Transmit, full_synthetic_aperture, plane_waves
+from .acquisition.transmits import (
+    Transmit,
+    focused_lines,
+    full_synthetic_aperture,
+    hadamard_transmits,
+    orthogonal_plane_waves,
+    plane_waves,
+)
 from .assets import (
     load_example,
     load_example_targets,
@@ -22,6 +29,8 @@ from .autofocus.mapping import AutofocusResult, map_sound_speed
 from .autofocus.multistatic import multistatic_frame
 from .autofocus.network import SoundSpeedNetwork
 from .autofocus.plan import Autofocus
+from .beamforming.adaptive import AdaptiveBeamformer
+from .beamforming.adaptive_methods import adaptive_method
 from .beamforming.arrivals import Arrivals, arrivals
 from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
@@ -29,6 +38,7 @@ from .beamforming.default_grids import default_grid
 from .beamforming.direct_wave import DirectWave, measure_direct_wave, remove_direct_wave
 from .beamforming.flow import FlowImages, reconstruct_doppler
 from .beamforming.presets import ImagingPreset, imaging_preset
+from .beamforming.receive_aperture import orthogonal_receivers
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
 from .imaging.dealiasing import displacement_velocity, dual_rate_velocity, staggered_velocity, unwrap_velocity
@@ -56,6 +66,7 @@ from .imaging.metrics import (
     speckle_snr,
 )
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .imaging.slices import orthogonal_slices, slice_sheet
 from .imaging.spectral_doppler import Sonogram, SpectralTraces, doppler_audio, sonogram, spectral_traces
 from .imaging.svd_filters import SvdFilter
 from .imaging.vector_doppler import VectorVelocity, vector_velocity
@@ -112,6 +123,7 @@ from .rays.tracing import Rays, RayStatus, RayTracer
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveBeamformer",
     "ArgumentError",
     "ArrivalWindow",
     "Arrivals",
@@ -186,6 +198,7 @@ __all__ = [
     "TravelTimeReconstruction",
     "TravelTimeSettings",
     "VectorVelocity",
+    "adaptive_method",
     "apply_wall_filter",
     "arrivals",
     "band_pass",
@@ -215,9 +228,11 @@ __all__ = [
     "estimate_sound_speed",
     "find_slices",
     "fit_gains",
+    "focused_lines",
     "full_synthetic_aperture",
     "fwhm",
     "gcnr",
+    "hadamard_transmits",
     "imaging_preset",
     "lag_one_coherence",
     "load_example",
@@ -236,6 +251,9 @@ __all__ = [
     "measure_water_speed",
     "multistatic_frame",
     "nyquist_velocity",
+    "orthogonal_plane_waves",
+    "orthogonal_receivers",
+    "orthogonal_slices",
     "pairs_by_distance",
     "pairs_by_open_angle",
     "peak_sidelobe_level",
@@ -259,6 +277,7 @@ __all__ = [
     "resample",
     "scan_convert",
     "sharpness",
+    "slice_sheet",
     "sonogram",
     "sound_speed_errors",
     "speckle_size",

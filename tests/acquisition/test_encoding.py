@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from scipy.linalg import hadamard
 
 import sonoray
-from sonoray import ArgumentError, ChannelData, Probe, Transmit, full_synthetic_aperture, plane_waves
+from sonoray import (
+    ArgumentError,
+    ChannelData,
+    Probe,
+    Transmit,
+    full_synthetic_aperture,
+    hadamard_transmits,
+    plane_waves,
+)
 from sonoray.acquisition.encoding import decode, encode
 
 C, FC, FS = 1540.0, 3e6, 16e6
@@ -55,12 +63,8 @@ def relative_error(got, wanted):
     return np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
 
 
-def hadamard_transmits(n=16):
-    return [Transmit.free(np.zeros(n), apodization=row) for row in hadamard(n).astype(float)]
-
-
 SEQUENCES = {
-    "hadamard": hadamard_transmits(),
+    "hadamard": hadamard_transmits(PROBE),
     "plane": plane_waves(np.deg2rad(np.linspace(-60, 60, 33))),
     "diverging": [Transmit.diverging((x, 0, -2e-3)) for x in np.linspace(-4e-3, 4e-3, 25)],
     "focused": [Transmit.focused((x, 0, 6e-3)) for x in np.linspace(-9e-3, 9e-3, 41)],
@@ -95,7 +99,7 @@ def test_round_trip_of_speckle_is_the_identity(rng, iq):
     data = ChannelData(noise, PROBE, full_synthetic_aperture(PROBE), FS, center_frequency=FC, start_time=3.3e-6)
     data = sonoray.band_pass(data, 1.5e6, 4.5e6)
     data = sonoray.demodulate(data, decimate=2) if iq else data
-    again = decode(encode(data, hadamard_transmits()), regularization=1e-4)
+    again = decode(encode(data, hadamard_transmits(PROBE)), regularization=1e-4)
     kept = again.samples[..., round((3.3e-6 - again.start_time[0]) * again.sampling_frequency) :][..., : data.n_samples]
     assert again.samples.dtype == data.samples.dtype
     assert relative_error(kept, data.samples) < 5e-3  # the ends of the record leak out of the -60 dB band
@@ -165,6 +169,20 @@ def test_noise_is_amplified_at_most_as_promised(regularization, n_tx, seed):
     # of singular values s: s / (s^2 + lambda^2) <= 1 / (2 lambda), lambda = regularization sqrt(max(n_tx, 16))
     most = np.linalg.norm(noise) / (2 * regularization * np.sqrt(max(n_tx, 16)))
     assert np.linalg.norm(decoded.samples) <= most * 1.001
+
+
+@pytest.mark.parametrize("n", [16, 11])
+def test_hadamard_codes_lower_the_noise(rng, n):
+    """Noise of N coded shots is N times weaker in power once they are decoded, also where the code is longer."""
+    probe = Probe.linear(n, 0.3e-3, center_frequency=FC)
+    code = hadamard_transmits(probe)
+    assert len(code) == 16
+    noise = rng.standard_normal((1, 16, n, 400)).astype("f4")
+    singles = decode(
+        ChannelData(noise, probe, code, FS, center_frequency=FC), regularization=1e-3, band=(0.0, 0.499 * FS)
+    )
+    assert singles.n_tx == n
+    assert 10 * np.log10(singles.samples.var()) == pytest.approx(-10 * np.log10(16), abs=0.3)
 
 
 def test_elements_that_never_fire_are_left_out():

@@ -11,89 +11,11 @@
 #include "check.h"
 #include "core/dispatch.h"
 #include "core/error.h"
+#include "das_setup.h"
 
 using namespace sonoray;
 
 namespace {
-
-struct Case {
-  int n_rows, n_columns, n_rx, n_tx, n_frames, n_samples;
-  bool iq, int16, cubic, table, frames_fastest;
-  float f_number, spread;
-  Compounding compounding;
-};
-
-/// Exactly sized memory, so that a sanitizer sees every step outside.
-struct Setup {
-  std::vector<float> points, elements, normals, tx_time, start, table;
-  std::vector<char> samples;
-  DasProblem p{};
-  Strided s;
-};
-
-float uniform(std::mt19937& random) { return std::uniform_real_distribution<float>(-1.0f, 1.0f)(random); }
-
-Setup make(const Case& c, std::mt19937& random) {
-  Setup m;
-  const int n = c.n_rows * c.n_columns;
-  for (int i = 0; i < n; ++i) {
-    m.points.push_back((i / c.n_columns - 0.5f * c.n_rows) * 2e-4f * c.spread);
-    m.points.push_back(1e-4f * uniform(random));
-    m.points.push_back(2e-3f + i % c.n_columns * 1e-4f * c.spread);
-  }
-  for (int e = 0; e < c.n_rx; ++e) {
-    m.elements.insert(m.elements.end(), {(e - 0.5f * c.n_rx) * 3e-4f, 0.0f, 0.0f});
-    m.normals.insert(m.normals.end(), {0.0f, 0.0f, 1.0f});
-  }
-  for (int t = 0; t < c.n_tx; ++t) {
-    m.start.insert(m.start.end(), {10.0f, 0.25f * t});
-    for (int i = 0; i < n; ++i) m.tx_time.push_back((m.points[3 * i + 2] + 0.1f * t * m.points[3 * i]) / 1500.0f);
-  }
-  for (int k = 0; c.table && k < c.n_rx * 12; ++k) m.table.push_back((1.0f + 0.05f * uniform(random)) / 1500.0f);
-  DasProblem& p = m.p;
-  p.n_rows = c.n_rows;
-  p.n_columns = c.n_columns;
-  p.points = {m.points.data(), {n, 3}};
-  p.elements = {m.elements.data(), {c.n_rx, 3}};
-  p.normals = {m.normals.data(), {c.n_rx, 3}};
-  p.tx_time = {m.tx_time.data(), {c.n_tx, n}};
-  p.start = {m.start.data(), {c.n_tx, 2}};
-  if (c.table) p.rx_slowness = {m.table.data(), {c.n_rx, 4, 1, 3}};
-  p.table_origin[0] = -1e-3f;
-  p.table_rate[0] = p.table_rate[2] = 1e3f;
-  p.slowness = 1.0f / 1500.0f;
-  p.sampling_frequency = 20e6f;
-  p.demodulation_frequency = c.iq ? 5e6f : 0.0f;
-  p.f_number = c.f_number;
-  p.pedestal = 0.5f;
-  p.taper = 0.5f;
-  p.wavelengths = c.f_number > 0.0f ? 0.8f : -1.0f;
-  p.cubic = c.cubic;
-  p.compounding = c.compounding;
-  const int parts = c.iq ? 2 : 1, bytes = c.int16 ? 2 : 4;
-  const std::int64_t shape[4] = {c.n_frames, c.n_tx, c.n_rx, c.n_samples};
-  std::int64_t size = bytes * parts;
-  m.s.n_axes = c.iq && c.int16 ? 5 : 4;
-  m.s.shape[4] = 2;
-  m.s.stride[4] = 2;
-  for (int d : c.frames_fastest ? std::vector<int>{0, 3, 2, 1} : std::vector<int>{3, 2, 1, 0}) {
-    m.s.shape[d] = shape[d];
-    m.s.stride[d] = size;
-    size *= shape[d];
-  }
-  m.samples.resize(size);
-  for (std::int64_t i = 0; i < size / bytes; ++i) {
-    if (c.int16) {
-      reinterpret_cast<std::int16_t*>(m.samples.data())[i] = static_cast<std::int16_t>(30000 * uniform(random));
-    } else {
-      reinterpret_cast<float*>(m.samples.data())[i] = uniform(random);
-    }
-  }
-  m.s.data = m.samples.data();
-  m.s.kind = c.int16 ? 'i' : c.iq ? 'c' : 'f';
-  m.s.item_size = c.int16 ? 2 : 4 * parts;
-  return m;
-}
 
 double sample(const Setup& m, std::int64_t f, std::int64_t t, std::int64_t e, std::int64_t i, int part) {
   if (i < 0 || i >= m.s.shape[3]) return 0.0;
@@ -110,8 +32,8 @@ void reference(const Setup& m, std::int64_t f, std::int64_t t, std::int64_t poin
   for (std::int64_t e = 0; e < p.elements.shape[0]; ++e) {
     das_kernel::Cell<float> cell{};
     if (p.rx_slowness) cell = das_kernel::find_cell(p, at[0], at[1], at[2]);
-    const auto path = das_kernel::receive_path(p, e, at[0], at[1], at[2]);
-    const double time = double(das_kernel::receive_time(p, e, path.distance, cell)) + p.tx_time(t, point);
+    const auto path = das_kernel::receive_path(p, t, e, at[0], at[1], at[2]);
+    const double time = double(das_kernel::receive_time(p, e, path, cell)) + p.tx_time(t, point);
     const double index = time * p.sampling_frequency - p.start(t, 0) - p.start(t, 1), whole = std::floor(index);
     double value[2] = {0.0, 0.0}, weight[4];
     const double g = index - whole, h = 1.0 - g;
@@ -209,6 +131,9 @@ int main() {
               check_case({k % 5 + 1, k % 7 + 1, 1, 1, frames, k % 3 + 1, iq, int16, cubic, false, frames_fastest, 0.0f,
                           spread, kinds[k % 3]},
                          random);
+              check_case({13, 9, 5, 3, frames, 150, iq, int16, cubic, k % 2 == 0, frames_fastest, 0.8f, spread,
+                          kinds[k % 3], true},
+                         random);
               ++k;
             }
   }
@@ -224,6 +149,11 @@ int main() {
   CHECK(refused([](Setup& m) { m.p.start.shape[0] = 1; }));
   CHECK(refused([](Setup& m) { m.p.slowness = 0.0f; }));
   CHECK(refused([](Setup& m) { m.p.lanes = 4; }));
+  CHECK(refused([](Setup& m) { m.p.lines = {m.points.data(), {3, 3}}; }));
+  CHECK(refused([](Setup& m) { m.p.axes = {m.points.data(), {3, 4}}; }));
+  CHECK(refused([](Setup& m) { m.p.rx_weight = {m.points.data(), {2, 3}}; }));
+  CHECK(refused([](Setup& m) { m.p.window = {m.points.data(), {1}}; }));
+  CHECK(refused([](Setup& m) { m.p.lens_thickness = 1e-3f; }));
   CHECK(refused([](Setup& m) { m.s.kind = 'c'; }));
   CHECK(refused([](Setup& m) { m.s.shape[2] = 5; }));
   CHECK(refused([](Setup& m) { m.s.n_axes = 3; }));

@@ -270,7 +270,7 @@ def _beamformed(data: ChannelData, grid: Any, bmode: dict[str, Any]) -> tuple[ND
     if bmode.get("compounding", "coherent") != "coherent":
         raise ArgumentError(f"compounding: expected 'coherent' for Doppler, got {bmode['compounding']!r}")
     if grid is not None:
-        bmode = {name: value for name, value in bmode.items() if name not in ("depth", "spacing")}
+        bmode = {name: value for name, value in bmode.items() if name not in ("depth", "spacing", "x", "y")}
     frames, grid = reconstruct_bmode(data, grid=grid, **bmode)
     if len(grid.shape) != 2:
         raise ArgumentError(f"grid: expected a plane for Doppler, got one of shape {grid.shape}")
