@@ -10,7 +10,6 @@
 #include "beamforming/das_levels.h"
 #include "beamforming/das_plan.h"
 #include "beamforming/das_work.h"
-#include "core/aligned_memory.h"
 #include "core/dispatch.h"
 #include "core/for_each.h"
 
@@ -67,7 +66,6 @@ DasTiles frame_tiles(const DasProblem& p, const DasRecord& r) {
 
 }  // namespace
 
-/// The longest time that an echo can take from any point to any element must be a number of samples that floats count.
 void check_times(const DasProblem& p) {
   float low = 0.0f, high = 0.0f, slowness = p.slowness;
   bool finite = true;
@@ -103,7 +101,7 @@ DasPlan::DasPlan(const Cpu& exec, const DasProblem& p, const Strided& samples) :
   const std::int64_t chunks = (record_.n_frames + tiles_.frames - 1) / tiles_.frames;
   workers_ = static_cast<int>(std::min<std::int64_t>(thread_count(exec), tiles_.across * tiles_.down * chunks));
   stride_ = (tiles_.scratch + 15) / 16 * 16;
-  memory_.reset(new float[workers_ * stride_ + 16]);  // not touched before its use
+  memory_ = std::make_unique<AlignedMemory>(workers_ * stride_);
 }
 
 void DasPlan::operator()(const void* samples, float* image) {
@@ -111,12 +109,10 @@ void DasPlan::operator()(const void* samples, float* image) {
   record_.data = static_cast<const char*>(samples);
   const std::int64_t n = tiles_.across * tiles_.down;
   const std::int64_t chunks = (record_.n_frames + tiles_.frames - 1) / tiles_.frames;
-  const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
-  float* const aligned = memory_.get() + (64 - address % 64) % 64 / sizeof(float);
   std::atomic<std::int64_t> next{0};
   // One item per thread, each with its own memory; the tiles do not depend on how many there are.
   for_each(exec_, workers_, [&](std::int64_t worker) {
-    float* const memory = aligned + worker * stride_;
+    float* const memory = memory_->data() + worker * stride_;
     for (std::int64_t i; (i = next++) < n * chunks;) {
       const std::int64_t frame = i / n * tiles_.frames;
       if (over_frames_) {

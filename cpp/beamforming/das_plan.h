@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "beamforming/das_levels.h"
+#include "core/aligned_memory.h"
 
 namespace sonoray {
 
@@ -25,7 +26,7 @@ class DasPlan {
   bool over_frames_ = false;
   int workers_ = 1;
   std::int64_t stride_ = 0;  // floats of a worker's memory
-  std::unique_ptr<float[]> memory_;
+  std::unique_ptr<AlignedMemory> memory_;
 };
 
 }  // namespace sonoray
