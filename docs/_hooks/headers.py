@@ -39,9 +39,9 @@ def _declaration(lines, start):
     for line in lines[start:]:
         if not line.strip() and not depth:
             break
-        line = line.replace("SONORAY_API ", "")  # what the library exports: not a reader's concern
-        code = line.split("//")[0]
-        taken.append(line)
+        shown = line.replace("SONORAY_API ", "")  # what the library exports: not a reader's concern
+        code = shown.split("//")[0]
+        taken.append(shown)
         depth += sum(code.count(c) for c in "({[") - sum(code.count(c) for c in ")}]")
         if depth <= 0 and code.rstrip().endswith((";", "}")):
             break
