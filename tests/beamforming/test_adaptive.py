@@ -73,7 +73,7 @@ def compare(
 @pytest.mark.parametrize("name", CASES)
 def test_methods(rng, name, device):
     method = CASES[name]
-    assert compare(rng, method, grid="2-D", device=device, start_time=1e-6) < tolerance(method)
+    assert compare(rng, method, grid="3-D", device=device, start_time=1e-6) < tolerance(method)
 
 
 @pytest.mark.parametrize("kind", ["float32", "int16", "int16 pairs"])
@@ -105,7 +105,7 @@ def test_options(rng, options, weights, device):
         assert compare(rng, method, device=device, options=options, weights=weights) < tolerance(method)
 
 
-@pytest.mark.parametrize("grid", ["sector", "one line", "one row", "one point", "coarse", "free points"])
+@pytest.mark.parametrize("grid", ["2-D", "sector", "one line", "one row", "one point", "coarse", "free points"])
 def test_grids(rng, grid, device):
     for method in (GeneralizedCoherenceFactor(), Capon(diagonal_loading=0.1)):
         assert compare(rng, method, grid=grid, device=device) < tolerance(method)

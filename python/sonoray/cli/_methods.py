@@ -40,7 +40,9 @@ def method_of(args: argparse.Namespace) -> str | Method:
     if args.method != "das":
         method = adaptive_method(args.method, **given)
         if args.doppler and not method.keeps_phase:
-            raise ArgumentError(f"method: expected one that keeps the phase of echoes for --doppler, got {method.name!r}")
+            raise ArgumentError(
+                f"method: expected one that keeps the phase of echoes for --doppler, got {method.name!r}"
+            )
         return method
     if given:
         raise ArgumentError(f"{next(iter(given))}: expected a --method that has this setting, got 'das'")
