@@ -15,8 +15,8 @@ INTERNAL = re.compile(
 )
 WHOLE = ("cpp/capi/sonoray.h", "cpp/capi/sonoray.hpp")
 SKIPPED = (
-    "cpp/capi/",
     "cpp/bindings/",
+    "cpp/capi/",  # shown whole, below
     "cpp/core/lanes.h",
     "cpp/core/simd.h",
     "cpp/core/taps.h",
@@ -39,8 +39,9 @@ def _declaration(lines, start):
     for line in lines[start:]:
         if not line.strip() and not depth:
             break
-        code = line.split("//")[0]
-        taken.append(line)
+        shown = line.replace("SONORAY_API ", "")  # what the library exports: not a reader's concern
+        code = shown.split("//")[0]
+        taken.append(shown)
         depth += sum(code.count(c) for c in "({[") - sum(code.count(c) for c in ")}]")
         if depth <= 0 and code.rstrip().endswith((";", "}")):
             break
