@@ -269,10 +269,10 @@ def _directions(data: ChannelData) -> tuple[list[ChannelData], list[float]]:
 
 
 def _beamformed(data: ChannelData, grid: Any, bmode: dict[str, Any]) -> tuple[NDArray[np.complex64], Any]:
-    if bmode.get("compounding", "coherent") != "coherent":
-        raise ArgumentError(f"compounding: expected 'coherent' for Doppler, got {bmode['compounding']!r}")
+    if bmode.get("compounding") == "incoherent":
+        raise ArgumentError("compounding: expected phases for Doppler, got 'incoherent', which has none")
     if grid is not None:
-        bmode = {name: value for name, value in bmode.items() if name not in ("depth", "spacing", "x", "y")}
+        bmode = {name: value for name, value in bmode.items() if name not in _EXTENT}
     frames, grid = reconstruct_bmode(data, grid=grid, **bmode)
     if len(grid.shape) != 2:
         raise ArgumentError(f"grid: expected a plane for Doppler, got one of shape {grid.shape}")
