@@ -11,7 +11,8 @@ CPP = sorted(p for d in ("cpp", "cuda") for p in (ROOT / d).rglob("*") if p.suff
 PY = sorted((ROOT / "python").rglob("*.py"))
 RANK = {"core": 0, "imaging": 1, "media": 1, "rays": 2, "beamforming": 3, "inversion": 3, "bindings": 4, "capi": 4}
 HOMES = {  # an optional package -> the only places that may import it
-    "matplotlib": ("plotting.py",),
+    "matplotlib": ("plotting.py", "viewer.py"),
+    "napari": ("viewer.py",),
     "onnxruntime": ("learning/runtime.py",),
     "torch": ("training/", "autograd.py"),
     "lightning_fabric": ("training/hardware.py",),

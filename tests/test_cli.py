@@ -135,7 +135,7 @@ def test_mistakes_are_answered_with_one_line(point_file, point_data, tmp_path, c
         capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--depth-mm", 0.01, 0.02
     )
     assert "frame" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--frame", 7)
-    assert "window" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--window", "kaiser")
+    assert "window" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--window", "flattop")
     assert "f_number" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--f-number", -1)
     assert "Medium" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--medium", point_file)
     assert "metal" in refused(capsys, "beamform", point_file, "-o", tmp_path / "a.png", "--device", "metal")

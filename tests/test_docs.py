@@ -1,7 +1,7 @@
 """Examples in docstrings, README and pages run as they stand; links lead somewhere; the reference is complete.
 
 In pages a block marked ``python`` is ours: it compiles everywhere, and runs in tutorials and instructions, block after
-block. ``py`` marks other packages' code.
+block. ``py`` marks what needs more than the tests have: other packages, a GPU, endless frames.
 """
 
 import doctest
@@ -162,5 +162,5 @@ def test_navigation_names_pages_that_exist():
     )
     nav = (ROOT / "mkdocs.yml").read_text().split("\nnav:\n")[1]
     pages = re.findall(r": (\S+\.md)", nav)
-    assert len(pages) > 30
+    assert len(pages) > 20
     assert [page for page in pages if page not in optional and not (ROOT / page).exists()] == []

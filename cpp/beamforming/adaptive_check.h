@@ -21,6 +21,7 @@ inline void check_adaptive(const DasProblem& p, const AdaptiveMethod& m) {
   require(m.threshold >= 0.0f && m.threshold <= 1.0f, "threshold: expected 0 to 1, got " + std::to_string(m.threshold));
   require(m.temporal_samples >= 0 && m.temporal_samples <= 32,
           "temporal_samples: expected 0 to 32, got " + std::to_string(m.temporal_samples));
+  require(!p.axes && !p.rx_weight, "axes, rx_weight: adaptive beamformers take apertures around the normals alone");
   require(p.wavelengths < 0.0f, "wavelengths: adaptive beamformers know no directivity");
 }
 

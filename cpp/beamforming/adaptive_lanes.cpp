@@ -91,7 +91,7 @@ class AdaptiveTile : Tile<W, IQ, TAPS, true> {
         store(own_.mask + at, seen);
         if (!own_.weight) continue;
         const std::int64_t e = work_.element[work_.slot[k * stride_g_ + g]];
-        const auto path = das_kernel::receive_path(window_, e, load<F>(work_.x + g * W), load<F>(work_.y + g * W),
+        const auto path = das_kernel::receive_path(window_, 0, e, load<F>(work_.x + g * W), load<F>(work_.y + g * W),
                                                    load<F>(work_.z + g * W));
         store(own_.weight + at, path.weight);
       }
@@ -263,9 +263,8 @@ struct Call {
 
 template <int W, bool IQ, int TAPS>
 void run(const Call& c) {
-  DasProblem box = c.p;
   // Over transmits the window weighs the sum over elements; else the signals come unweighted.
-  if (c.method.over != AdaptiveOver::transmit) box.taper = 0.0f;
+  const DasProblem box = c.method.over == AdaptiveOver::transmit ? c.p : das_kernel::without_window(c.p);
   AdaptiveTile<W, IQ, TAPS> tile(box, c.p, c.method, c.tiles, c.record, c.tile, c.scratch);
   tile.run(c.image);
 }

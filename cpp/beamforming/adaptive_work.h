@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "beamforming/adaptive_kernel.h"
+#include "beamforming/das_kernel.h"
 #include "beamforming/das_levels.h"
 
 namespace sonoray {
@@ -24,8 +25,8 @@ struct AdaptiveWork {
     const std::int64_t E = transmit ? tiles.transmits : tiles.elements;
     take(memory, signal, G * S * E * (1 + iq) * W);
     take(memory, mask, G * E * W);
-    take(memory, weight, p.taper > 0.0f && !transmit ? G * E * W : 0);
-    if (!(p.taper > 0.0f) || transmit) weight = nullptr;
+    take(memory, weight, das_kernel::has_window(p) && !transmit ? G * E * W : 0);
+    if (!das_kernel::has_window(p) || transmit) weight = nullptr;
     take(memory, zeros, W);
     take(memory, total, G * 2 * W);
     take(memory, started, G);

@@ -18,7 +18,8 @@ struct Chunk {
   alignas(64) float index[das_chunk], tx_real[das_chunk], tx_imaginary[das_chunk];
 };
 
-SONORAY_INLINE void receive(const DasProblem& p, std::int64_t e, const std::int64_t* points, int n, Chunk& c) {
+SONORAY_INLINE void receive(const DasProblem& p, std::int64_t t, std::int64_t e, const std::int64_t* points, int n,
+                            Chunk& c) {
   for (int i = 0; i < das_chunk && i < n; i += W) {
     F x = F(), y = F(), z = F();
     for (int l = 0; l < W; ++l) {
@@ -29,8 +30,8 @@ SONORAY_INLINE void receive(const DasProblem& p, std::int64_t e, const std::int6
     }
     das_kernel::Cell<F> cell{};
     if (p.rx_slowness.data) cell = das_kernel::find_cell(p, x, y, z);
-    const auto path = das_kernel::receive_path(p, e, x, y, z);
-    const F time = das_kernel::receive_time(p, e, path.distance, cell);
+    const auto path = das_kernel::receive_path(p, t, e, x, y, z);
+    const F time = das_kernel::receive_time(p, e, path, cell);
     F real = F() + 1.0f, imaginary = F() + 0.0f;
     if (p.demodulation_frequency > 0.0f) das_kernel::phasor(time, p.demodulation_frequency, real, imaginary);
     simd::store(c.samples + i, das_kernel::receive_samples(p, time));
@@ -87,13 +88,13 @@ void das_adjoint_element(const DasProblem& p, std::int64_t e, const std::int64_t
   const bool iq = p.demodulation_frequency > 0.0f;
   const std::int64_t parts = iq ? 2 : 1, n_tx = p.tx_time.shape[0], n_rx = p.elements.shape[0];
   const std::int64_t images = p.compounding == Compounding::none ? n_tx : 1, size = p.points.shape[0] * parts;
-  const std::int64_t length = n_samples * parts;
+  const std::int64_t length = n_samples * parts, apertures = das_kernel::n_apertures(p);
   for (std::int64_t r = 0; r < n_frames * n_tx; ++r) std::memset(samples + (r * n_rx + e) * length, 0, length * 4);
   Chunk chunk;
   for (std::int64_t from = 0; from < n_points; from += das_chunk) {
     const int n = static_cast<int>(n_points - from < das_chunk ? n_points - from : das_chunk);
-    receive(p, e, points + from, n, chunk);
     for (std::int64_t t = 0; t < n_tx; ++t) {
+      if (t == 0 || apertures > 1) receive(p, t, e, points + from, n, chunk);
       transmit(p, t, points + from, n, chunk);
       for (std::int64_t f = 0; f < n_frames; ++f) {
         const float* v = image + (f * images + (images > 1 ? t : 0)) * size;

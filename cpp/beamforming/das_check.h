@@ -29,6 +29,16 @@ inline void check_das(const DasProblem& p) {
           "tx_weight: expected the shape of tx_time, got " + das_shape(p.tx_weight.shape, 2));
   require(p.start.shape[0] == n_tx && p.start.shape[1] == 2,
           "start: expected shape (n_tx, 2), got " + das_shape(p.start.shape, 2));
+  require(!p.lines || (p.lines.shape[0] == n_rx && p.lines.shape[1] == 3),
+          "lines: expected the shape of elements, got " + das_shape(p.lines.shape, 2));
+  require(!p.axes || ((p.axes.shape[0] == 1 || p.axes.shape[0] == n_tx) && p.axes.shape[1] == 4),
+          "axes: expected shape (1 or n_tx, 4), got " + das_shape(p.axes.shape, 2));
+  require(!p.rx_weight || ((p.rx_weight.shape[0] == 1 || p.rx_weight.shape[0] == n_tx) && p.rx_weight.shape[1] == n_rx),
+          "rx_weight: expected shape (1 or n_tx, n_rx), got " + das_shape(p.rx_weight.shape, 2));
+  require(!p.window || (p.window.shape[0] > 1 && p.window.shape[0] <= 65536),
+          "window: expected 2 to 65536 values, got " + das_shape(p.window.shape, 1));
+  require(p.lens_thickness >= 0.0f && p.lens_thickness <= 0.1f && (p.lens_thickness == 0.0f || p.lens_slowness > 0.0f),
+          "lens_thickness, lens_slowness: expected up to 0.1 m and a positive number in s/m");
   if (p.rx_slowness) {
     const std::int64_t* s = p.rx_slowness.shape;
     require(s[0] == n_rx && s[1] > 0 && s[2] > 0 && s[3] > 0 && s[1] < 65536 && s[2] < 65536 && s[3] < 65536 &&

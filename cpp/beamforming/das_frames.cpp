@@ -56,13 +56,13 @@ SONORAY_INLINE void transmit(const DasProblem& p, std::int64_t t, Echoes& c) {
   }
 }
 
-SONORAY_INLINE void receive(const DasProblem& p, std::int64_t e, Echoes& c) {
+SONORAY_INLINE void receive(const DasProblem& p, std::int64_t t, std::int64_t e, Echoes& c) {
   for (int i = 0; i < c.n; i += W) {
     const F x = simd::load<F>(c.x + i), y = simd::load<F>(c.y + i), z = simd::load<F>(c.z + i);
     das_kernel::Cell<F> cell{};
     if (p.rx_slowness.data) cell = das_kernel::find_cell(p, x, y, z);
-    const auto path = das_kernel::receive_path(p, e, x, y, z);
-    const F time = das_kernel::receive_time(p, e, path.distance, cell);
+    const auto path = das_kernel::receive_path(p, t, e, x, y, z);
+    const F time = das_kernel::receive_time(p, e, path, cell);
     simd::store(c.index + i, simd::load<F>(c.tx + i) + das_kernel::receive_samples(p, time));
     F real = F() + 1.0f, imaginary = F() + 0.0f;
     if (p.demodulation_frequency > 0.0f) das_kernel::phasor(time, p.demodulation_frequency, real, imaginary);
@@ -191,7 +191,7 @@ void das_frame_tile(const DasProblem& p, const DasTiles& tiles, const DasRecord&
   for (std::int64_t t = 0; t < n_tx; ++t) {
     transmit(p, t, c);
     for (std::int64_t e = 0; e < p.elements.shape[0]; ++e) {
-      receive(p, e, c);
+      receive(p, t, e, c);
       const char* trace = r.data + t * r.tx + e * r.rx;
       switch (r.type) {
         case DasSample::int16:

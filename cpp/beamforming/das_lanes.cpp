@@ -24,7 +24,7 @@ void pick(const Call& c) {
   const bool pairs = c.record.type == DasSample::int16_pair || c.record.type == DasSample::complex64;
   if (pairs) {
     run<W, true, TAPS, true>(c);
-  } else if (c.p.f_number > 0.0f || c.p.wavelengths >= 0.0f) {
+  } else if (das_kernel::is_weighted(c.p)) {
     run<W, false, TAPS, true>(c);
   } else {
     run<W, false, TAPS, false>(c);

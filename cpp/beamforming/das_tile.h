@@ -6,6 +6,7 @@
 // the few samples that a tile needs are first copied to a stage, which converts them, pads them with zeros and keeps
 // them in cache.
 #include <cstring>
+#include <initializer_list>
 
 #include "beamforming/das_kernel.h"
 #include "beamforming/das_levels.h"
@@ -45,16 +46,17 @@ class Tile {
     groups_ = blocks_ * columns_;
     n_tx_ = p.tx_time.shape[0];
     transmits_ = tiles.transmits;
-    weighted_ = p.f_number > 0.0f || p.wavelengths >= 0.0f;
+    weighted_ = das_kernel::is_weighted(p);
     n_sums_ = p.compounding == Compounding::coherent ? 1 : n_tx_;
     place_points();
   }
 
   void run(std::int64_t first_frame, int frames, float* image) {
     std::memset(work_.sum, 0, frames * n_sums_ * groups_ * parts * W * sizeof(float));
-    for (std::int64_t t0 = 0; t0 < n_tx_; t0 += transmits_) {
-      const int n = static_cast<int>(n_tx_ - t0 < transmits_ ? n_tx_ - t0 : transmits_);
-      for (int i = 0; i < n; ++i) prepare_transmit(t0 + i, i);
+    int n = 0;
+    for (std::int64_t t0 = 0; t0 < n_tx_; t0 += n) {
+      for (n = 0; n < transmits_ && t0 + n < n_tx_ && same_aperture(t0, t0 + n); ++n) prepare_transmit(t0 + n, n);
+      transmit_ = t0;
       for (std::int64_t e = 0; e < p_.elements.shape[0];) {
         e = receive_block(e);
         place_entries(n);
@@ -74,6 +76,16 @@ class Tile {
 
  protected:  // aperture_tile.h keeps the elements' samples apart
   static constexpr int parts = IQ ? 2 : 1;
+
+  /// Whether two transmits have the same receive aperture, so that they share receive times and weights.
+  bool same_aperture(std::int64_t t, std::int64_t u) const {
+    for (const View<const float, 2>* rows : {&p_.axes, &p_.rx_weight}) {
+      if (!rows->data || rows->shape[0] == 1) continue;
+      const float *a = das_kernel::row_of(*rows, t), *b = das_kernel::row_of(*rows, u);
+      if (std::memcmp(a, b, rows->shape[1] * sizeof(float))) return false;
+    }
+    return true;
+  }
 
   /// The point of a lane in a group; lanes beyond the last row repeat it.
   SONORAY_INLINE std::int64_t point(int group, int lane) const {
@@ -169,8 +181,8 @@ class Tile {
 
   /// One element and group: receive times in samples; weights go to the next entry. False if it sees no point.
   SONORAY_INLINE bool receive_group(std::int64_t e, int g, F& samples) {
-    const auto path =
-        das_kernel::receive_path(p_, e, load<F>(work_.x + g * W), load<F>(work_.y + g * W), load<F>(work_.z + g * W));
+    const auto path = das_kernel::receive_path(p_, transmit_, e, load<F>(work_.x + g * W), load<F>(work_.y + g * W),
+                                               load<F>(work_.z + g * W));
     if (WEIGHTED && weighted_ && largest(path.weight < 0.0f ? -path.weight : path.weight) == 0.0f) return false;
     das_kernel::Cell<F> cell{};
     if (p_.rx_slowness.data) {
@@ -179,7 +191,7 @@ class Tile {
       cell.y = load<F>(work_.cell_y + g * W);
       cell.z = load<F>(work_.cell_z + g * W);
     }
-    const F time = das_kernel::receive_time(p_, e, path.distance, cell);
+    const F time = das_kernel::receive_time(p_, e, path, cell);
     samples = time * p_.sampling_frequency;
     const std::int64_t k = g * capacity_ + (weighted_ ? work_.count[g] : slots_);
     if (IQ) {
@@ -410,6 +422,7 @@ class Tile {
   std::int64_t row_, column_, n_rows_, n_columns_, n_tx_, n_sums_;
   int blocks_, columns_, groups_, transmits_, slots_ = 0;
   bool weighted_, whole_ = true;
+  std::int64_t transmit_ = 0;                     // first of the block at hand
   std::int32_t low_ = 1, high_ = 0, stride_ = 0;  // receive times of the element at hand; length of a staged trace
 };
 

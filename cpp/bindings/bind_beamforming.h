@@ -31,13 +31,16 @@ template <class Place, class... Extra, class F, class... Names>
 void define_das(typename Place::Module& m, const char* name, F call, Names... names) {
   using Plane = typename Place::template Array<const float, 2>;
   using Table = typename Place::template Array<const float, 4>;
+  using Row = typename Place::template Array<const float, 1>;
   m.def(
       name,
-      [call](Plane points, std::int64_t n_columns, Plane elements, Plane normals, Plane tx_time,
-             std::optional<Plane> tx_weight, Plane start, std::optional<Table> rx_slowness,
-             std::vector<float> table_origin, std::vector<float> table_rate, float slowness, float sampling_frequency,
-             float demodulation_frequency, float f_number, float pedestal, float taper, float wavelengths, bool cubic,
-             int compounding, int lanes, Extra... extra, int index, std::uintptr_t stream) {
+      [call](Plane points, std::int64_t n_columns, Plane elements, Plane normals, std::optional<Plane> lines,
+             Plane tx_time, std::optional<Plane> tx_weight, Plane start, std::optional<Table> rx_slowness,
+             std::vector<float> table_origin, std::vector<float> table_rate, std::optional<Plane> axes,
+             std::optional<Plane> rx_weight, std::optional<Row> window, float slowness, float sampling_frequency,
+             float demodulation_frequency, float f_number, float pedestal, float taper, float wavelengths,
+             float lens_thickness, float lens_slowness, bool cubic, int compounding, int lanes, Extra... extra,
+             int index, std::uintptr_t stream) {
         require(
             n_columns > 0 && table_origin.size() == 3 && table_rate.size() == 3 && compounding >= 0 && compounding <= 2,
             "das: expected columns, three axes of the table and a compounding of 0, 1 or 2");
@@ -47,6 +50,7 @@ void define_das(typename Place::Module& m, const char* name, F call, Names... na
         p.n_rows = p.points.shape[0] / n_columns;
         p.elements = Place::template view<const float, 2>(elements, "elements");
         p.normals = Place::template view<const float, 2>(normals, "normals");
+        p.lines = Place::template view<const float, 2>(lines, "lines");
         p.tx_time = Place::template view<const float, 2>(tx_time, "tx_time");
         p.tx_weight = Place::template view<const float, 2>(tx_weight, "tx_weight");
         p.start = Place::template view<const float, 2>(start, "start");
@@ -55,6 +59,9 @@ void define_das(typename Place::Module& m, const char* name, F call, Names... na
           p.table_origin[d] = table_origin[d];
           p.table_rate[d] = table_rate[d];
         }
+        p.axes = Place::template view<const float, 2>(axes, "axes");
+        p.rx_weight = Place::template view<const float, 2>(rx_weight, "rx_weight");
+        p.window = Place::template view<const float, 1>(window, "window");
         p.slowness = slowness;
         p.sampling_frequency = sampling_frequency;
         p.demodulation_frequency = demodulation_frequency;
@@ -62,16 +69,20 @@ void define_das(typename Place::Module& m, const char* name, F call, Names... na
         p.pedestal = pedestal;
         p.taper = taper;
         p.wavelengths = wavelengths;
+        p.lens_thickness = lens_thickness;
+        p.lens_slowness = lens_slowness;
         p.cubic = cubic;
         p.compounding = static_cast<Compounding>(compounding);
         p.lanes = lanes;
         call(Place::exec(index, stream), p, extra...);
       },
       Place::arg("points"), Place::arg("n_columns"), Place::arg("elements"), Place::arg("normals"),
-      Place::arg("tx_time"), Place::arg("tx_weight").none(), Place::arg("start"), Place::arg("rx_slowness").none(),
-      Place::arg("table_origin"), Place::arg("table_rate"), Place::arg("slowness"), Place::arg("sampling_frequency"),
-      Place::arg("demodulation_frequency"), Place::arg("f_number"), Place::arg("pedestal"), Place::arg("taper"),
-      Place::arg("wavelengths"), Place::arg("cubic"), Place::arg("compounding"), Place::arg("lanes"), names...,
+      Place::arg("lines").none(), Place::arg("tx_time"), Place::arg("tx_weight").none(), Place::arg("start"),
+      Place::arg("rx_slowness").none(), Place::arg("table_origin"), Place::arg("table_rate"), Place::arg("axes").none(),
+      Place::arg("rx_weight").none(), Place::arg("window").none(), Place::arg("slowness"),
+      Place::arg("sampling_frequency"), Place::arg("demodulation_frequency"), Place::arg("f_number"),
+      Place::arg("pedestal"), Place::arg("taper"), Place::arg("wavelengths"), Place::arg("lens_thickness"),
+      Place::arg("lens_slowness"), Place::arg("cubic"), Place::arg("compounding"), Place::arg("lanes"), names...,
       Place::arg("index"), Place::arg("stream"));
 }
 

@@ -68,7 +68,7 @@ struct Adapt {
     int n = 0;
     for (std::int64_t e = 0; e < p.elements.shape[0]; ++e) {
       float samples, real, imaginary;
-      if (!receive_part<IQ>(box, e, at, cell, samples, real, imaginary)) continue;
+      if (!receive_part<IQ>(box, t0, e, at, cell, samples, real, imaginary)) continue;
       for (int d = 0; d < layout.temporal; ++d) {
         Complex<float> sum{0.0f, 0.0f};
         for (std::int64_t t = t0; t < t1; ++t) {
@@ -85,7 +85,8 @@ struct Adapt {
         if (IQ) to[step] = sum.im;
       }
       own[(layout.signals() + n) * step] = 1.0f;
-      own[(layout.signals() + layout.channels + n) * step] = das_kernel::receive_path(p, e, at[0], at[1], at[2]).weight;
+      own[(layout.signals() + layout.channels + n) * step] =
+          das_kernel::receive_path(p, t0, e, at[0], at[1], at[2]).weight;
       ++n;
     }
     return n;
@@ -104,7 +105,7 @@ struct Adapt {
         Complex<float> sum{0.0f, 0.0f};
         for (std::int64_t e = 0; e < p.elements.shape[0]; ++e) {
           float samples, real, imaginary;
-          if (!receive_part<IQ>(p, e, at, cell, samples, real, imaginary)) continue;
+          if (!receive_part<IQ>(p, t, e, at, cell, samples, real, imaginary)) continue;
           const float index = tx + static_cast<float>(d - layout.temporal / 2) + samples;
           const Complex<float> v = times(sample_at<T, PARTS, TAPS>(r, frame, t, e, index), real, imaginary);
           sum.re += v.re;
@@ -131,7 +132,7 @@ struct Adapt {
     a.re = {own, PARTS * step};
     a.im = IQ ? Column<float>{own + step, PARTS * step} : Column<float>{&nothing, 0};
     a.mask = {own + layout.signals() * step, step};
-    if (p.taper > 0.0f && m.over != AdaptiveOver::transmit)
+    if (das_kernel::has_window(p) && m.over != AdaptiveOver::transmit)
       a.weight = {own + (layout.signals() + layout.channels) * step, step};
     return adapt(m, a, Column<float>{own + (layout.signals() + 2 * layout.channels) * step, step});
   }
@@ -185,8 +186,7 @@ void launch(const Cuda& exec, const DasProblem& p, const AdaptiveMethod& m, cons
   const std::int64_t whole = (n + block - 1) / block * block;
   layout.threads = threads < whole ? threads : whole;
   const Scratch<float> memory(exec, layout.columns(m) * layout.threads);
-  DasProblem box = p;
-  if (!transmit) box.taper = 0.0f;
+  const DasProblem box = transmit ? p : das_kernel::without_window(p);
   for (std::int64_t frame = 0; frame < r.n_frames; ++frame) {
     for (std::int64_t first = 0; first < n; first += layout.threads) {
       const Adapt<T, PARTS, TAPS> adapt{p, box, m, r, layout, memory.data(), image, first, frame};

@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(block) das_points(DasProblem p, DasRecord r, f
     }
     for (std::int64_t e = 0; e < p.elements.shape[0]; ++e) {
       float samples, real, imaginary;
-      if (!receive_part<IQ>(p, e, at, cell, samples, real, imaginary)) continue;
+      if (!receive_part<IQ>(p, t0, e, at, cell, samples, real, imaginary)) continue;
 #pragma unroll
       for (int j = 0; j < TRANSMITS; ++j) {
         if (t0 + j >= n_tx || (tx_real[j] == 0.0f && tx_imaginary[j] == 0.0f)) continue;
@@ -84,6 +84,9 @@ void launch(const Cuda& exec, const DasProblem& p, const DasRecord& r, float* im
   if (r.n_frames >= frames) {
     const dim3 grid(blocks, static_cast<unsigned>((r.n_frames + frames - 1) / frames));
     das_points<T, PARTS, TAPS, frames, 1><<<grid, block, 0, stream_of(exec)>>>(p, r, image);
+  } else if (das_kernel::n_apertures(p) > 1) {
+    const dim3 grid(blocks, static_cast<unsigned>(r.n_frames));
+    das_points<T, PARTS, TAPS, 1, 1><<<grid, block, 0, stream_of(exec)>>>(p, r, image);
   } else {
     const dim3 grid(blocks, static_cast<unsigned>(r.n_frames));
     das_points<T, PARTS, TAPS, 1, transmits><<<grid, block, 0, stream_of(exec)>>>(p, r, image);
@@ -120,8 +123,12 @@ struct Scatter {
     const std::int64_t images = p.compounding == Compounding::none ? n_tx : 1;
     const float* at = p.points.data + 3 * point;
     float rx, rx_real, rx_imaginary;
-    if (!receive_part<IQ>(p, e, at, cell_of(p, at), rx, rx_real, rx_imaginary)) return;
+    const auto cell = cell_of(p, at);
+    const std::int64_t apertures = das_kernel::n_apertures(p);
+    bool sees = false;
     for (std::int64_t t = 0; t < n_tx; ++t) {
+      if (t == 0 || apertures > 1) sees = receive_part<IQ>(p, t, e, at, cell, rx, rx_real, rx_imaginary);
+      if (!sees) continue;
       float real, imaginary;
       const Taps<TAPS> taps(transmit_part<IQ>(p, t, point, real, imaginary) + rx);
       const float c = real * rx_real - imaginary * rx_imaginary, s = real * rx_imaginary + imaginary * rx_real;

@@ -61,11 +61,11 @@ __device__ float transmit_part(const DasProblem& p, std::int64_t t, std::int64_t
 
 /// What element e does to a point: receive time in samples, and weight times phasor; false where it sees nothing.
 template <bool IQ>
-__device__ bool receive_part(const DasProblem& p, std::int64_t e, const float* at, const das_kernel::Cell<float>& cell,
-                             float& samples, float& real, float& imaginary) {
-  const auto path = das_kernel::receive_path(p, e, at[0], at[1], at[2]);
+__device__ bool receive_part(const DasProblem& p, std::int64_t t, std::int64_t e, const float* at,
+                             const das_kernel::Cell<float>& cell, float& samples, float& real, float& imaginary) {
+  const auto path = das_kernel::receive_path(p, t, e, at[0], at[1], at[2]);
   if (path.weight == 0.0f) return false;
-  const float time = das_kernel::receive_time(p, e, path.distance, cell);
+  const float time = das_kernel::receive_time(p, e, path, cell);
   samples = das_kernel::receive_samples(p, time);
   real = path.weight;
   imaginary = 0.0f;

@@ -7,6 +7,7 @@ line is the parsers' own help.
 
 import argparse
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -112,6 +113,15 @@ def on_config(config):
         if "Reference" in entry:
             entry["Reference"] = listed
     return config
+
+
+def on_page_content(content, page, **_):
+    """Citations, which docstrings write as ``[1]_`` and ``.. [1]``, as readers expect them."""
+    if not page.file.src_uri.startswith("docs/reference/"):
+        return content
+    content = re.sub(r"(\[\d+\])_(?!\w)", r"\1", content)
+    content = re.sub(r"<p>\.\. (\[\d+\])", r"<p>\1", content)
+    return re.sub(r"\s\.\. (\[\d+\])", r"<br>\1", content)
 
 
 def on_files(files, config):

@@ -7,7 +7,14 @@ from .acquisition.channel_data import ChannelData
 from .acquisition.encoding import decode, encode
 from .acquisition.probes import Probe
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
-from .acquisition.transmits import Transmit, full_synthetic_aperture, hadamard_transmits, plane_waves
+from .acquisition.transmits import (
+    Transmit,
+    focused_lines,
+    full_synthetic_aperture,
+    hadamard_transmits,
+    orthogonal_plane_waves,
+    plane_waves,
+)
 from .assets import (
     load_example,
     load_example_targets,
@@ -31,6 +38,7 @@ from .beamforming.default_grids import default_grid
 from .beamforming.direct_wave import DirectWave, measure_direct_wave, remove_direct_wave
 from .beamforming.flow import FlowImages, reconstruct_doppler
 from .beamforming.presets import ImagingPreset, imaging_preset
+from .beamforming.receive_aperture import orthogonal_receivers
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
 from .imaging.compounding import coherence_factor, compound_coherent, compound_incoherent
 from .imaging.dealiasing import displacement_velocity, dual_rate_velocity, staggered_velocity, unwrap_velocity
@@ -58,6 +66,7 @@ from .imaging.metrics import (
     speckle_snr,
 )
 from .imaging.scan_conversion import covering_grid, scan_convert
+from .imaging.slices import orthogonal_slices, slice_sheet
 from .imaging.spectral_doppler import Sonogram, SpectralTraces, doppler_audio, sonogram, spectral_traces
 from .imaging.svd_filters import SvdFilter
 from .imaging.vector_doppler import VectorVelocity, vector_velocity
@@ -219,6 +228,7 @@ __all__ = [
     "estimate_sound_speed",
     "find_slices",
     "fit_gains",
+    "focused_lines",
     "full_synthetic_aperture",
     "fwhm",
     "gcnr",
@@ -241,6 +251,9 @@ __all__ = [
     "measure_water_speed",
     "multistatic_frame",
     "nyquist_velocity",
+    "orthogonal_plane_waves",
+    "orthogonal_receivers",
+    "orthogonal_slices",
     "pairs_by_distance",
     "pairs_by_open_angle",
     "peak_sidelobe_level",
@@ -264,6 +277,7 @@ __all__ = [
     "resample",
     "scan_convert",
     "sharpness",
+    "slice_sheet",
     "sonogram",
     "sound_speed_errors",
     "speckle_size",

@@ -123,3 +123,51 @@ def test_probes_compare_by_value_and_stay_as_checked():
 def test_refusals_name_the_argument(call, named):
     with pytest.raises(ArgumentError, match=named):
         call()
+
+
+def test_row_column_is_two_crossed_rows_of_lines():
+    probe = Probe.row_column(3, 5, 1e-3)
+    assert probe.n_elements == 8 and probe.kind == "row_column"
+    np.testing.assert_allclose(probe.positions[:3], [[0, -1e-3, 0], [0, 0, 0], [0, 1e-3, 0]])
+    np.testing.assert_allclose(probe.positions[3:, 0], np.arange(-2, 3) * 1e-3)
+    np.testing.assert_allclose(probe.lines[:3], [[2.5e-3, 0, 0]] * 3)
+    np.testing.assert_allclose(probe.lines[3:], [[0, 1.5e-3, 0]] * 5)
+    assert probe == Probe.row_column(3, 5, 1e-3) and probe != Probe.row_column(5, 3, 1e-3)
+    assert (
+        probe != Probe(probe.positions[[0, 3]]) and Probe(probe.positions[[0, 3]], lines=np.zeros((2, 3))).lines is None
+    )
+
+
+def test_offsets_count_from_the_nearest_point_of_a_line():
+    probe = Probe.row_column(4, 4, 1e-3)
+    points = np.random.default_rng(1).uniform(-5e-3, 5e-3, (40, 3))
+    along = np.linspace(-1, 1, 4001)[:, None]
+    for e, offset in zip(range(8), np.linalg.norm(probe.offsets(points), axis=2).T, strict=True):
+        line = probe.positions[e] + along * probe.lines[e]
+        nearest = np.linalg.norm(points[:, None] - line, axis=2).min(axis=1)
+        np.testing.assert_allclose(offset, nearest, atol=1e-9)
+    one = Probe.linear(3, 1e-3)
+    np.testing.assert_allclose(one.offsets(points, [2])[:, 0], points - one.positions[2])
+
+
+def test_refuses_lines_and_lenses_that_cannot_be():
+    row = [[0.0, 0, 0], [0, 1e-3, 0]]
+    with pytest.raises(ArgumentError, match="lines: expected directions across"):
+        Probe(row, lines=[[0, 0, 1e-3], [1e-3, 0, 0]])
+    with pytest.raises(ArgumentError, match="lines"):
+        Probe(row, lines=[[1e-3, 0, 0]])
+    with pytest.raises(ArgumentError, match="distinct"):
+        Probe([[0.0, 0, 0], [0, 0, 0]], lines=[[1e-3, 0, 0], [1e-3, 0, 0]])
+    with pytest.raises(ArgumentError, match="lens_sound_speed"):
+        Probe(row, lens_thickness=1e-3)
+    with pytest.raises(ArgumentError, match="lens_thickness"):
+        Probe(row, lens_sound_speed=1000.0)
+    with pytest.raises(ArgumentError, match="lens_thickness"):
+        Probe(row, lens_thickness=1.0, lens_sound_speed=1000.0)
+    Probe(row).require_points("this")
+    for probe, word in (
+        (Probe.row_column(2, 2, 1e-3), "long ones"),
+        (Probe(row, lens_thickness=1e-3, lens_sound_speed=1e3), "lens"),
+    ):
+        with pytest.raises(ArgumentError, match=f"for this, got .*{word}"):
+            probe.require_points("this")

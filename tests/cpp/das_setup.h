@@ -13,11 +13,12 @@ struct Case {
   bool iq, int16, cubic, table, frames_fastest;
   float f_number, spread;
   Compounding compounding;
+  bool apertures = false;  ///< long elements, an axis and weights for each transmit, a window's table, a lens
 };
 
 /// Exactly sized memory, so that a sanitizer sees every step outside.
 struct Setup {
-  std::vector<float> points, elements, normals, tx_time, start, table;
+  std::vector<float> points, elements, normals, tx_time, start, table, lines, axes, rx_weight, window;
   std::vector<char> samples;
   DasProblem p{};
   Strided s;
@@ -62,6 +63,20 @@ inline Setup make(const Case& c, std::mt19937& random) {
   p.wavelengths = c.f_number > 0.0f ? 0.8f : -1.0f;
   p.cubic = c.cubic;
   p.compounding = c.compounding;
+  if (c.apertures) {
+    for (int k = 0; k < 3 * c.n_rx; ++k) m.lines.push_back(k % 3 == 1 ? 1e-4f * (k % 5) : 0.0f);
+    for (int t = 0; t < c.n_tx; ++t) {
+      m.axes.insert(m.axes.end(), {-0.1f * (t % 2), 0.0f, -1.0f, 0.0f});
+      for (int e = 0; e < c.n_rx; ++e) m.rx_weight.push_back(e % 3 == t % 2 ? 0.0f : uniform(random));
+    }
+    for (int k = 0; k < 5; ++k) m.window.push_back(uniform(random));
+    p.lines = {m.lines.data(), {c.n_rx, 3}};
+    p.axes = {m.axes.data(), {c.n_tx, 4}};
+    p.rx_weight = {m.rx_weight.data(), {c.n_tx, c.n_rx}};
+    p.window = {m.window.data(), {5}};
+    p.lens_thickness = 5e-4f;
+    p.lens_slowness = 1.0f / (c.cubic ? 1000.0f : 2200.0f);
+  }
   const int parts = c.iq ? 2 : 1, bytes = c.int16 ? 2 : 4;
   const std::int64_t shape[4] = {c.n_frames, c.n_tx, c.n_rx, c.n_samples};
   std::int64_t size = bytes * parts;

@@ -32,8 +32,8 @@ void reference(const Setup& m, std::int64_t f, std::int64_t t, std::int64_t poin
   for (std::int64_t e = 0; e < p.elements.shape[0]; ++e) {
     das_kernel::Cell<float> cell{};
     if (p.rx_slowness) cell = das_kernel::find_cell(p, at[0], at[1], at[2]);
-    const auto path = das_kernel::receive_path(p, e, at[0], at[1], at[2]);
-    const double time = double(das_kernel::receive_time(p, e, path.distance, cell)) + p.tx_time(t, point);
+    const auto path = das_kernel::receive_path(p, t, e, at[0], at[1], at[2]);
+    const double time = double(das_kernel::receive_time(p, e, path, cell)) + p.tx_time(t, point);
     const double index = time * p.sampling_frequency - p.start(t, 0) - p.start(t, 1), whole = std::floor(index);
     double value[2] = {0.0, 0.0}, weight[4];
     const double g = index - whole, h = 1.0 - g;
@@ -131,6 +131,9 @@ int main() {
               check_case({k % 5 + 1, k % 7 + 1, 1, 1, frames, k % 3 + 1, iq, int16, cubic, false, frames_fastest, 0.0f,
                           spread, kinds[k % 3]},
                          random);
+              check_case({13, 9, 5, 3, frames, 150, iq, int16, cubic, k % 2 == 0, frames_fastest, 0.8f, spread,
+                          kinds[k % 3], true},
+                         random);
               ++k;
             }
   }
@@ -146,6 +149,11 @@ int main() {
   CHECK(refused([](Setup& m) { m.p.start.shape[0] = 1; }));
   CHECK(refused([](Setup& m) { m.p.slowness = 0.0f; }));
   CHECK(refused([](Setup& m) { m.p.lanes = 4; }));
+  CHECK(refused([](Setup& m) { m.p.lines = {m.points.data(), {3, 3}}; }));
+  CHECK(refused([](Setup& m) { m.p.axes = {m.points.data(), {3, 4}}; }));
+  CHECK(refused([](Setup& m) { m.p.rx_weight = {m.points.data(), {2, 3}}; }));
+  CHECK(refused([](Setup& m) { m.p.window = {m.points.data(), {1}}; }));
+  CHECK(refused([](Setup& m) { m.p.lens_thickness = 1e-3f; }));
   CHECK(refused([](Setup& m) { m.s.kind = 'c'; }));
   CHECK(refused([](Setup& m) { m.s.shape[2] = 5; }));
   CHECK(refused([](Setup& m) { m.s.n_axes = 3; }));

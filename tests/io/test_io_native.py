@@ -48,6 +48,21 @@ def test_unit_vectors_keep_their_last_bit(tmp_path, angles, elevation, normals, 
     assert_equal(sonoray.read(tmp_path / "a"), data)
 
 
+def test_rows_columns_and_lens(tmp_path):
+    probe = sonoray.Probe.row_column(2, 3, 1e-3, lens_thickness=0.8e-3, lens_sound_speed=1010.0)
+    sequence = sonoray.orthogonal_plane_waves(probe, [0.1])
+    data = sonoray.ChannelData(signal(1, 2, 5, 9), probe, sequence, FS)
+    sonoray.write(tmp_path / "a", data)
+    back = sonoray.read(tmp_path / "a")
+    assert_equal(back, data)
+    assert back.probe.lines is not None and back.probe.lens_thickness == 0.8e-3
+    with h5py.File(tmp_path / "a", "r+") as file:  # as version 1.0 wrote
+        del file["probe/lines"], file["probe"].attrs["lens_thickness"], file["probe"].attrs["lens_sound_speed"]
+        file["probe"].attrs["kind"] = np.bytes_(b"free")
+        file["probe/positions"][:, 2] = np.arange(5) * 1e-4  # their centres coincide without lines
+    assert sonoray.read(tmp_path / "a").probe.lens_thickness == 0
+
+
 @pytest.mark.parametrize("kind", ["f4", "f8"])
 def test_medium(tmp_path, kind):
     grid = sonoray.Grid((3, 4, 5), (1e-3, 2e-3, 3e-4), (-0.1, 0.0, 1e-3 / 3))

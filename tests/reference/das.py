@@ -5,6 +5,8 @@ import numpy as np
 
 def window_weight(name, u):
     """Window at u = offset / half aperture, 0 beyond 1."""
+    if callable(name):
+        return np.where(u <= 1, name(np.minimum(u, 1)), 0.0)
     name, alpha = name if isinstance(name, tuple) else (name, 0.5)
     if name == "boxcar":
         w = np.ones_like(u)
@@ -12,23 +14,67 @@ def window_weight(name, u):
         w = 0.5 + 0.5 * np.cos(np.pi * u)
     elif name == "hamming":
         w = 0.54 + 0.46 * np.cos(np.pi * u)
+    elif name == "blackman":
+        w = 0.42 + 0.5 * np.cos(np.pi * u) + 0.08 * np.cos(2 * np.pi * u)
+    elif name == "kaiser":
+        w = np.i0(alpha * np.sqrt(np.maximum(1 - u**2, 0))) / np.i0(alpha)
     else:
         w = np.where(u <= 1 - alpha, 1.0, 0.5 + 0.5 * np.cos(np.pi * (u - 1 + alpha) / alpha))
     return np.where(u <= 1, w, 0.0)
 
 
-def receive_weight(probe, e, points, f_number, window, wavelengths):
-    """Receive window and directivity of element e at points (n, 3)."""
+def offset_of(probe, e, points):
+    """Vectors to points (n, 3) from element e, from the nearest point of a long one."""
     d = points - probe.positions[e]
+    if probe.lines is None or not probe.lines[e].any():
+        return d
+    half = np.linalg.norm(probe.lines[e])
+    along = d @ probe.lines[e] / half
+    return d - np.clip(along, -half, half)[:, None] * probe.lines[e] / half
+
+
+def lens_delay(probe, e, points, slowness):
+    """What the lens adds: Snell's law by bisection on the horizontal slowness."""
+    d = offset_of(probe, e, points)
+    z, x = d @ probe.normals[e], np.linalg.norm(np.cross(d, probe.normals[e]), axis=1)
+    thickness, lens = probe.lens_thickness, 1 / probe.lens_sound_speed
+    low, high = np.zeros(len(points)), np.minimum(slowness, lens) * np.ones(len(points))
+    for _ in range(60):
+        q = 0.5 * (low + high)
+        short = thickness * q / np.sqrt(lens**2 - q**2) + z * q / np.sqrt(slowness**2 - q**2) < x
+        low, high = np.where(short, q, low), np.where(short, high, q)
+    in_lens = thickness * q / np.sqrt(lens**2 - q**2)
+    return lens * np.hypot(in_lens, thickness) + slowness * (np.hypot(x - in_lens, z) - np.linalg.norm(d, axis=1))
+
+
+def axis_position(probe, e, points, axis):
+    """Offset of points (n, 3) from an axis through element e, and the distance along it from where it meets the face.
+
+    ``axis`` (x, y, z, 1): through (x, y, z) and the point; (x, y, z, 0): along -(x, y, z).
+    """
+    b = axis[3] * points - axis[:3]
+    if probe.lines is not None and probe.lines[e].any():
+        u = probe.lines[e] / np.linalg.norm(probe.lines[e])
+        b = b - np.outer(b @ u, u)
+    b = b / np.linalg.norm(b, axis=1, keepdims=True)
+    d = offset_of(probe, e, points)
+    along = (d @ probe.normals[e]) / (b @ probe.normals[e])
+    return np.linalg.norm(d - along[:, None] * b, axis=1), np.where(b @ probe.normals[e] > 1e-3, along, -1.0)
+
+
+def receive_weight(probe, e, points, f_number, window, wavelengths, axis=None):
+    """Receive window and directivity of element e at points (n, 3)."""
+    d = offset_of(probe, e, points)
     distance = np.linalg.norm(d, axis=1)
     depth = d @ probe.normals[e]
     lateral = np.linalg.norm(np.cross(d, probe.normals[e]), axis=1)
     weight = np.ones(len(points))
     if f_number:
-        half = depth / (2 * f_number)
+        offset, reach = (lateral, depth) if axis is None else axis_position(probe, e, points, axis)
+        half = reach / (2 * f_number)
         with np.errstate(divide="ignore", invalid="ignore"):
-            u = np.where(lateral == 0, 0.0, lateral / half)
-        weight = np.where((depth >= 0) & (lateral <= half), window_weight(window, u), 0.0)
+            u = np.where(offset == 0, 0.0, offset / half)
+        weight = np.where((reach >= 0) & (offset <= half), window_weight(window, u), 0.0)
     if wavelengths is not None:
         sine, cosine = lateral / distance, np.maximum(depth / distance, 0)
         weight = weight * np.sinc(wavelengths * sine) * cosine
@@ -82,6 +128,8 @@ def delay_and_sum(
     compounding="coherent",
     interpolation="linear",
     wavelengths=None,
+    axes=None,
+    element_weights=None,
 ):
     """Image (n_frames, *grid.shape), or (n_frames, n_tx, *grid.shape) without compounding, of samples (f, t, e, s)."""
     points = np.asarray(arrivals.grid.points(), float).reshape(-1, 3)
@@ -91,13 +139,22 @@ def delay_and_sum(
     samples = samples.astype(complex if f_demod else float)
     image = np.zeros((n_frames, n_tx, len(points)), samples.dtype)
     for e in range(n_rx):
-        distance = np.linalg.norm(points - arrivals.probe.positions[e], axis=1)
-        weight = receive_weight(arrivals.probe, e, points, f_number, window, wavelengths)
+        distance = np.linalg.norm(offset_of(arrivals.probe, e, points), axis=1)
         slowness = 1 / arrivals.sound_speed
         if arrivals.rx_slowness is not None:
             slowness = mean_slowness(arrivals.rx_slowness[e].astype(float), arrivals.rx_grid, points)
+        receive_time = distance * slowness
+        if arrivals.probe.lens_thickness:
+            receive_time = receive_time + lens_delay(arrivals.probe, e, points, slowness)
+        apertures = [
+            receive_weight(arrivals.probe, e, points, f_number, window, wavelengths, axis)
+            for axis in ([None] if axes is None else axes)
+        ]
         for t in range(n_tx):
-            time = arrivals.tx_time[t].astype(float).ravel() + distance * slowness
+            weight = apertures[min(t, len(apertures) - 1)]
+            if element_weights is not None:
+                weight = weight * np.broadcast_to(element_weights, (n_tx, n_rx))[t, e]
+            time = arrivals.tx_time[t].astype(float).ravel() + receive_time
             factor = weight * (np.exp(2j * np.pi * f_demod * time) if f_demod else 1.0)
             if arrivals.tx_weight is not None:
                 factor = factor * arrivals.tx_weight[t].astype(float).ravel()

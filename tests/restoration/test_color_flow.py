@@ -260,13 +260,14 @@ def test_shipped_networks_beat_classical_inpainting(translator):
     assert ours < 0.7 * min(others)
 
 
-def test_outlines_are_interpolated(translator):
-    """A thin frame over a still, bright picture must not turn dark, as a vessel would."""
+@pytest.mark.parametrize("grow", [0, 2])
+def test_outlines_are_interpolated(translator, grow):
+    """A thin frame over a still, bright picture must not turn dark, as a vessel would, however it is grown."""
     frames = np.full((2, 320, 320, 3), 150, np.uint8)
     mask = np.zeros(frames.shape[:3], bool)
     mask[:, 40, 30:120] = mask[:, 100, 30:120] = mask[:, 40:100, 30] = True
     frames[mask] = [255, 255, 0]
-    assert np.abs(translator(frames, mask).frames.astype(int) - 150).max() <= 1
+    assert np.abs(translator(frames, mask, grow=grow).frames.astype(int) - 150).max() <= 1
 
 
 def test_refined_is_seeded_and_stays_inside_the_mask(translator, clip):

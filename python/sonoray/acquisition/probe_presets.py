@@ -10,11 +10,11 @@ from ..errors import ArgumentError
 from .probes import Probe
 
 _FILE = Path(__file__).with_name("probe_presets.toml")
-_SOURCES = {
+SOURCES = {
     "MUST": "getparam of the MATLAB UltraSound Toolbox (www.biomecardio.com/MUST), quoting the manufacturers",
     "PICMUS": "H. Liebgott et al., Plane-wave imaging challenge in medical ultrasound, IEEE IUS 2016",
     "ARRUS": "probe definitions of us4us ARRUS (github.com/us4useu/arrus)",
-    "LITERATURE": "as published simulations and experiments with this probe state it",
+    "Vantage": "array specifications of the Verasonics Vantage system, as quoted in public research code",
 }
 
 
@@ -36,7 +36,7 @@ class ProbePreset:
     radius : float [m]
         Of a curvilinear probe.
     source : str
-        Where the figures come from.
+        Where the figures come from, one of `SOURCES`.
     """
 
     name: str
@@ -71,9 +71,7 @@ class ProbePreset:
 def probe_presets() -> dict[str, ProbePreset]:
     """Specifications that ship, by name."""
     tables = tomllib.loads(_FILE.read_text())
-    return {
-        name: ProbePreset(name, **{**values, "source": _SOURCES[values["source"]]}) for name, values in tables.items()
-    }
+    return {name: ProbePreset(name, **values) for name, values in tables.items()}
 
 
 def preset_probe(name: str) -> Probe:

@@ -144,6 +144,7 @@ class Transmit:
             times[self.element] = 0.0
         elif self.kind == "plane":
             assert self.direction is not None
+            self._require_across(probe)
             times = (probe.positions - self.origin) @ self.direction / sound_speed
         else:
             assert self.focus is not None
@@ -167,6 +168,18 @@ class Transmit:
             raise ArgumentError(f"focus: expected it in front of the firing elements, got {-ahead:g} m behind them")
         if self.kind == "diverging" and ahead > 1e-9:
             raise ArgumentError(f"focus: expected a virtual source behind the elements, got {ahead:g} m in front")
+
+    def _require_across(self, probe: Probe) -> None:
+        """Refuse a plane wave that long elements cannot send: along themselves they all fire at once."""
+        if probe.lines is None:
+            return
+        fires = slice(None) if self.apodization is None else np.flatnonzero(self.apodization)
+        along = np.abs(probe.lines[fires] @ self.direction)
+        if (along > 1e-6 * np.linalg.norm(probe.lines[fires], axis=1)).any():
+            raise ArgumentError(
+                "direction: expected one across the firing long elements, which cannot steer along themselves; rows "
+                "steer in elevation, columns in angle (see orthogonal_plane_waves)"
+            )
 
     def weights(self, probe: Probe) -> NDArray[np.float64]:
         """Apodization of each element, (n_elements,) float64; zero where it does not fire."""
@@ -194,6 +207,98 @@ class Transmit:
 def full_synthetic_aperture(probe: Probe) -> list[Transmit]:
     """One single-element transmit for each element of ``probe``."""
     return [Transmit.single(i) for i in range(probe.n_elements)]
+
+
+def focused_lines(
+    probe: Probe, n_lines: int, depth: float, *, f_number: float = 2.0, half_angle: float = np.pi / 4
+) -> list[Transmit]:
+    """Focused transmits along evenly spaced scan lines, as scanners fire them for B-mode.
+
+    Parameters
+    ----------
+    probe : Probe
+        In a plane. Linear: parallel lines across the aperture. Curvilinear: lines along the normals, over the angles
+        of the elements. Phased: a sector from the middle.
+    n_lines : int
+    depth : float [m]
+        Of the focus, along the line.
+    f_number : float
+        Depth over the firing aperture, which is centred on each line and cut at the probe's ends. Phased: all fire.
+    half_angle : float [rad]
+        Of a phased probe's sector.
+
+    Returns
+    -------
+    list of Transmit
+        Time zero of each is when its wave leaves the probe on its line. `arrivals` with ``weighting="nearest"`` makes
+        each image line from the nearest transmit alone (several lines for each: parallel receive), with "auto" from
+        all whose beams hold the point (retrospective focusing).
+
+    Raises
+    ------
+    ArgumentError
+        Another kind of probe, values out of range.
+    """
+    n = count("n_lines", n_lines, 1, 4096)
+    depth = scalar("depth", depth, 1e-3, 1.0, "m")
+    reach = 0.5 * depth / scalar("f_number", f_number, 0.1, 100.0, "(ratio)")
+    p, where = probe.positions, np.linspace(0.0, 1.0, n) if n > 1 else np.array([0.5])
+    if probe.kind == "linear":
+        origins = p[0] + where[:, None] * (p[-1] - p[0])
+        directions = np.tile(probe.normals[0], (n, 1))
+    elif probe.kind in ("phased", "curvilinear"):
+        arc = probe.kind == "curvilinear"
+        turn = np.arctan2(probe.normals[:, 0], probe.normals[:, 2]) if arc else np.array([-half_angle, half_angle])
+        angles = turn.min() + where * np.ptp(turn)
+        directions = np.stack([np.sin(angles), np.zeros(n), np.cos(angles)], axis=1)
+        turns = np.hypot(np.diff(probe.normals[[0, -1], 0]), np.diff(probe.normals[[0, -1], 2]))
+        radius = float(np.linalg.norm(p[-1] - p[0]) / turns[0]) if arc and turns[0] else 0.0
+        apex = (p - radius * probe.normals).mean(axis=0) if radius else p.mean(axis=0)
+        origins = apex + radius * directions
+    else:
+        raise ArgumentError(f"probe: expected a linear, phased or curvilinear one for scan lines, got {probe.kind!r}")
+    lines = []
+    for origin, direction in zip(origins, directions, strict=True):
+        near = np.linalg.norm(p - origin, axis=1) <= max(reach, probe.pitch)
+        fires = None if probe.kind == "phased" else near.astype(float)
+        lines.append(Transmit.focused(origin + depth * direction, apodization=fires, origin=origin))
+    return lines
+
+
+def orthogonal_plane_waves(probe: Probe, angles: Any) -> list[Transmit]:
+    """Plane waves of a row-column array: all rows steered in elevation, then all columns steered in angle.
+
+    Parameters
+    ----------
+    probe : Probe
+        With rows and columns, see `Probe.row_column`.
+    angles : (n,) [rad]
+
+    Returns
+    -------
+    list of Transmit, 2 n long
+        The n of the rows first. Elements that are long across the firing ones should receive, see
+        `orthogonal_receivers`.
+
+    Raises
+    ------
+    ArgumentError
+        A probe without rows or without columns.
+
+    References
+    ----------
+    .. [1] M. Flesch, M. Pernot, J. Provost, G. Ferin, A. Nguyen-Dinh, M. Tanter, T. Deffieux, 4D in vivo ultrafast
+       ultrasound imaging using a row-column addressed matrix and coherently-compounded orthogonal plane waves,
+       Phys. Med. Biol. 62, 4571 (2017).
+    """
+    if probe.lines is None:
+        raise ArgumentError("probe: expected rows and columns of long elements, got point-like elements")
+    along_x = np.abs(probe.lines[:, 0]) > np.abs(probe.lines[:, 1])
+    if along_x.all() or not along_x.any():
+        raise ArgumentError("probe: expected both rows (long in x) and columns (long in y), got one of them only")
+    values = np.atleast_1d(np.asarray(angles, float))
+    rows = [Transmit.plane(elevation=a, apodization=along_x.astype(float)) for a in values]
+    return rows + [Transmit.plane(a, apodization=(~along_x).astype(float)) for a in values]
 
 
 def hadamard_transmits(probe: Probe) -> list[Transmit]:

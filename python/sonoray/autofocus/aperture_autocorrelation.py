@@ -142,6 +142,7 @@ def profile(misfit: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _uniform_positions(iq: ChannelData) -> NDArray[np.float64]:
+    iq.probe.require_points("aperture autocorrelation")
     p, normals = iq.probe.positions, iq.probe.normals
     step = np.diff(p[:, 0]) if len(p) > 1 else np.zeros(1)
     straight = np.abs(p[:, 1:] - p[0, 1:]).max() < 1e-9 and np.abs(normals - [0, 0, 1]).max() < 1e-6

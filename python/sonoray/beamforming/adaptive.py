@@ -78,7 +78,7 @@ class AdaptiveBeamformer:
         over: str = "receive",
         compounding: str = "first",
         f_number: float | None = 1.5,
-        window: str | tuple[str, float] = "boxcar",
+        window: Any = "boxcar",
         interpolation: str = "linear",
         device: str = "cpu",
     ) -> None:
@@ -111,7 +111,7 @@ class AdaptiveBeamformer:
             if self._sum._n_tx < 2:
                 raise ArgumentError("over: expected 'receive' for data of one transmit, got 'transmit'")
             return
-        if method.finds_weights and self._sum._plan["taper"]:
+        if method.finds_weights and (self._sum._plan["taper"] or self._sum._plan["window"] is not None):
             raise ArgumentError(f"window: expected 'boxcar' with {name}, which finds its own weights, got {window!r}")
         kind = self.arrivals.probe.kind
         if method.finds_weights and kind in _NOT_IN_A_ROW:

@@ -4,6 +4,7 @@ A transmit's beam is bounded by the rays from the ends of its firing aperture: t
 source, or along the plane wave. Inside, the weight is one; it falls to zero over a soft edge.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,40 @@ def transmit_weight(
         else:
             u = _source_position(p, firing, transmit, axis=axis, lateral=lateral, wavelength=wavelength)
         weight *= window("tukey", u, taper=edge)
+    if probe.lines is not None:  # long elements send nothing beyond their ends
+        line = probe.lines[np.flatnonzero(transmit.weights(probe))[0]]
+        weight *= window("tukey", (p - firing.mean(axis=0)) @ line / (line @ line), taper=edge)
     return weight.astype(np.float32)
+
+
+def nearest_weight(transmits: Sequence[Transmit], probe: Probe, points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """One for the transmits whose line passes nearest to a point, zero for the others.
+
+    Parameters
+    ----------
+    transmits : sequence of Transmit, n_tx long
+        Focused.
+    probe : Probe
+    points : (n_points, 3) float64 [m]
+
+    Returns
+    -------
+    (n_tx, n_points) float32
+        Lines equally near share the point.
+
+    Raises
+    ------
+    ArgumentError
+        A transmit that is not focused.
+    """
+    distance = np.empty((len(transmits), len(points)))
+    for i, t in enumerate(transmits):
+        if t.kind != "focused":
+            raise ArgumentError(f"weighting: 'nearest' needs focused transmits, got a {t.kind!r} one")
+        axis = beam_axis(t, probe.positions[t.weights(probe) != 0])
+        distance[i] = np.linalg.norm(np.cross(points - t.focus, axis), axis=1)
+    nearest = distance <= distance.min(axis=0) + 1e-8
+    return (nearest / nearest.sum(axis=0)).astype(np.float32)
 
 
 def beam_axis(transmit: Transmit, firing: NDArray[np.float64]) -> NDArray[np.float64]:

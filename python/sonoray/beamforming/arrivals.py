@@ -16,8 +16,10 @@ from ..acquisition.transmits import Transmit
 from ..errors import ArgumentError
 from ..media.grids import Grid
 from ..media.medium import Medium
-from .apodization import transmit_weight
+from .apodization import nearest_weight, transmit_weight
 from .huygens import Aperture, wave_arrival
+from .lens import lens_delay
+from .receive_aperture import beam_origins
 from .tables import check_inside, interpolate, receive_tables
 from .wavefronts import FocusModel, closed_form, true_focus
 
@@ -42,6 +44,8 @@ class Arrivals:
         Mean slowness from each element to the nodes of ``rx_grid``; receive time is |p - e| times its
         multilinear interpolation.
     rx_grid : Grid, optional
+    beam_origins : (n_tx, 4) float64, optional
+        Where each transmit's beam comes from: (x, y, z, 1) a source [m], (-direction, 0) a plane wave.
 
     Raises
     ------
@@ -56,6 +60,7 @@ class Arrivals:
     sound_speed: float = 1540.0
     rx_slowness: NDArray[np.float32] | None = None
     rx_grid: Grid | None = None
+    beam_origins: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -75,6 +80,8 @@ class Arrivals:
             table_shape = (self.probe.n_elements, *self.rx_grid.shape)
             table = array("rx_slowness", self.rx_slowness, table_shape, np.float32, low=8e-5, high=3.4e-3, unit="s/m")
             set_(self, "rx_slowness", freeze(table))
+        if self.beam_origins is not None:
+            set_(self, "beam_origins", freeze(array("beam_origins", self.beam_origins, (len(time), 4))))
 
     @property
     def n_tx(self) -> int:
@@ -123,8 +130,9 @@ def arrivals(
         any transmit is plane, diverging or focused.
     table_spacing : float [m], optional
         Spacing of the receive tables. Default: the coarsest that changes no time by more than 1 ns.
-    weighting : {"auto", "beam", "none"}
+    weighting : {"auto", "beam", "nearest", "none"}
         Which transmits get zero weight outside their beam: focused ones, also plane and diverging ones, none.
+        "nearest": each point takes the focused transmit alone whose line passes nearest (scan lines).
     wavelength : float [m], optional
         For the size of the focus. Default: from the probe's center frequency; 0.3 mm if that is unknown.
     device : {"cpu", "cuda", "cuda:N"}
@@ -163,7 +171,7 @@ def arrivals(
         raise ArgumentError("transmits: expected a sequence of at least one Transmit")
     if not isinstance(probe, Probe):
         raise ArgumentError(f"probe: expected a Probe, got {type(probe).__name__}")
-    option("weighting", weighting, ("auto", "beam", "none"))
+    option("weighting", weighting, ("auto", "beam", "nearest", "none"))
     for i, t in enumerate(sequence):
         if not t.weights(probe).any():
             raise ArgumentError(f"transmits[{i}]: expected at least one firing element, got none")
@@ -171,6 +179,11 @@ def arrivals(
     shape, points = points.shape[:-1], points.reshape(-1, 3)
     c_sequence = _sequence_speed(sequence, medium_or_c0, sequence_sound_speed)
     solver = _solver(medium_or_c0, device)
+    if solver is not None and probe.lines is not None:
+        raise ArgumentError(
+            "probe: expected point-like elements in a medium, got rows and columns: the eikonal equation is solved "
+            "from points; give a sound speed [m/s] instead"
+        )
     if solver is None:
         speed = scalar("medium_or_c0", medium_or_c0, 300.0, 12000.0, "m/s")
         table = table_grid = None
@@ -201,6 +214,7 @@ def arrivals(
         speed,
         table,
         table_grid,
+        beam_origins(sequence, probe),
     )
 
 
@@ -244,6 +258,8 @@ def _wavelength(probe: Probe, speed: float, given: float | None) -> float:
 def _weights(
     sequence: Sequence[Transmit], probe: Probe, points: NDArray[np.float64], weighting: str, wavelength: float
 ) -> NDArray[np.float32] | None:
+    if weighting == "nearest":
+        return nearest_weight(sequence, probe, points)
     kinds = {"auto": ("focused",), "beam": ("focused", "plane", "diverging"), "none": ()}[weighting]
     if not any(t.kind in kinds for t in sequence):
         return None
@@ -256,13 +272,15 @@ def _weights(
 
 def _travel_times(paths: Arrivals, points: NDArray[np.float64], elements: NDArray[np.intp]) -> NDArray[np.float64]:
     """Travel time between points and elements, (n_points, n_elements) [s]."""
-    e = paths.probe.positions[elements]
-    squares = ((points[:, None, k] - e[None, :, k]) ** 2 for k in range(3))
+    offsets = paths.probe.offsets(points, elements)
+    squares = (offsets[..., k] ** 2 for k in range(3))
     distance = np.sqrt(sum(squares))
-    if paths.rx_slowness is None:
-        return np.asarray(distance / paths.sound_speed)
-    assert paths.rx_grid is not None
-    return distance * interpolate(paths.rx_slowness[elements], paths.rx_grid, points)
+    slowness: Any = 1.0 / paths.sound_speed
+    if paths.rx_slowness is not None:
+        assert paths.rx_grid is not None
+        slowness = interpolate(paths.rx_slowness[elements], paths.rx_grid, points)
+    time = np.asarray(distance * slowness)
+    return time + lens_delay(paths.probe, offsets, slowness, elements) if paths.probe.lens_thickness else time
 
 
 def _fire(
@@ -318,4 +336,5 @@ def _focus_model(
     assert t.focus is not None
     elements = paths.probe.positions[firing]
     focus = true_focus(t.focus, elements, fired, lambda p: _travel_times(paths, p, firing), paths.sound_speed)
-    return FocusModel(focus, elements, paths.sound_speed, wavelength)
+    line = None if paths.probe.lines is None else paths.probe.lines[firing[0]]
+    return FocusModel(focus, elements, paths.sound_speed, wavelength, line)

@@ -24,6 +24,7 @@ from .arrivals import Arrivals, arrivals
 from .das import Beamformer
 from .default_grids import default_grid, inside_medium
 from .direct_wave import OPENING_ANGLE, has_single_elements, measure_direct_wave, remove_direct_wave
+from .receive_aperture import orthogonal_receivers
 
 _AROUND = ("ring", "bowl")  # probes that the transmitted wave crosses
 _WIDE = ("phased", *_AROUND)  # probes that look further sideways than an f-number about each normal allows
@@ -35,10 +36,14 @@ def reconstruct_bmode(
     grid: Grid | SectorGrid | None = None,
     depth: tuple[float, float] | None = None,
     spacing: float | None = None,
+    x: tuple[float, float] | None = None,
+    y: tuple[float, float] | None = None,
     sound_speed: float | None = None,
     medium: Medium | None = None,
     f_number: float | None = None,
-    window: str | None = None,
+    window: Any = None,
+    aperture_axis: Any = "normal",
+    weighting: str = "auto",
     method: str | Method = "das",
     over: str = "receive",
     compounding: str | None = None,
@@ -56,7 +61,7 @@ def reconstruct_bmode(
         RF is demodulated first, which needs its center frequency.
     grid : Grid or SectorGrid, optional
         Default: `default_grid`, as far as a ``medium`` reaches.
-    depth, spacing : optional
+    depth, spacing, x, y : optional
         Of the default grid, see `default_grid`.
     sound_speed : float [m/s], optional
         One speed for all paths; default: the one that the sequence assumed.
@@ -65,9 +70,14 @@ def reconstruct_bmode(
     f_number : float, optional
         Depth over aperture on receive; 0 uses every element everywhere. Default: 1.5, but 0 for phased, ring and
         bowl probes, which look far to the side of their elements' normals.
-    window : str, optional
+    window : optional
         Receive apodization, see `Beamformer`. Default: hann over the f-number's aperture, boxcar without one or for
         methods that find their own weights.
+    aperture_axis : {"normal", "beam", "line"} or (3,)
+        What the receive aperture is centred on, see `Beamformer`; delay-and-sum only. An f-number of 1.5 is then the
+        default for phased probes, too.
+    weighting : {"auto", "beam", "nearest", "none"}
+        Which transmits make a point, see `arrivals`.
     method : str or Method
         "das" (delay and sum) or an adaptive method such as "capon", see `adaptive_method`. The image of
         "short-lag-coherence" is a coherence, from 0 (or less) to 1.
@@ -104,11 +114,11 @@ def reconstruct_bmode(
     if sound_speed is not None:
         sound_speed = scalar("sound_speed", sound_speed, 300.0, 12000.0, "m/s")
     data = channel_data if frames is None else channel_data.select(frames=frames)
-    if grid is not None and (depth is not None or spacing is not None):
-        raise ArgumentError("grid: expected either a grid or depth and spacing of the default one, got both")
+    if grid is not None and any(value is not None for value in (depth, spacing, x, y)):
+        raise ArgumentError("grid: expected either a grid or depth, spacing, x, y of the default one, got both")
     if grid is None:
         seen = data if sound_speed is None else data.with_(sound_speed=sound_speed)
-        grid = default_grid(seen, depth=depth, spacing=spacing)
+        grid = default_grid(seen, depth=depth, spacing=spacing, x=x, y=y)
         grid = grid if medium is None else inside_medium(grid, medium)
     speed = medium if medium is not None else (sound_speed or data.sound_speed)
     if mute_direct is None and data.probe.kind in _AROUND and has_single_elements(data):
@@ -120,12 +130,18 @@ def reconstruct_bmode(
             warnings.warn("no wave from emitter to receiver stands out; nothing is muted", stacklevel=2)
     data = data if data.is_iq else demodulate(data)
     times = arrivals(
-        data.transmits, data.probe, grid, speed, sequence_sound_speed=channel_data.sound_speed, device=device
+        data.transmits,
+        data.probe,
+        grid,
+        speed,
+        sequence_sound_speed=channel_data.sound_speed,
+        weighting=weighting,
+        device=device,
     )
     if f_number is None:
-        f_number = 0.0 if data.probe.kind in _WIDE else 1.5
+        f_number = 0.0 if data.probe.kind in _WIDE and _by_normals(aperture_axis) else 1.5
     options = {"f_number": f_number, "window": window, "compounding": compounding, "device": device}
-    beamformer = _beamformer(times, data, method, over, options)
+    beamformer = _beamformer(times, data, method, over, {**options, "aperture_axis": aperture_axis})
     image = np.empty((data.n_frames, *grid.shape), np.complex64)
     is_coherence = isinstance(beamformer, AdaptiveBeamformer) and beamformer.method.is_coherence
     block = min(32, data.n_frames)
@@ -145,14 +161,24 @@ def _beamformer(
     if found is None and over != "receive":
         raise ArgumentError(f"over: expected 'receive' for delay-and-sum, got {over!r}")
     own_weights = found is not None and found.finds_weights and over == "receive"
-    window = options["window"] or ("hann" if options["f_number"] and not own_weights else "boxcar")
+    window = options["window"]
+    if window is None:
+        window = "hann" if options["f_number"] and not own_weights else "boxcar"
     compounding = options["compounding"] or ("coherent" if found is None else "first")
     options = {**options, "window": window, "compounding": compounding}
-    return (
-        Beamformer(times, data, **options)
-        if found is None
-        else AdaptiveBeamformer(times, data, found, over=over, **options)
-    )
+    crossed = data.probe.kind == "row_column"
+    if found is None:
+        listen = orthogonal_receivers(data.transmits, data.probe) if crossed else None
+        return Beamformer(times, data, element_weights=listen, **options)
+    if crossed or not _by_normals(options.pop("aperture_axis")):
+        raise ArgumentError(
+            f"method: expected 'das' for row-column probes and apertures around beams or lines, got {found.name!r}"
+        )
+    return AdaptiveBeamformer(times, data, found, over=over, **options)
+
+
+def _by_normals(aperture_axis: Any) -> bool:
+    return isinstance(aperture_axis, str) and aperture_axis == "normal"
 
 
 def _without_direct_wave(data: ChannelData, speed: float | Medium, opening_angle: float | None) -> ChannelData:

@@ -12,11 +12,10 @@ from .._checks import array, count, option, scalar
 from .._scipy import linear_operator
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError, DeviceError
+from .receive_aperture import aperture_axes, receive_weights, window_plan
 
 _COMPOUNDING = ("coherent", "incoherent", "none")
 _INTERPOLATION = ("linear", "cubic")
-_WINDOWS = {"boxcar": (0.5, 0.0), "hann": (0.5, 1.0), "hamming": (0.54, 1.0)}  # pedestal, taper
-_TUKEY_ALPHA = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,8 @@ class Beamformer:
         image(p) = sum_t w_t(p) sum_e a_e(p) s_te(T_t(p) + |p - e| n_e(p)) exp(2 pi i f T)
 
     where T_t is the transmit's arrival time, n_e the mean slowness between element and point (constant, or from a
-    table that knows the medium), a_e the receive window, and the phase factor applies to I/Q data only.
+    table that knows the medium), a_e the receive window, and the phase factor applies to I/Q data only. Of a long
+    element (`Probe.lines`) the nearest point counts; a lens of the probe adds its delay.
 
     Parameters
     ----------
@@ -89,8 +89,17 @@ class Beamformer:
         Receive aperture: element e contributes where the offset from its axis (its normal) is at most
         depth / (2 f_number), with depth counted along the normal. This holds for curved, ring and matrix arrays
         alike. None or 0: all elements everywhere.
-    window : {"boxcar", "hann", "hamming", "tukey"} or ("tukey", alpha)
-        Weight over that aperture, a continuous function of offset / (depth / (2 f_number)).
+    window : {"boxcar", "hann", "hamming", "blackman", "tukey", "kaiser"}, (name, number), function or array
+        Weight over that aperture, a continuous function of u = offset / (depth / (2 f_number)). Tukey takes alpha
+        (0.5), Kaiser beta (6). A function maps u in [0, 1] to weights; an array holds them at even steps of u from 0
+        to 1, with straight lines between.
+    aperture_axis : {"normal", "beam", "line"} or (3,)
+        The axis from which offsets count, through the point: the elements' normals; each transmit's beam (along a
+        plane wave, from a virtual source, towards a focus), so that the aperture lies where the beam meets the array;
+        the lines of a `SectorGrid`; or one direction. Depth is then the distance along it.
+    element_weights : (n_rx,) or (n_tx, n_rx) array_like, optional
+        Further weights: apodization of one's own, dead elements, elements that listen to some transmits only. Where
+        weights or beams differ between transmits, receive times are computed anew, which about halves the speed.
     compounding : {"coherent", "incoherent", "none"}
         Sum over transmits; sum of magnitudes; or one image for each transmit.
     interpolation : {"linear", "cubic"}
@@ -131,7 +140,9 @@ class Beamformer:
         sampling: ChannelData | Sampling,
         *,
         f_number: float | None = 1.5,
-        window: str | tuple[str, float] = "boxcar",
+        window: Any = "boxcar",
+        aperture_axis: Any = "normal",
+        element_weights: Any = None,
         compounding: str = "coherent",
         interpolation: str = "linear",
         directivity: bool | float = False,
@@ -148,19 +159,25 @@ class Beamformer:
             raise ArgumentError("sampling: expected channel data of the probe that the arrivals are for, got another")
         if isinstance(sampling, ChannelData) and sampling.n_tx != self._n_tx:
             raise ArgumentError(f"sampling: expected channel data of {self._n_tx} transmits, got {sampling.n_tx}")
+        probe = arrivals.probe
         f = 0.0 if not f_number else scalar("f_number", f_number, 1e-3, 1e3, "(ratio)")
-        pedestal, taper = _window(window)
-        if not f and taper:
+        weighting = window_plan(window)
+        if not f and (weighting["taper"] or weighting["window"] is not None):
             raise ArgumentError(f"window: {window!r} needs an f_number, got f_number={f_number!r}")
+        if not f and not (isinstance(aperture_axis, str) and aperture_axis == "normal"):
+            raise ArgumentError(f"aperture_axis: {aperture_axis!r} needs an f_number, got f_number={f_number!r}")
+        weighting["axes"] = aperture_axes(aperture_axis, arrivals)
+        weighting["rx_weight"] = receive_weights(element_weights, self._n_tx, self._n_rx)
         self._plan: dict[str, Any] = {
             **self._geometry(),
+            **self._placed(weighting),
             "slowness": 1.0 / scalar("sound_speed", arrivals.sound_speed, 300.0, 12000.0, "m/s"),
             "sampling_frequency": self.sampling.sampling_frequency,
             "demodulation_frequency": self.sampling.demodulation_frequency,
             "f_number": f,
-            "pedestal": pedestal,
-            "taper": taper,
             "wavelengths": self._wavelengths(directivity),
+            "lens_thickness": probe.lens_thickness,
+            "lens_slowness": 1.0 / probe.lens_sound_speed if probe.lens_thickness else 0.0,
             "cubic": option("interpolation", interpolation, _INTERPOLATION) == "cubic",
             "compounding": _COMPOUNDING.index(self.compounding),
             "lanes": 0,
@@ -184,6 +201,7 @@ class Beamformer:
             "points": points,
             "elements": np.ascontiguousarray(a.probe.positions, np.float32),
             "normals": np.ascontiguousarray(a.probe.normals, np.float32),
+            "lines": None if a.probe.lines is None else np.ascontiguousarray(a.probe.lines, np.float32),
             "tx_time": tx_time.reshape(n_tx, -1),
             "tx_weight": None if tx_weight is None else tx_weight.reshape(n_tx, -1),
             # Whole part and rest: times late in a long record keep their digits.
@@ -193,10 +211,14 @@ class Beamformer:
         table: dict[str, Any] = {"table_origin": [0.0] * 3, "table_rate": [0.0] * 3}
         if a.rx_slowness is not None:
             arrays["rx_slowness"], table = _slowness_table(a.rx_slowness, a.rx_grid, n_rx)
-        if self.device != "cpu":
-            arrays = {k: v if v is None else to_device(v, self.device) for k, v in arrays.items()}
         n_columns = self._grid_shape[-1] if len(self._grid_shape) > 1 else 1
-        return {**arrays, **table, "n_columns": n_columns}
+        return {**self._placed(arrays), **table, "n_columns": n_columns}
+
+    def _placed(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Arrays among ``values`` brought to the plan's device."""
+        if self.device == "cpu":
+            return values
+        return {k: to_device(v, self.device) if isinstance(v, np.ndarray) else v for k, v in values.items()}
 
     def _wavelengths(self, directivity: bool | float) -> float:
         """Element width in wavelengths; -1 for no directivity."""
@@ -383,17 +405,6 @@ class Beamformer:
         if isinstance(out, np.ndarray) and not (out.flags.c_contiguous and out.flags.writeable):
             raise ArgumentError("out: expected a writable C-ordered array, got a read-only or strided one")
         return out
-
-
-def _window(window: Any) -> tuple[float, float]:
-    """Pedestal and taper of a receive window."""
-    name, alpha = window if isinstance(window, tuple) and len(window) == 2 else (window, _TUKEY_ALPHA)
-    option("window", name, (*_WINDOWS, "tukey"))
-    if name == "tukey":
-        return 0.5, scalar("window: alpha of tukey", alpha, 0.0, 1.0, "(fraction)")
-    if isinstance(window, tuple):
-        raise ArgumentError(f"window: expected a name, got {window!r}; only 'tukey' takes a number")
-    return _WINDOWS[name]
 
 
 def _slowness_table(values: Any, grid: Any, n_rx: int) -> tuple[NDArray[np.float32], dict[str, Any]]:

@@ -11,10 +11,16 @@ from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
 
 _MOST_POINTS = 1_000_000
+_VOLUMES = ("matrix", "row_column")
 
 
 def default_grid(
-    channel_data: ChannelData, *, depth: tuple[float, float] | None = None, spacing: float | None = None
+    channel_data: ChannelData,
+    *,
+    depth: tuple[float, float] | None = None,
+    spacing: float | None = None,
+    x: tuple[float, float] | None = None,
+    y: tuple[float, float] | None = None,
 ) -> Grid | SectorGrid:
     """Return a grid that suits the probe and the recorded depth.
 
@@ -25,32 +31,41 @@ def default_grid(
         Below the probe's face. Default: from two wavelengths to the depth of the last sample.
     spacing : float [m], optional
         Default: a third of the wavelength, coarser where that would exceed a million points.
+    x, y : (first, last) [m], optional
+        Lateral and elevational extent. With either, the grid is Cartesian for every probe but rings and bowls; ``y``
+        makes it a volume, with equal ends the plane at that elevation.
 
     Returns
     -------
     Grid or SectorGrid
         Linear and free probes: the aperture's width. Phased: a 90 degree sector from its middle. Curvilinear: the
-        sector that the elements span. Ring: the inscribed square. Matrix and bowl: a volume.
+        sector that the elements span. Ring: the inscribed square. Matrix and row-column: a volume below the aperture,
+        with diverging waves as wide as these are at the last depth, up to 45 degrees beyond. Bowl: a volume.
 
     Raises
     ------
     ArgumentError
-        The recording is too short to see anything, or ``depth`` is not in rising order or in another unit.
+        The recording is too short to see anything, or ``depth``, ``x`` or ``y`` is not in rising order or in another
+        unit.
     """
     probe, c = channel_data.probe, channel_data.sound_speed
     wavelength = c / (channel_data.demodulation_frequency or channel_data.center_frequency or 5e6)
     step = wavelength / 3 if spacing is None else scalar("spacing", spacing, 1e-6, 0.01, "m")
     if probe.kind in ("ring", "bowl"):
+        if x is not None or y is not None:
+            raise ArgumentError(f"x, y: a {probe.kind} is imaged around its centre; give a grid instead")
         return _enclosed_grid(probe, step, spacing is None)
     first, last = _depth_range(channel_data, depth, wavelength)
-    if probe.kind in ("phased", "curvilinear"):
+    if probe.kind in ("phased", "curvilinear") and x is None and y is None:
         return _sector(probe, first, last, step)
-    x, y, z = probe.positions.T
-    half = max(0.5 * float(np.ptp(x)), 4 * step)
-    middle, face = 0.5 * float(x.max() + x.min()), float(z.max())
-    extent = {"x": (middle - half, middle + half), "z": (face + first, face + last)}
-    if probe.kind == "matrix":
-        extent["y"] = (float(y.min()), float(y.max()))
+    face = float(probe.positions[:, 2].max())
+    wider = _spread(channel_data, last) if probe.kind in _VOLUMES else 0.0
+    extent = {
+        "x": _side(probe, 0, wider, 4 * step) if x is None else _range("x", x),
+        "z": (face + first, face + last),
+    }
+    if probe.kind in _VOLUMES or y is not None:
+        extent["y"] = _side(probe, 1, wider, 0.0) if y is None else _range("y", y)
     if spacing is None:
         step = _affordable(step, [b - a for a, b in extent.values()])
     return Grid.from_extent(spacing=step, **extent)
@@ -95,6 +110,32 @@ def _depth_range(
             "is it in the right unit?"
         )
     return first, last
+
+
+def _range(name: str, given: tuple[float, float]) -> tuple[float, float]:
+    first, last = (scalar(name, value, -1.0, 1.0, "m") for value in given)
+    if last < first:
+        raise ArgumentError(f"{name}: expected (first, last) in rising order [m], got ({first:g}, {last:g})")
+    return first, last
+
+
+def _side(probe: Probe, axis: int, wider: float, least: float) -> tuple[float, float]:
+    """Extent of the aperture along an axis, ``wider`` to both sides and at least twice ``least``."""
+    along = probe.positions[:, axis]
+    middle = 0.5 * float(along.max() + along.min())
+    half = max(0.5 * float(np.ptp(along)) + wider, least)
+    return middle - half, middle + half
+
+
+def _spread(channel_data: ChannelData, last: float) -> float:
+    """How far beyond the aperture its diverging waves reach at a depth [m]."""
+    sources = [t for t in channel_data.transmits if t.kind in ("diverging", "element")]
+    if not sources:
+        return 0.0
+    half = 0.5 * channel_data.probe.aperture
+    behind = [float(-t.focus[2]) for t in sources if t.focus is not None]
+    slope = half / max(*behind, 1e-6) if behind else 1.0
+    return last * min(1.0, slope)
 
 
 def _affordable(step: float, sides: list[float]) -> float:

@@ -1,4 +1,4 @@
-"""Channel data of point scatterers along refracted paths: thousands of records an hour, to train and to test on."""
+"""Channel data of point scatterers along refracted paths, in a plane or in space, to train and to test on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +13,7 @@ from ..acquisition.probes import Probe
 from ..acquisition.transmits import Transmit
 from ..errors import ArgumentError
 from ..media.medium import Medium
+from .lens import lens_delay
 from .tables import check_inside, interpolate
 
 _REFERENCE = 10e-3  # m, where spreading is 1
@@ -39,25 +40,26 @@ def simulate_echoes(
     seed: int | np.random.Generator = 0,
     device: str = "cpu",
 ) -> ChannelData:
-    """Simulate I/Q channel data of point scatterers: single scattering, first arrivals, two dimensions.
+    """Simulate I/Q channel data of point scatterers: single scattering, first arrivals, two or three dimensions.
 
     At frequency f the echoes of transmit t at element e are
 
-        S(f) P(f) sum_n a_n g_t(f, n) g_e(f, n),   g_e = D_e(n) (10 mm / r)^(1/2) exp(-2 pi i f T_e(n))
+        S(f) P(f) sum_n a_n g_t(f, n) g_e(f, n),   g_e = D_e(n) (10 mm / r)^s exp(-2 pi i f T_e(n))
 
-    with T_e the travel time, D_e = sinc(width / wavelength sin) cos the directivity at the centre frequency and
-    g_t the sum of what the firing elements send, each with its weight and delay. Times are exact to interpolation
-    of the eikonal solution and phases to rounding.
+    with T_e the travel time, D_e = sinc(width / wavelength sin) cos the directivity at the centre frequency, s = 1/2
+    if everything lies in the plane y = 0 and 1 otherwise, and g_t the sum of what the firing elements send, each with
+    its weight and delay. Times are exact to interpolation of the eikonal solution and phases to rounding. Long
+    elements (`Probe.lines`) are the mean of points a third of a wavelength apart, with the waves of their ends; the
+    lens delays every path.
 
     Parameters
     ----------
     medium_or_c0 : Medium or float [m/s]
-        2-D; its grid holds the scatterers and the elements. A number: straight paths.
+        Its grid holds the scatterers and the elements; 2-D only where they lie in the plane y = 0. A number: straight
+        paths.
     probe : Probe
-        In the plane y = 0.
     transmits : Transmit or sequence of Transmit, n_tx long
     scatterers : (n, 3) float64 [m]
-        In the plane y = 0.
     amplitudes : (n,) float32 or complex64
     sampling_frequency, demodulation_frequency : float [Hz]
         Of the I/Q; the second is the centre frequency by default.
@@ -88,7 +90,8 @@ def simulate_echoes(
     Raises
     ------
     ArgumentError
-        Positions outside the medium or the plane, a sampling frequency below the pulse's band, wrong shapes.
+        Positions outside the medium, a sampling frequency below the pulse's band, wrong shapes, long elements in a
+        medium.
 
     Notes
     -----
@@ -117,14 +120,15 @@ def simulate_echoes(
     fs = scalar("sampling_frequency", sampling_frequency, 1e4, 1e9, "Hz")
     start = scalar("start_time", start_time, -1e-2, 1e-1, "s")
     n_samples = int((scalar("duration", duration, start, 1e-1, "s") - start) * fs + 1e-6) + 1
-    times, weights = _paths(medium_or_c0, probe, points, fc, device)
+    sources, owner = _sources(probe, medium_or_c0, fc, sound_speed)
+    times, weights = _paths(medium_or_c0, probe, sources, owner, points, fc, device)
     if element_gains is not None:
-        weights *= array("element_gains", element_gains, (probe.n_elements,), np.complex64)[:, None]
+        weights *= array("element_gains", element_gains, (probe.n_elements,), np.complex64)[owner, None]
     firing = np.array([t.firing_times(probe, sound_speed) for t in sequence])
     latest = float(np.nanmax(firing)) + 2 * float(times.max(initial=0.0))
     frequencies, spectrum, n_fft = _band(fc, fd, fs, bandwidth, max(latest - start, (n_samples - 1) / fs))
     drive = np.nan_to_num(np.array([t.weights(probe) for t in sequence]))
-    cube = _spectra(times, weights, values, firing, drive, frequencies)
+    cube = _spectra(times, weights, values, firing, drive, frequencies, owner)
     cube *= (spectrum * np.exp(2j * np.pi * (frequencies - fd) * start)).astype("c8")[:, None, None]
     if snr is not None:
         _add_noise(cube, scalar("snr", snr, -60.0, 200.0, "dB"), np.random.default_rng(seed))
@@ -135,30 +139,53 @@ def simulate_echoes(
 
 
 def _paths(
-    medium_or_c0: Any, probe: Probe, points: NDArray[np.float64], frequency: float, device: str
+    medium_or_c0: Any,
+    probe: Probe,
+    sources: NDArray[np.float64],
+    owner: NDArray[np.intp],
+    points: NDArray[np.float64],
+    frequency: float,
+    device: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.complex64]]:
-    """Travel times (n_elements, n) [s] and weights (directivity and spreading) of every path."""
-    for name, positions in (("scatterers", points), ("probe", probe.positions)):
-        if len(positions) and np.abs(positions[:, 1]).max() > 1e-9:
-            raise ArgumentError(f"{name}: expected positions in the plane y = 0, got y = {positions[:, 1].max():g} m")
-    away = points[None] - probe.positions[:, None]
+    """Travel times (n_sources, n) [s] and weights (directivity and spreading) of every path."""
+    flat = all(not len(p) or np.abs(p[:, 1]).max() <= 1e-9 for p in (points, sources))
+    away = points[None] - sources[:, None]
     distance = np.sqrt((away**2).sum(axis=-1))
     if isinstance(medium_or_c0, Medium):
         from ..rays.eikonal import EikonalSolver
 
         check_inside(points, probe, medium_or_c0.grid)
         solver = EikonalSolver(medium_or_c0, device=device)
-        slowness = np.asarray(solver.mean_slowness(probe.positions))
+        slowness = np.asarray(solver.mean_slowness(sources))
         times = distance * interpolate(slowness, solver.grid, points).T
         mean_speed = float(medium_or_c0.sound_speed.mean())
     else:
         mean_speed = scalar("medium_or_c0", medium_or_c0, 300.0, 12000.0, "m/s")
         times = distance / mean_speed
+    if probe.lens_thickness:
+        slowness_of = (times / np.maximum(distance, 1e-9)).T
+        times = times + lens_delay(probe, away.swapaxes(0, 1), slowness_of, owner).T
     near = np.maximum(distance, 1e-9)
-    cosine = np.clip((away * probe.normals[:, None]).sum(axis=-1) / near, 0.0, 1.0)
+    cosine = np.clip((away * probe.normals[owner, None]).sum(axis=-1) / near, 0.0, 1.0)
     sine = np.sqrt(1 - cosine**2)
     directivity = np.sinc(probe.width * frequency / mean_speed * sine) * cosine
-    return times, (directivity * np.sqrt(_REFERENCE / np.maximum(near, _NEAREST))).astype(np.complex64)
+    spreading = (_REFERENCE / np.maximum(near, _NEAREST)) ** (0.5 if flat else 1.0)
+    return times, (directivity * spreading).astype(np.complex64)
+
+
+def _sources(
+    probe: Probe, medium_or_c0: Any, frequency: float, sound_speed: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Points (n_sources, 3) [m] that stand for the elements, and the element of each, in rising order."""
+    if probe.lines is None:
+        return probe.positions, np.arange(probe.n_elements)
+    if isinstance(medium_or_c0, Medium):
+        raise ArgumentError("probe: expected point-like elements in a medium, got rows and columns; give a sound speed")
+    length = 2 * np.linalg.norm(probe.lines, axis=1)
+    counts = np.maximum(1, np.ceil(length / (sound_speed / frequency / 3)).astype(int))
+    owner = np.repeat(np.arange(probe.n_elements), counts)
+    within = np.concatenate([(np.arange(n) + 0.5) * 2 / n - 1 for n in counts])
+    return probe.positions[owner] + within[:, None] * probe.lines[owner], owner
 
 
 def _band(
@@ -187,29 +214,34 @@ def _spectra(
     firing: NDArray[np.float64],
     drive: NDArray[np.float64],
     frequencies: NDArray[np.float64],
+    owner: NDArray[np.intp],
 ) -> NDArray[np.complex64]:
-    """Sum over scatterers at every frequency, (n_frequencies, n_tx, n_elements)."""
-    cube = np.empty((len(frequencies), len(drive), len(times)), np.complex64)
+    """Sum over scatterers at every frequency, (n_frequencies, n_tx, n_elements); ``owner`` of each path's source."""
+    n_elements = drive.shape[1]
+    counts = np.bincount(owner)
+    ends, share = np.cumsum(counts) - counts, (1.0 / counts).astype(np.float32)[:, None]
+    cube = np.empty((len(frequencies), len(drive), n_elements), np.complex64)
     if not len(frequencies):
         return cube
     delay = np.nan_to_num(firing)
     single = (drive != 0).sum(axis=1).max() == 1 and not delay.any()
     first = np.argmax(drive != 0, axis=1)
-    every = len(first) == len(times) and bool((first == np.arange(len(times))).all())
+    every = len(first) == n_elements and bool((first == np.arange(n_elements)).all())
     strength = drive[np.arange(len(first)), first].astype(np.complex64)[:, None]
     spacing = frequencies[1] - frequencies[0] if len(frequencies) > 1 else 0.0
     rotate = np.exp(-2j * np.pi * spacing * times).astype(np.complex64)
-    field, received = np.empty_like(weights), np.empty_like(weights)
+    field, received = np.empty_like(weights), np.empty((n_elements, weights.shape[1]), np.complex64)
     for k, f in enumerate(frequencies):
         if k % 64 == 0:  # in between multiplied up in single precision
             field[...] = weights * np.exp(-2j * np.pi * f * times)
-        np.multiply(field, amplitudes, out=received)
+        heard = field if len(owner) == n_elements else np.add.reduceat(field, ends, axis=0) * share
+        np.multiply(heard, amplitudes, out=received)
         if single:
-            np.matmul(field if every else field[first], received.T, out=cube[k])
+            np.matmul(heard if every else heard[first], received.T, out=cube[k])
             cube[k] *= strength
         else:
             phased = (drive * np.exp(-2j * np.pi * f * delay)).astype(np.complex64)
-            np.matmul(phased @ field, received.T, out=cube[k])
+            np.matmul(phased @ heard, received.T, out=cube[k])
         np.multiply(field, rotate, out=field)
     return cube
 

@@ -10,6 +10,7 @@ from ..acquisition.probes import Probe
 from ..acquisition.transmits import Transmit
 from .apodization import beam_axis
 from .huygens import Aperture, smooth_step, wave_arrival
+from .lens import lens_delay
 
 _FIT_STEPS = 8  # to the focus that the elements' waves make; each shrinks the distance to it by the medium's contrast
 
@@ -35,14 +36,15 @@ def closed_form(
         None where no formula exists: the caller composes the wave from its elements.
     """
     if t.kind == "element":
-        return np.asarray(np.linalg.norm(points - probe.positions[t.element], axis=1) / c)
-    if t.kind == "delays":
-        return None
-    if abs(c - c_sequence) > 1e-9 * c:
-        return _refracted_plane(t, probe, points, c, c_sequence) if t.kind == "plane" else None
+        element = np.array([t.element])
+        offsets = probe.offsets(points, element)
+        time = np.linalg.norm(offsets[:, 0], axis=1) / c
+        return np.asarray(time + lens_delay(probe, offsets, 1 / c, element)[:, 0])
     if t.kind == "plane":
-        assert t.direction is not None
-        return np.asarray((points - t.origin) @ t.direction / c)
+        return _plane(t, probe, points, c, c_sequence)
+    other_speed = abs(c - c_sequence) > 1e-9 * c
+    if t.kind == "delays" or other_speed or probe.lens_thickness or probe.lines is not None:
+        return None
     assert t.focus is not None
     at_origin = np.linalg.norm(t.origin - t.focus)
     if t.kind == "diverging":
@@ -67,15 +69,21 @@ class FocusModel:
         Firing elements.
     speed : float [m/s]
     wavelength : float [m]
+    line : (3,) float64 [m], optional
+        Along which long elements lie: the model holds in the plane across it.
     """
 
     focus: NDArray[np.float64]
     firing: NDArray[np.float64]
     speed: float
     wavelength: float
+    line: NDArray[np.float64] | None = None
 
     def excess(self, aperture: Aperture, points: NDArray[np.float64], flat_time: float) -> NDArray[np.float64]:
         """Closed form minus Huygens at ``points`` (n_points, 3) [m], (n_points,) [s]."""
+        if self.line is not None:
+            along = self.line / np.linalg.norm(self.line)
+            points = points - np.outer((points - self.focus) @ along, along)
         axis = self.focus - self.firing.mean(axis=0)
         axis = axis / np.linalg.norm(axis)
         closed = _signed_distance(points, self.focus, self.firing, axis, self.wavelength)
@@ -141,6 +149,21 @@ def _signed_distance(
     depth = 2 * wavelength * f_number**2  # where the sagitta over the aperture is a quarter period
     lateral = np.linalg.norm(points - focus, axis=1) - np.abs(u)
     return np.asarray(u + np.sign(u) * lateral * smooth_step(np.abs(u) / depth))
+
+
+def _plane(
+    t: Transmit, probe: Probe, points: NDArray[np.float64], c: float, c_sequence: float
+) -> NDArray[np.float64] | None:
+    assert t.direction is not None
+    if not probe.lens_thickness and abs(c - c_sequence) <= 1e-9 * c:
+        return np.asarray((points - t.origin) @ t.direction / c)
+    flat = _refracted_plane(t, probe, points, c, c_sequence)
+    if flat is None or not probe.lens_thickness:
+        return flat
+    normal = probe.normals[0]  # the lens keeps the slowness along the array
+    along = (t.direction - (t.direction @ normal) * normal) / c_sequence
+    steep = 1.0 / probe.lens_sound_speed**2 - along @ along
+    return None if steep <= 0 else flat + probe.lens_thickness * np.sqrt(steep)
 
 
 def _refracted_plane(

@@ -10,14 +10,14 @@ import numpy as np
 
 import sonoray
 
-from . import autofocus, beamform, born, export, inspect, restoration, tomography, train
+from . import autofocus, beamform, born, export, inspect, restoration, tomography, train, view
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sonoray", description=sonoray.__doc__)
     parser.add_argument("--version", action="version", version=f"sonoray {sonoray.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (beamform, autofocus, tomography, born, restoration, train, export, inspect):
+    for module in (beamform, autofocus, tomography, born, restoration, train, export, inspect, view):
         module.add(commands)
     return parser
 

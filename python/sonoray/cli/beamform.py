@@ -19,8 +19,9 @@ from sonoray.io.pictures import as_rows
 from ._doppler import MOVIES, add_doppler, endings, run_doppler, write_movie
 from ._files import channel_data, check_output, medium_of
 from ._methods import add_method, finds_weights, method_of
+from ._volumes import VOLUMES, add_apertures, lensed, metres, sheets, write_decibels
 
-OUTPUTS = (".png", ".h5", ".dcm", *MOVIES)
+OUTPUTS = (".png", ".h5", ".dcm", *VOLUMES, *MOVIES)
 
 
 def add(commands: Any) -> None:
@@ -28,7 +29,8 @@ def add(commands: Any) -> None:
     form = commands.add_parser("beamform", help="make a B-mode image from channel data")
     form.add_argument("file", type=Path, help="channel data")
     form.add_argument("-o", "--output", type=Path, required=True,
-                      help=f"image: .png, .h5 (complex) or .dcm; movie of all frames: {', '.join(MOVIES)}")  # fmt: skip
+                      help="image: .png or .dcm (of a volume: three slices), .h5 (complex), .mha or .nii[.gz] (dB); "
+                           f"movie of all frames: {', '.join(MOVIES)}")  # fmt: skip
     speed = form.add_mutually_exclusive_group()
     speed.add_argument("--sound-speed", type=float, help="one speed for all paths, m/s (default: the sequence's)")
     speed.add_argument("--medium", type=Path, help="sound-speed map: delays along refracted paths (eikonal)")
@@ -36,7 +38,8 @@ def add(commands: Any) -> None:
     form.add_argument("--depth-mm", type=float, nargs=2, metavar=("FIRST", "LAST"), help="depth range (default: all)")
     form.add_argument("--spacing-mm", type=float, help="distance of image points (default: a third of the wavelength)")
     form.add_argument("--f-number", type=float, help="receive, 0 for none (default: 1.5; 0 for phased, ring, bowl)")
-    form.add_argument("--window", help="receive: boxcar, hann, hamming or tukey (default: hann)")
+    form.add_argument("--window", help="receive: boxcar, hann, hamming, blackman, tukey or kaiser (default: hann)")
+    add_apertures(form)
     form.add_argument(
         "--compounding",
         choices=["coherent", "incoherent", "first"],
@@ -73,6 +76,7 @@ def run(args: argparse.Namespace) -> None:
     data = channel_data(args.file)
     if args.center_frequency is not None:
         data = data.with_(center_frequency=args.center_frequency)
+    data = lensed(data, args.lens)
     if not 0 <= args.frame < data.n_frames:
         raise sonoray.ArgumentError(f"frame: expected 0 to {data.n_frames - 1}, got {args.frame}")
     movie = args.output.suffix.lower() in MOVIES
@@ -116,7 +120,11 @@ def _options(args: argparse.Namespace, preset: ImagingPreset) -> dict[str, Any]:
     """Arguments of `reconstruct_bmode`; a preset that is not given leaves them to the probe."""
     f_number, window = (preset.f_number, preset.window) if args.preset else (None, None)
     return {
-        "depth": None if args.depth_mm is None else (1e-3 * args.depth_mm[0], 1e-3 * args.depth_mm[1]),
+        "depth": metres(args.depth_mm),
+        "x": metres(args.x_mm),
+        "y": metres(args.y_mm),
+        "aperture_axis": args.aperture_axis,
+        "weighting": args.weighting,
         "spacing": None if args.spacing_mm is None else 1e-3 * args.spacing_mm,
         "sound_speed": args.sound_speed,
         "medium": medium_of(args.medium),
@@ -141,15 +149,17 @@ def _write(args: argparse.Namespace, image: Any, grid: Any, rate: float) -> None
     if ending == ".h5":
         write(args.output, (image, grid))
         return
+    if ending in VOLUMES:
+        write_decibels(args.output, image, grid, args.dynamic_range)
+        return
     movie = ending in MOVIES
     if not movie:
         image = image[args.frame if args.all_frames else 0]
     db = sonoray.log_compress(sonoray.envelope(image), dynamic_range=args.dynamic_range)
     if len(grid.shape) == 3:
-        db = db[..., grid.shape[1] // 2, :]  # a volume: show the slice at the middle elevation
-        grid = sonoray.Grid(
-            (grid.shape[0], grid.shape[2]), (grid.spacing[0], grid.spacing[2]), (grid.origin[0], grid.origin[2])
-        )
+        db, grid = sheets(db, grid, metres(args.at_mm), -args.dynamic_range)
+    elif args.at_mm is not None:
+        raise sonoray.ArgumentError("at: expected a volume to slice (--y-mm or a matrix probe), got a plane")
     if isinstance(grid, sonoray.SectorGrid):
         flat = sonoray.covering_grid(grid)
         db, grid = sonoray.scan_convert(db, grid, flat, fill=-args.dynamic_range), flat

@@ -21,6 +21,8 @@ def add(commands: Any) -> None:
     form.add_argument("checkpoint", type=Path, help="folder of sonoray train despeckle, enhance or translate, or the "
                       "checkpoint in it")  # fmt: skip
     form.add_argument("-o", "--output", type=Path, required=True, help="an .onnx file")
+    form.add_argument("--passes", type=int, metavar="N",
+                      help="of a despeckling network (default: as it was trained for)")  # fmt: skip
     form.add_argument("--json", action="store_true", help="print what the file says of itself as JSON")
     form.set_defaults(run=run)
 
@@ -30,9 +32,12 @@ def run(args: argparse.Namespace) -> None:
     folder = args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent
     check_output(args.output, (".onnx",), ())
     task = _task(folder)
+    if args.passes is not None and task != "despeckling":
+        raise sonoray.ArgumentError(f"passes: expected none for {task}, got {args.passes}")
     use_torch()
     exporting: Any = importlib.import_module(f"sonoray.training.{_PACKAGES[task]}.export")
-    spec = exporting.export_folder(folder, args.output)
+    options = {} if args.passes is None else {"passes": args.passes}
+    spec = exporting.export_folder(folder, args.output, **options)
     figures = {"model": str(args.output), "name": spec.name, "task": spec.task, "licence": spec.licence,
                "opset": spec.opset, "training_data": spec.training_data, "digest": spec.digest}  # fmt: skip
     print(json.dumps(figures, indent=2) if args.json else f"{args.output}: {spec.name}, SHA-256 {spec.digest}")

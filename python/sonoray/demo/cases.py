@@ -10,14 +10,14 @@ from ..beamforming.bmode import reconstruct_bmode
 from ..beamforming.default_grids import default_grid
 from ..errors import ArgumentError
 from ..imaging.detection import envelope, log_compress
-from ..imaging.doppler import doppler_velocity, nyquist_velocity
 from ..imaging.localization import localize_points
 from ..imaging.metrics import fwhm
 from ..io import read, read_scatterers
 from ..media.grids import Grid
-from ..plotting import new_axes, show_bmode, show_velocity
+from ..plotting import new_axes, show_bmode
 from .aberration import aberration
 from .autofocus import autofocus
+from .flow import carotid, disk
 from .ray_born import ray_born
 from .report import Case
 from .restoration import despeckle, enhance, translate
@@ -42,38 +42,6 @@ def muscle(offline: bool) -> Case:
         "at 20 to 24 mm, muscle fascicles run above it.",
         [axes.figure],
     )
-
-
-def disk(offline: bool) -> Case:
-    """Rotating disk: B-mode and velocity; a rigid rotation's axial velocity is linear in x."""
-    data = read(dataset_file("must-rotating-disk", offline))
-    grid = Grid.from_extent(x=(-12.5e-3, 12.5e-3), z=(10e-3, 35e-3), spacing=1e-4)
-    frames, _ = reconstruct_bmode(data, grid=grid)
-    f0, rate, c = data.center_frequency, data.frame_rate, data.sound_speed
-    velocity = doppler_velocity(frames, f0, rate, c, average=9)
-    level = _db(frames[0])
-    power = _db(np.sqrt((np.abs(frames) ** 2).mean(axis=0)), 30)
-    x = np.broadcast_to(grid.x[:, None], grid.shape)
-    radius = np.hypot(x, grid.points()[..., 2] - 22.5e-3)
-    inside = (power > -25) & (radius < 9e-3)
-    slope, offset = np.polyfit(x[inside], velocity[inside], 1)
-    residual = velocity[inside] - (slope * x[inside] + offset)
-    share = 1 - residual.var() / velocity[inside].var()
-    pictures = [new_axes(), new_axes()]
-    show_bmode(level, grid, ax=pictures[0], title="B-mode")
-    show_velocity(velocity, grid, ax=pictures[1], bmode=level, visible=power > -25, title="axial velocity")
-    table = [
-        ["axial velocity on the disk", "value"],
-        ["slope (rotation rate)", f"{slope:.1f} 1/s"],
-        ["share of variance linear in x", f"{share:.4f}"],
-        ["rms residual", f"{residual.std() * 1e3:.1f} mm/s"],
-        ["Nyquist velocity", f"{nyquist_velocity(f0, rate, c):.3f} m/s"],
-    ]
-    text = (
-        "A tissue-mimicking disk rotates in water: 32 plane waves at 10 kHz, 128 elements, radio frequency sampled "
-        "below twice its highest frequency. A rigid rotation has an axial velocity that is linear in x."
-    )
-    return Case("Rotating disk", text, [p.figure for p in pictures], table)
 
 
 def field2(offline: bool) -> Case:
@@ -166,6 +134,7 @@ def aluminium(offline: bool) -> Case:
 CASES: dict[str, Callable[[bool], Case]] = {
     "muscle": muscle,
     "disk": disk,
+    "carotid": carotid,
     "field2": field2,
     "aluminium": aluminium,
     "aberration": aberration,

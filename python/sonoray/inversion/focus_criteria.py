@@ -115,6 +115,7 @@ class FocusCriterion:
         self.criterion = option("criterion", criterion, CRITERIA)
         self.device, self._module = str(device), backend(device)
         _require_iq(channel_data)
+        channel_data.probe.require_points("focus criteria")
         self.probe = channel_data.probe
         self._transmits = channel_data.transmits
         self._n_tx, self._n_rx = channel_data.n_tx, channel_data.n_rx

@@ -146,7 +146,9 @@ def _fill_channel_data(target: _Target, data: ChannelData) -> None:
     probe = target.into("probe")
     probe.array("positions", data.probe.positions)
     probe.array("normals", data.probe.normals)
-    for name in ("width", "height", "center_frequency", "bandwidth"):
+    if data.probe.lines is not None:
+        probe.array("lines", data.probe.lines)
+    for name in ("width", "height", "center_frequency", "bandwidth", "lens_thickness", "lens_sound_speed"):
         probe.group.attrs[name] = float(getattr(data.probe, name))
     _text(probe.group, "kind", data.probe.kind)
     _text(probe.group, "name", data.probe.name)

@@ -142,11 +142,13 @@ class ColorFlowTranslator:
         """
         video = checked_frames(frames)
         chosen = self.stage if stage is None else self._checked_stage(stage)
-        hidden = _grown(self._mask(video, "auto" if mask is None else mask), count("grow", grow, 0, 16))
+        found = self._mask(video, "auto" if mask is None else mask)
+        hidden = _grown(found, count("grow", grow, 0, 16))
         result = grey_of(video)
         _check_visible(result, hidden)
         if hidden.any():
-            self._fill(result, video, hidden, chosen, seed)
+            thin = _grown(_thin(found, round(min(video.shape[1:3]) / _THIN)), grow)
+            self._fill(result, video, hidden, thin, chosen, seed)
         return TranslatedVideo(result, hidden, hidden.mean(axis=(1, 2)), chosen, _share_of_tints(video, hidden))
 
     def find(self, frames: Any) -> NDArray[np.bool_]:
@@ -187,9 +189,15 @@ class ColorFlowTranslator:
         return found
 
     def _fill(
-        self, result: NDArray[np.uint8], video: NDArray[np.uint8], hidden: NDArray[np.bool_], stage: str, seed: int
+        self,
+        result: NDArray[np.uint8],
+        video: NDArray[np.uint8],
+        hidden: NDArray[np.bool_],
+        thin: NDArray[np.bool_],
+        stage: str,
+        seed: int,
     ) -> None:
-        """Replace what is hidden in ``result``."""
+        """Replace what is hidden in ``result``; what is thin is interpolated."""
         rows, columns = _region(hidden)
         part, mask = video[:, rows, columns], hidden[:, rows, columns]
         filled = self._windowed(
@@ -202,9 +210,8 @@ class ColorFlowTranslator:
             whole = np.stack([given, mask.astype(np.float32), pasted])
             filled = self._windowed(self.refine, len(part), mask.shape[1:], lambda a, b: _parts_of(whole[:, a:b]))
         levels = np.rint(255 * np.clip(filled, 0, 1)).astype(np.uint8)
-        thin = _thin(mask, round(min(video.shape[1:3]) / _THIN))
         if thin.any():
-            levels = np.where(thin, classical_fill(part, mask), levels)
+            levels = np.where(thin[:, rows, columns], classical_fill(part, mask), levels)
         result[:, rows, columns] = np.where(mask, levels, result[:, rows, columns])
 
     def _windowed(

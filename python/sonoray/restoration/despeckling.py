@@ -13,15 +13,41 @@ from .images import Planes
 TASK = "despeckling"
 RANGES = ("percentiles", "min-max", "none")
 _PERCENTILES = (0.1, 99.9)  # a marker or a spike of speckle must not set the range
-_OVERLAP, _MARGIN = 96, 32  # pixels; the shipped network hardly looks further than its margin
+_OVERLAP, _MARGIN = 160, 64  # pixels; what is further away than the margin has little influence
 _WHOLE = 1024
 _MOST_PASSES = 8
+
+
+def stretch(
+    values: NDArray[np.float32], kind: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """What of images is stretched to [0, 1] for a network.
+
+    Parameters
+    ----------
+    values : (n, rows, columns) float32
+    kind : {"percentiles", "min-max", "none"}
+
+    Returns
+    -------
+    within : (n, rows, columns) float32
+        Cut off at the ends of the range.
+    low, spread : (n, 1, 1) float32
+        (within - low) / spread is in [0, 1].
+    """
+    if kind == "none":
+        low, high = np.zeros((2, len(values), 1, 1), np.float32)
+        high = high + 1
+    else:
+        ends = (0.0, 100.0) if kind == "min-max" else _PERCENTILES
+        low, high = np.percentile(values, ends, axis=(1, 2), keepdims=True).astype(np.float32)
+    return np.clip(values, low, high), low, np.maximum(high - low, np.float32(1e-6))
 
 
 class Despeckler:
     """Plan that takes the speckle out of displayed images.
 
-    Images up to ``tile`` pixels a side are processed whole, larger ones in tiles that overlap by 96 pixels and are
+    Images up to ``tile`` pixels a side are processed whole, larger ones in tiles that overlap by 160 pixels and are
     blended. Each image is stretched first and put back afterwards, so that faint and bright images are treated alike:
     from its 0.1st to its 99.9th percentile, what lies beyond is cut off and added again, so that a marker changes
     nothing elsewhere (models whose ``range`` is "min-max": from its least to its largest value).
@@ -105,9 +131,7 @@ class Despeckler:
         """
         planes = Planes(image)
         values = planes.values
-        low, high = self._limits(values)
-        within = np.clip(values, low, high)
-        spread = np.maximum(high - low, np.float32(1e-6))
+        within, low, spread = stretch(values, self._range)
         found = np.empty_like(values)
         for first in range(0, len(values), self.max_batch):
             part = slice(first, first + self.max_batch)
@@ -115,15 +139,6 @@ class Despeckler:
             for _ in range(self.passes):
                 found[part] = np.clip(self._processed(np.ascontiguousarray(found[part])), 0, 1)
         return planes.back(low + spread * found + (values - within), self.strength)
-
-    def _limits(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What becomes 0 and 1 for the network, (n, 1, 1) each."""
-        if self._range == "none":
-            return np.zeros((len(values), 1, 1), np.float32), np.ones((len(values), 1, 1), np.float32)
-        if self._range == "min-max":
-            return values.min((1, 2), keepdims=True), values.max((1, 2), keepdims=True)
-        low, high = np.percentile(values, _PERCENTILES, axis=(1, 2), keepdims=True)
-        return low.astype(np.float32), high.astype(np.float32)
 
     def _processed(self, stack: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, rows, columns) through the network, whole or in tiles; mirrored up to what the network can take."""

@@ -105,6 +105,7 @@ def simulate_channel_data(
     transmits = [transmits] if isinstance(transmits, Transmit) else list(transmits)
     times = _sample_times(pulse, sampling_frequency, start_time, duration)
     c0 = scalar("sound_speed", sound_speed, 300.0, 12000.0, "m/s")
+    probe.require_points("a full-wave simulation; put the lens into the medium")
     lattice = _Lattice.of(medium, probe, pulse, spacing)
     require_devito()
 

@@ -120,6 +120,7 @@ def _channel_data(target: _Object, data: ChannelData) -> None:
         pulse.number("center_frequency", data.center_frequency)
         if data.probe.bandwidth:
             pulse.number("fractional_bandwidth", data.probe.bandwidth / data.center_frequency)
+    data.probe.require_points("this format")
     _probe(target, data.probe)
     sequence = target.group
     if data.n_tx > 1:

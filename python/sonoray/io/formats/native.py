@@ -16,7 +16,7 @@ from ...media.medium import Medium
 from .._container import Container, naming
 from ..registry import Format, Opened
 
-VERSION = (1, 0)  # major: older readers would misread; minor: they only miss something
+VERSION = (1, 1)  # major: older readers would misread; minor: they only miss something
 
 # Files hold the place in this list: only ever append.
 TRANSMIT_KINDS = ("plane", "diverging", "focused", "element", "delays")
@@ -107,7 +107,9 @@ def _probe(file: Container) -> Probe:
         normals,
         kind=_value(file, "kind", "probe"),
         name=_value(file, "name", "probe"),
+        lines=_optional(file, "probe/lines"),
         **{n: _value(file, n, "probe") for n in ("width", "height", "center_frequency", "bandwidth")},
+        **{n: file.attribute(n, "probe") or 0.0 for n in ("lens_thickness", "lens_sound_speed")},  # since version 1.1
     )
     object.__setattr__(probe, "normals", _exactly(normals, probe.normals))
     return probe

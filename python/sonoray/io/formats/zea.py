@@ -254,6 +254,7 @@ def write(path: Any, data: Any, *, compress: bool = True) -> None:
     """
     if not isinstance(data, ChannelData):
         raise ArgumentError(f"data: expected ChannelData, got {type(data).__name__}")
+    data.probe.require_points("this format")
     fired = np.array([t.firing_times(data.probe, data.sound_speed) for t in data.transmits])
     first = np.nanmin(fired, axis=1)
     samples = data.samples.swapaxes(2, 3)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...restoration.despeckling import stretch
 from ...restoration.quality import homogeneity, psnr, ssim
 from ..loops import Hardware
 from .data import TrainingImages, simulated_image
-from .networks import Speckle2Self
+from .networks import Speckle2Self, range_of
 from .recipe import Recipe, train_despeckling
 
 JUDGED_FAMILIES = ("vessels", "organ")  # nothing is trained on these
@@ -86,12 +87,12 @@ def ablate(
 
 def despeckled(network: Speckle2Self, images: NDArray[np.float32], passes: int = 1) -> NDArray[np.float32]:
     """Run a network as `Despeckler` runs its file: stretched, clipped, put back; sizes must fit the network."""
-    low, high = (f(images, axis=(1, 2), keepdims=True) for f in (np.min, np.max))
-    found = torch.from_numpy((images - low) / (high - low))[:, None]
+    within, low, spread = stretch(images, range_of(network.settings))
+    found = torch.from_numpy((within - low) / spread)[:, None]
     with torch.no_grad():
         for _ in range(passes):
             found = network(found).clamp(0, 1)
-    return np.asarray(low + (high - low) * found[:, 0].numpy(), np.float32)
+    return np.asarray(low + spread * found[:, 0].numpy() + (images - within), np.float32)
 
 
 def _judged(found: NDArray[np.float32], clean: NDArray[np.float32]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from ...errors import ArgumentError, FormatError
 from ...learning.models import ModelSpec, TensorSpec
 from ..exporting import export_onnx
 from ..loops import load_kept
-from .networks import Speckle2Self, despeckled_view
+from .networks import Speckle2Self, despeckled_view, range_of
 from .recipe import DESCRIPTION, NAME, Recipe
 
 TASK = "despeckling"
@@ -106,7 +106,7 @@ def export_despeckling(network: Speckle2Self, path: Any, *, passes: int = 1, **f
         outputs=(TensorSpec("despeckled", axes),),
         licence=fields.pop("licence", "Apache-2.0"),
         settings={
-            "range": "min-max" if settings.normalized else "percentiles",
+            "range": range_of(settings),
             "multiple": multiple,
             "whole_image": settings.normalized,
             "passes": count("passes", passes, 1, 8),

@@ -259,3 +259,8 @@ class _Last(nn.Module):
 
 def _twice(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def range_of(settings: NetworkSettings) -> str:
+    """How images are stretched for a network: the published ones as published."""
+    return "min-max" if settings.normalized else "percentiles"

@@ -1,0 +1,36 @@
+"""Channel data of flow with known answers: blood in a layer, tissue ten times stronger around it, noise."""
+
+import numpy as np
+
+import sonoray
+
+F0, FS, C0, RATE = 5e6, 10e6, 1540.0, 4e3
+LAYER = (9.5e-3, 12.5e-3)
+LIMIT = sonoray.nyquist_velocity(F0, RATE, C0)
+
+
+def flow_recording(velocity, angles=(0.0,), n_frames=10, tissue=10.0, n_samples=220):
+    """I/Q of a 24-element probe; blood moves by `velocity` (x, z) [m/s], z away from the probe."""
+    rng = np.random.default_rng(4)
+    probe = sonoray.Probe.linear(24, 0.3e-3, center_frequency=F0)
+    n = 120
+    x, z = rng.uniform(-5e-3, 5e-3, n), rng.uniform(6e-3, 15.5e-3, n)
+    blood = (z > LAYER[0]) & (z < LAYER[1])
+    strength = rng.standard_normal(n) * np.where(blood, 1.0, tissue)
+    t = 5e-6 + np.arange(n_samples) / FS
+    noise = rng.standard_normal((2, n_frames, len(angles), 24, n_samples))
+    samples = (0.2 * (noise[0] + 1j * noise[1])).astype("c8")
+    for k in range(n_frames):
+        px = x + np.where(blood, velocity[0] * k / RATE, 0)
+        pz = z + np.where(blood, velocity[1] * k / RATE, 0)
+        for a, angle in enumerate(angles):
+            there = (px * np.sin(angle) + pz * np.cos(angle)) / C0
+            arrival = there[:, None] + np.hypot(px[:, None] - probe.positions[:, 0], pz[:, None]) / C0
+            lag = t - arrival[..., None]
+            pulse = np.exp(-((lag / 0.25e-6) ** 2))
+            weight = strength[:, None] * np.exp(-2j * np.pi * F0 * arrival)
+            samples[k, a] += np.einsum("se,set->et", weight, pulse)
+    transmits = [sonoray.Transmit.plane(angle) for angle in angles]
+    return sonoray.ChannelData(
+        samples, probe, transmits, FS, demodulation_frequency=F0, start_time=5e-6, sound_speed=C0, frame_rate=RATE
+    )

@@ -1,0 +1,110 @@
+"""From channel data to flow: velocities that were put in, where they were put in; refusals."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import sonoray
+from sonoray import ArgumentError, Grid, Probe
+from sonoray.beamforming.flow import gate_samples, reconstruct_doppler
+
+from .flow_recording import LAYER, LIMIT, RATE, flow_recording
+
+GRID = Grid.from_extent(x=(-3e-3, 3e-3), z=(7e-3, 15e-3), spacing=1.2e-4)
+INSIDE = (GRID.z > LAYER[0] + 4e-4) & (GRID.z < LAYER[1] - 4e-4)
+OUTSIDE = (GRID.z < LAYER[0] - 6e-4) | (GRID.z > LAYER[1] + 6e-4)
+
+
+@pytest.fixture(scope="module")
+def towards():
+    return flow_recording((0.0, -0.4 * LIMIT))
+
+
+def test_blood_is_painted_where_it_flows_and_as_fast(towards):
+    flow = reconstruct_doppler(towards, grid=GRID, ensemble=5, wall_filter=0)
+    assert flow.velocity.shape == (2, *GRID.shape) and flow.picture.shape == (2, *GRID.shape, 3)
+    assert flow.nyquist == pytest.approx(LIMIT) and flow.image_rate == pytest.approx(RATE / 5)
+    assert flow.painted[:, :, INSIDE].mean() > 0.8  # speckle has dark spots
+    assert flow.painted[:, :, OUTSIDE].mean() < 0.15
+    assert np.median(flow.velocity[:, :, INSIDE]) == pytest.approx(0.4 * LIMIT, rel=0.05)
+    red, blue = flow.picture[..., 0][flow.painted].astype(int), flow.picture[..., 2][flow.painted].astype(int)
+    assert (red > blue).mean() > 0.97  # towards the probe
+    grey = flow.picture[~flow.painted]
+    assert (grey == grey[:, :1]).all()
+
+
+def test_without_the_filter_still_tissue_is_what_moves_least(towards):
+    flow = reconstruct_doppler(towards, grid=GRID, wall_filter=None, threshold=-100)
+    assert np.abs(flow.velocity[0][:, OUTSIDE]).max() < 0.02 * LIMIT
+    assert flow.painted.mean() > 0.99
+
+
+def test_power_has_no_direction(towards):
+    flow = reconstruct_doppler(towards, "power", grid=GRID, wall_filter=0)
+    away = reconstruct_doppler(flow_recording((0.0, 0.4 * LIMIT)), "power", grid=GRID, wall_filter=0)
+    assert flow.color_map == away.color_map == "ember"
+    # The same scatterers from another frame on: powers agree but for what moved.
+    ratio = flow.power[0][:, INSIDE].mean() / away.power[0][:, INSIDE].mean()
+    assert 0.7 < ratio < 1.4
+
+
+def test_aliases_are_resolved_on_request():
+    data = flow_recording((0.0, -1.3 * LIMIT))
+    plain = reconstruct_doppler(data, grid=GRID, wall_filter=0)
+    assert np.median(plain.velocity[0][:, INSIDE]) == pytest.approx(-0.7 * LIMIT, rel=0.12)  # it moves by 1 mm
+    mended = reconstruct_doppler(data, grid=GRID, wall_filter=0, unwrap=True, average=7)
+    assert mended.nyquist >= LIMIT
+    # A layer without a slow border cannot be told from its alias: unwrapping leaves it, and never invents turns.
+    turns = (mended.velocity - plain.velocity) / (2 * LIMIT)
+    assert np.abs(turns - np.round(turns)).max() < 0.5
+
+
+def test_vectors_from_three_plane_waves():
+    angles = np.deg2rad([-12.0, 0.0, 12.0])
+    along, across = 0.3 * LIMIT, 0.9 * LIMIT
+    data = flow_recording((across, along), angles)
+    flow = reconstruct_doppler(data, "vector", grid=GRID, wall_filter=0, average=9)
+    found = np.median(flow.vectors[0].velocity[:, 20:-20, :][:, :, INSIDE], axis=(1, 2))
+    assert found[1] == pytest.approx(along, rel=0.1)
+    assert found[0] == pytest.approx(across, rel=0.3)  # receive apertures see all directions alike: condition above 10
+    assert flow.velocity.min() >= 0
+
+
+def test_sectors_are_scan_converted():
+    data = flow_recording((0.0, -0.4 * LIMIT))
+    data = replace(data, probe=Probe(data.probe.positions, kind="phased", center_frequency=5e6))
+    flow = reconstruct_doppler(data, depth=(7e-3, 15e-3), spacing=2e-4, wall_filter=0)
+    assert isinstance(flow.grid, Grid) and flow.bmode.shape[1:] == flow.grid.shape
+    middle = np.abs(flow.grid.x) < 2e-3
+    inside = (flow.grid.z > LAYER[0] + 5e-4) & (flow.grid.z < LAYER[1] - 5e-4)
+    assert np.median(flow.velocity[0][np.ix_(middle, inside)]) == pytest.approx(0.4 * LIMIT, rel=0.05)
+    assert flow.bmode[0, 0, 0] == 0 and not flow.painted[0, 0, 0]  # beyond the sector
+
+
+def test_the_sample_volume_hears_its_velocity():
+    data = flow_recording((0.0, -0.4 * LIMIT), n_frames=34)
+    samples = gate_samples(data, (0.0, 11e-3), (1e-3, 1e-3))
+    spectra = sonoray.sonogram(samples, 5e6, RATE, length=32, wall_filter=0)
+    peak = spectra.velocities[spectra.power.mean(axis=0).argmax()]
+    assert peak == pytest.approx(0.4 * LIMIT, abs=2 * LIMIT / 32)
+
+
+def test_what_cannot_be_done_is_said(towards):
+    one = towards.select(frames=[0])
+    for text, data, options in (
+        ("two frames or more", one, {}),
+        ("frame_rate", replace(towards, frame_rate=0.0), {}),
+        ("wall_filter: expected at most 8", towards, {"wall_filter": 9}),
+        ("wall_filter: expected at most 2", towards, {"wall_filter": 3, "ensemble": 4}),
+        ("ensemble", towards, {"ensemble": 11}),
+        ("two angles", towards, {"kind": "vector"}),
+        ("compounding", towards, {"compounding": "incoherent"}),
+        ("kind", towards, {"kind": "spectral"}),
+        ("plane", replace(towards, probe=Probe(towards.probe.positions, kind="matrix", center_frequency=5e6)), {}),
+    ):
+        where = {"grid": GRID} if text != "plane" else {"spacing": 1e-3}
+        with pytest.raises(ArgumentError, match=text):
+            reconstruct_doppler(data, **where, **options)
+    with pytest.raises(ArgumentError, match="position"):
+        gate_samples(towards, (0.0, 0.9))

@@ -1,0 +1,132 @@
+"""Doppler, movies, presets and the viewer on the command line."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import wavfile
+
+import sonoray
+from sonoray.io.videos import read_video
+
+from .beamforming.flow_recording import LAYER, LIMIT, RATE, flow_recording
+from .test_cli import answer, refused
+
+WHERE = ("--depth-mm", 7, 15, "--spacing-mm", 0.12, "--quiet")
+
+
+@pytest.fixture(scope="module")
+def flow_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("flow") / "flow.h5"
+    sonoray.write(path, flow_recording((0.0, -0.4 * LIMIT)))
+    return path
+
+
+def test_a_picture_has_colour_where_blood_flows_and_a_bar(flow_file, tmp_path, capsys):
+    out = tmp_path / "flow.png"
+    arguments = ("--doppler", "color", "--wall-filter", "poly:0", "--json", *WHERE)
+    status, text, _ = answer(capsys, "beamform", flow_file, "-o", out, *arguments)
+    assert status == 0
+    figures = json.loads(text)
+    assert figures["nyquist_velocity"] == pytest.approx(LIMIT, abs=1e-4)
+    assert figures["median_velocity"] == pytest.approx(0.4 * LIMIT, rel=0.1)
+    pixels = np.asarray(Image.open(out)).astype(int)
+    n_x, n_z = figures["image_shape"]
+    times = -(-400 // n_z)
+    assert pixels.shape[0] == times * n_z and pixels.shape[1] > times * n_x  # the bar stands beside the image
+    picture, beside = pixels[:, : times * n_x], pixels[:, times * n_x :]
+    colored = (picture.max(axis=2) - picture.min(axis=2) > 30).mean(axis=1)
+    depth = 7e-3 + 1.2e-4 / times * np.arange(len(colored))
+    assert colored[(depth > LAYER[0] + 4e-4) & (depth < LAYER[1] - 4e-4)].mean() > 0.8
+    assert colored[depth < LAYER[0] - 6e-4].mean() < 0.2
+    assert (beside.max(axis=2) - beside.min(axis=2) > 100).any() and (beside == 235).any()
+
+
+def test_velocities_and_movies_of_several_ensembles(flow_file, tmp_path, capsys):
+    flow = ("--doppler", "color", "--wall-filter", "poly:0", "--ensemble", 5, *WHERE)
+    assert answer(capsys, "beamform", flow_file, "-o", tmp_path / "flow.h5", *flow)[0] == 0
+    (velocity, power, variance), grid = sonoray.read(tmp_path / "flow.h5")
+    assert velocity.shape == (2, *grid.shape) and power.min() >= 0 and 0 <= variance.min() <= variance.max() <= 1
+    assert answer(capsys, "beamform", flow_file, "-o", tmp_path / "flow.gif", *flow, "--movie-rate", 5)[0] == 0
+    movie = read_video(tmp_path / "flow.gif")
+    assert len(movie.frames) == 2 and movie.frame_rate == pytest.approx(5)
+    assert answer(capsys, "beamform", flow_file, "-o", tmp_path / "bmode.gif", *WHERE)[0] == 0
+    assert read_video(tmp_path / "bmode.gif").frames.shape[1:3] == grid.shape[::-1]
+
+
+def test_an_mp4_of_every_frame(flow_file, tmp_path, capsys):
+    pytest.importorskip("av")
+    pytest.importorskip("imageio")
+    out = tmp_path / "bmode.mp4"
+    assert answer(capsys, "beamform", flow_file, "-o", out, *WHERE)[0] == 0
+    assert len(read_video(out).frames) == 10
+
+
+def test_spectra_and_sound(flow_file, tmp_path, capsys):
+    gate = ("--doppler", "spectral", "--gate-mm", 0, 11, "--wall-filter", "poly:0", "--quiet")
+    pytest.importorskip("matplotlib")
+    status, text, _ = answer(capsys, "beamform", flow_file, "-o", tmp_path / "s.png", "--json", *gate)
+    assert status == 0
+    assert json.loads(text)["mean_velocity"] == pytest.approx(0.4 * LIMIT, rel=0.3)  # five frames in a window
+    assert answer(capsys, "beamform", flow_file, "-o", tmp_path / "s.wav", *gate)[0] == 0
+    rate, sound = wavfile.read(tmp_path / "s.wav")
+    assert len(sound) == pytest.approx(10 / RATE * rate, rel=0.02)
+    left, right = (sound.astype(float) ** 2).mean(axis=0)
+    assert left > 2 * right  # towards the probe; ten shots hardly tell the sides apart
+
+
+def test_presets_set_defaults_and_options_prevail(flow_file, tmp_path, capsys):
+    (tmp_path / "mine.toml").write_text('[mine]\nwall_filter = "poly:9"\n')
+    common = ("beamform", flow_file, "-o", tmp_path / "a.png", "--doppler", "color", *WHERE)
+    assert "at most 8" in refused(capsys, *common, "--preset", tmp_path / "mine.toml")
+    assert answer(capsys, *common, "--preset", tmp_path / "mine.toml", "--wall-filter", "poly:1")[0] == 0
+    assert answer(capsys, *common, "--preset", "vascular")[0] == 0
+    assert "vascular" in refused(capsys, *common, "--preset", "veins")
+
+
+def test_mistakes_are_answered_with_one_line(flow_file, tmp_path, capsys):
+    data = sonoray.read(flow_file)
+    sonoray.write(tmp_path / "one.h5", data.select(frames=[0]))
+    sonoray.write(tmp_path / "rateless.h5", data.with_(frame_rate=0.0))
+    color = ("--doppler", "color", *WHERE)
+    for text, file, name, options in (
+        ("two frames", tmp_path / "one.h5", "a.png", color),
+        ("frame_rate", tmp_path / "rateless.h5", "a.png", color),
+        ("at most 8", flow_file, "a.png", (*color, "--wall-filter", "poly:9")),
+        ("wall_filter", flow_file, "a.png", (*color, "--wall-filter", "wall")),
+        (".wav", flow_file, "a.h5", ("--doppler", "spectral")),
+        ("gate_mm", flow_file, "a.png", ("--doppler", "spectral")),
+        ("depth up to", flow_file, "a.png", ("--doppler", "spectral", "--gate-mm", 0, 900)),
+        ("at most 5 of the 10", flow_file, "a.gif", (*color, "--ensemble", 6)),
+        ("two angles", flow_file, "a.png", ("--doppler", "vector", *WHERE)),
+        ("one frame", tmp_path / "one.h5", "a.gif", WHERE),
+    ):
+        assert text in refused(capsys, "beamform", file, "-o", tmp_path / name, *options)
+    assert not list(tmp_path.glob("a.*"))
+    assert answer(capsys, "beamform", tmp_path / "rateless.h5", "-o", tmp_path / "b.png", *color, "--prf", RATE)[0] == 0
+
+
+def test_view_writes_what_a_window_would_show(flow_file, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    grid = sonoray.Grid((20, 30), 1e-3, (0.0, 0.0))
+    sonoray.write(tmp_path / "map.h5", sonoray.Medium(grid, 1540.0))
+    assert answer(capsys, "view", tmp_path / "map.h5", "-o", tmp_path / "map.png")[0] == 0
+    assert np.asarray(Image.open(tmp_path / "map.png")).ndim == 3
+    assert "frame" in refused(capsys, "view", tmp_path / "map.h5", "-o", tmp_path / "x.png", "--frame", 3)
+    assert "doppler" in refused(capsys, "view", tmp_path / "map.h5", "-o", tmp_path / "x.png", "--doppler", "color")
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_probes_are_listed_with_their_sources(capsys):
+    status, text, _ = answer(capsys, "probes")
+    assert status == 0 and "L11-5v" in text and "www.biomecardio.com/MUST" in text
+
+
+def test_every_option_says_what_it_is(capsys):
+    with pytest.raises(SystemExit):
+        answer(capsys, "beamform", "--help")
+    lines = capsys.readouterr().out
+    for option in ("--doppler", "--wall-filter", "--prf", "--ensemble", "--threshold-db", "--gate-mm", "--preset"):
+        assert option in lines
+    assert lines.count("default") > 25

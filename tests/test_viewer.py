@@ -1,0 +1,110 @@
+"""The viewer without a display: what figures hold, and what sliders do to them."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+
+import sonoray
+from sonoray import ArgumentError, Grid, MissingExtraError, SectorGrid
+
+pytest.importorskip("matplotlib")
+from sonoray.viewer import Scene, Viewer, open_napari, open_window, scene_of
+
+FLAT = Grid((5, 7), (1e-3, 2e-3), (-2e-3, 0.0))
+VOLUME = Grid((3, 4, 5), (1e-3, 1e-3, 2e-3), (-1e-3, -1.5e-3, 10e-3))
+
+
+def test_a_cine_of_complex_images():
+    image = np.zeros((2, *FLAT.shape), "c8")
+    image[0, 1, 2], image[1, 3, 4] = 10.0, 1.0
+    viewer = Viewer(scene_of((image, FLAT)), dynamic_range=40, title="points")
+    assert set(viewer.sliders) == {"frame", "dynamic range"}
+    assert viewer.axes[0].get_xlabel() == "x [mm]" and viewer.axes[0].get_ylabel() == "z [mm]"
+    np.testing.assert_allclose(viewer.images[0].get_extent(), (-2.5, 2.5, 13.0, -1.0))  # depth down, centres of pixels
+    shown = viewer.images[0].get_array()
+    assert shown.shape == (7, 5) and shown[2, 1] == 0
+    viewer.sliders["frame"].set_val(1)
+    shown = viewer.images[0].get_array()
+    assert shown[4, 3] == pytest.approx(-20) and shown[2, 1] < -200  # one reference for all frames
+    assert viewer.images[0].get_clim() == (-40, 0)
+    viewer.sliders["dynamic range"].set_val(70)
+    assert viewer.images[0].get_clim() == (-70, 0)
+
+
+def test_orthogonal_planes_of_a_volume_follow_their_sliders():
+    speed = 1500 + np.arange(VOLUME.size, dtype=float).reshape(VOLUME.shape)
+    viewer = Viewer(scene_of(sonoray.Medium(VOLUME, speed)))
+    assert set(viewer.sliders) == {"x", "y", "z"} and len(viewer.images) == 3
+    viewer.sliders["x"].set_val(1.0)
+    viewer.sliders["y"].set_val(-1.5)
+    viewer.sliders["z"].set_val(14.0)
+    planes = speed[:, 0].T, speed[2].T, speed[:, :, 2].T
+    for image, plane in zip(viewer.images, planes, strict=True):
+        np.testing.assert_allclose(image.get_array(), plane)
+    assert [ax.get_title() for ax in viewer.axes] == ["y = -1.5 mm", "x = 1.0 mm", "z = 14.0 mm"]
+    assert viewer.images[0].get_clim() == (speed.min(), speed.max())
+    assert any(ax.get_ylabel() == "sound speed [m/s]" for ax in viewer.figure.axes)
+
+
+def test_colour_fades_over_grey():
+    grey = np.full((1, *FLAT.shape), 100, np.uint8)
+    colors = np.full((1, *FLAT.shape, 3), 200, np.uint8)
+    viewer = Viewer(Scene(grey, FLAT, "picture", colors=colors))
+    assert set(viewer.sliders) == {"colour"}
+    for share, level in ((1.0, 200), (0.0, 100), (0.5, 150)):
+        viewer.sliders["colour"].set_val(share)
+        assert (viewer.images[0].get_array() == level).all()
+
+
+def test_sectors_are_scan_converted_and_pictures_shown_as_they_are():
+    sector = SectorGrid(np.linspace(0.01, 0.03, 30), np.linspace(-0.5, 0.5, 21), (0, 0, 0))
+    scene = scene_of((np.ones(sector.shape, "c8"), sector))
+    assert isinstance(scene.grid, Grid) and scene.values.shape == (1, *scene.grid.shape)
+    movie = np.zeros((3, 4, 6, 4), np.uint8)
+    viewer = Viewer(scene_of(movie))
+    assert set(viewer.sliders) == {"frame"} and viewer.images[0].get_array().shape == (4, 6, 3)
+    assert scene_of(np.zeros((2, 4, 6), np.uint16)).kind == "quantity"
+
+
+def test_what_cannot_be_shown_is_refused():
+    with pytest.raises(ArgumentError, match="data"):
+        scene_of("text")
+    with pytest.raises(ArgumentError, match="field"):
+        scene_of(sonoray.Medium(FLAT, 1540.0), field="density")
+    with pytest.raises(ArgumentError, match="values"):
+        Scene(np.zeros((1, 3, 3), "f4"), FLAT, "quantity")
+    with pytest.raises(ArgumentError, match="colors"):
+        Scene(np.zeros((1, *FLAT.shape), "u1"), FLAT, "picture", colors=np.zeros((1, 2, 2, 3), "u1"))
+
+
+def test_a_window_needs_a_display(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    import matplotlib
+
+    matplotlib.use("agg")
+    with pytest.raises(sonoray.Error, match="display"):
+        open_window(Scene(np.zeros((1, 3, 4), "u1"), None, "picture"))
+
+
+def test_napari_gets_depth_along_rows_and_millimetres(monkeypatch):
+    layers = []
+
+    class FakeViewer:
+        def __init__(self, title):
+            self.title = title
+
+        def add_image(self, values, **options):
+            layers.append((values, options))
+
+    fake = types.SimpleNamespace(Viewer=FakeViewer, run=lambda: None)
+    monkeypatch.setitem(sys.modules, "napari", fake)
+    speed = 1500 + np.arange(VOLUME.size, dtype=float).reshape(VOLUME.shape)
+    open_napari(scene_of(sonoray.Medium(VOLUME, speed)))
+    values, options = layers[0]
+    assert values.shape == (1, 5, 4, 3) and values[0, 4, 1, 2] == speed[2, 1, 4]
+    assert options["scale"] == (1.0, 2.0, 1.0, 1.0)
+    monkeypatch.setitem(sys.modules, "napari", None)
+    with pytest.raises(MissingExtraError, match="viewer"):
+        open_napari(scene_of(sonoray.Medium(VOLUME, speed)))
