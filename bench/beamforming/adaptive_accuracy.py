@@ -1,9 +1,9 @@
 """Resolution and contrast of every method: isolated points of Field II, and a cyst in speckle.
 
-Points: the four isolated scatterers of pybf-field2-3pw (SONORAY_DATA), three plane waves, f/1.5; lateral width at
--6 dB and highest lateral side lobe, medians; rows of scatterers above and below add to the side lobes. Cyst: radius
-3 mm without echoes at 22 mm, 64 elements, three plane waves, f/1.5, 30 dB of signal over noise; contrast in power, CNR
-and gCNR of decibels above -80, and how far the envelope of the speckle is from Rayleigh's (mean over deviation, 1.91).
+Points: the four isolated scatterers of pybf-field2-3pw (SONORAY_DATA), three plane waves, f/1.5; lateral width at -6
+dB and highest lateral side lobe, medians; rows of scatterers above and below add to the side lobes. Cyst: radius 3 mm
+without echoes at 22 mm, 64 elements, three plane waves, f/1.5, 30 dB of signal over noise; contrast in power, CNR and
+gCNR of decibels above -80, and how far the envelope of the speckle is from Rayleigh's (mean over deviation, 1.91).
 
     PYTHONPATH=python:. python bench/beamforming/adaptive_accuracy.py [--picture FILE.png]
 """

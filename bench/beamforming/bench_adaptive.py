@@ -1,8 +1,8 @@
 """Adaptive beamformers against zea and ultraspy: I/Q of one plane wave, 128 elements, no f-number.
 
-Work: image points. The floor is arithmetic: `operations` of the job at 32 of single precision in a cycle (two AVX2
-units that multiply and add) and 3 GHz, 96 GFlop/s for one thread. Times of ours that no peer has, or has in
-another form, follow.
+Work: image points times elements. The floor is arithmetic: `operations` of the job at 32 of single precision in a
+cycle (two AVX2 units that multiply and add) and 3 GHz, 96 GFlop/s for one thread. Times of ours that no peer has, or
+has in another form, follow.
 
     PYTHONPATH=python:. python bench/beamforming/bench_adaptive.py [--rounds 4] [--threads 1] [--peer-python PYTHON]
 """
@@ -49,7 +49,12 @@ def contenders(job, threads, args):
             continue
         floor = operations(job) * points / PEAK / threads
         case = f"{job.method}, {threads} thread{'s' * (threads > 1)}"
-        found.append((worker, harness.Contender(name, case, worker.run, points, floor=floor, facts=worker.facts)))
+        found.append(
+            (
+                worker,
+                harness.Contender(name, case, worker.run, points * job.n_elements, floor=floor, facts=worker.facts),
+            )
+        )
     return found
 
 
@@ -66,7 +71,7 @@ def own_contenders(n):
     calls = {"das": sonoray.Beamformer(times, channel_data, f_number=None)}
     calls |= {repr(m): sonoray.AdaptiveBeamformer(times, channel_data, m, f_number=None) for m in OWN}
     return [
-        harness.Contender(name, "ours", harness.own_time(lambda call=call: call(channel_data)), n * n)
+        harness.Contender(name, "ours", harness.own_time(lambda call=call: call(channel_data)), n * n * job.n_elements)
         for name, call in calls.items()
     ]
 
