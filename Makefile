@@ -10,12 +10,13 @@ SOURCES := $(shell find cpp cuda python -type f -not -name '*.so' -not -path '*/
 LINTERS := ruff==0.17.5 mypy==2.4.1 'import-linter>=2.1' clang-format==23.1.5
 BUILD_TOOLS := 'scikit-build-core>=0.11' 'pybind11>=2.13' 'nanobind>=2.10' 'cmake>=3.24' ninja
 
-.PHONY: help demo test unit lint sanitize format stubs bench docs dev clean
+.PHONY: help demo test unit lint sanitize embed threads format stubs bench docs dev clean
 
 help:
 	@echo "make demo      install into .venv, beamform real and simulated data, write report/index.html"
 	@echo "make test      install into .venv, lint, C++ tests under sanitizers, Python tests"
-	@echo "make unit | lint | sanitize   the parts of 'make test'"
+	@echo "make unit | lint | sanitize | embed   the parts of 'make test'"
+	@echo "make threads   the C API under the thread sanitizer"
 	@echo "make bench     timings against the peers that are installed (bench/README.md)"
 	@echo "make docs      the documentation site, into build/site"
 	@echo "make format | stubs | dev | clean   for contributors (CONTRIBUTING.md)"
@@ -53,14 +54,14 @@ demo: $(VENV)/.demo
 	$(BIN)/sonoray demo -o report
 	@echo "open report/index.html"
 
-test: lint sanitize unit
+test: lint sanitize embed unit
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check python tests bench examples docs
-	$(BIN)/ruff format --check python tests bench examples docs
+	$(BIN)/ruff check python tests bench examples docs/_hooks
+	$(BIN)/ruff format --check python tests bench examples docs/_hooks
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $$(find cpp cuda tests/cpp -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 	PYTHONPATH=python $(BIN)/lint-imports
@@ -73,6 +74,23 @@ sanitize: $(VENV)/.tools
 	@rm -f build-sanitize.log
 	$(BIN)/ctest --test-dir build/sanitize --output-on-failure
 
+# The C and C++ package, from the objects that the wheel was made of; its examples built against it and run.
+embed: $(VENV)/.installed
+	@tree=$$(ls -td build/cp*/ | head -1); mkdir -p build/embed; \
+	{ $(BIN)/cmake -S . -B $$tree -DSONORAY_PACKAGE=ON && \
+	  $(BIN)/cmake --build $$tree --target sonoray sonoray_static && \
+	  $(BIN)/cmake --install $$tree --component embed --prefix build/embed/install; } \
+	  > build/embed.log 2>&1 || { cat build/embed.log; exit 1; }
+	CMAKE=$(CURDIR)/$(BIN)/cmake bash .ci/embed build/embed/install
+
+threads: $(VENV)/.tools
+	$(BIN)/cmake -S . -B build/threads -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DCMAKE_BUILD_TYPE=Debug \
+	  -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DSONORAY_PYTHON=OFF -DSONORAY_CUDA=OFF -DSONORAY_TESTS=ON -DSONORAY_EMBED_ONLY=ON \
+	  -DSONORAY_SANITIZE=thread > build-threads.log 2>&1 || { cat build-threads.log; exit 1; }
+	$(BIN)/cmake --build build/threads >> build-threads.log 2>&1 || { cat build-threads.log; exit 1; }
+	@rm -f build-threads.log
+	TSAN_OPTIONS=die_after_fork=0 $(BIN)/ctest --test-dir build/threads --output-on-failure
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
 	$(BIN)/python bench/rays/bench_eikonal.py
@@ -83,8 +101,8 @@ docs: $(VENV)/.tools
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: $(VENV)/.dev
-	$(BIN)/ruff check --fix python tests bench examples docs
-	$(BIN)/ruff format python tests bench examples docs
+	$(BIN)/ruff check --fix python tests bench examples docs/_hooks
+	$(BIN)/ruff format python tests bench examples docs/_hooks
 	$(BIN)/clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
 
 stubs: $(VENV)/.dev

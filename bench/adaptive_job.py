@@ -1,5 +1,5 @@
-"""The adaptive job that every package gets: delayed signals of one plane wave or several, each adapted for itself, and a
-float64 answer. NumPy only."""
+"""The adaptive job that every package gets: delayed signals of plane waves, each adapted for itself, and a float64
+answer. NumPy only."""
 
 from dataclasses import dataclass
 from typing import ClassVar

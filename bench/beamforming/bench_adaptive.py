@@ -1,12 +1,13 @@
 """Adaptive beamformers against zea and ultraspy: I/Q of one plane wave, 128 elements, no f-number.
 
-Work: image points. The floor is arithmetic: `operations` of the job at 16 single-precision multiplications and additions
-a cycle and direction (two AVX2 units) and 3 GHz, 96 GFlop/s for one thread. Times of ours that no peer has, or has in
-another form, follow.
+Work: image points times elements. The floor is arithmetic: `operations` of the job at 32 of single precision in a
+cycle (two AVX2 units that multiply and add) and 3 GHz, 96 GFlop/s for one thread. Times of ours that no peer has, or
+has in another form, follow.
 
     PYTHONPATH=python:. python bench/beamforming/bench_adaptive.py [--rounds 4] [--threads 1] [--peer-python PYTHON]
 """
 
+import argparse
 import os
 import sys
 
@@ -48,7 +49,12 @@ def contenders(job, threads, args):
             continue
         floor = operations(job) * points / PEAK / threads
         case = f"{job.method}, {threads} thread{'s' * (threads > 1)}"
-        found.append((worker, harness.Contender(name, case, worker.run, points, floor=floor, facts=worker.facts)))
+        found.append(
+            (
+                worker,
+                harness.Contender(name, case, worker.run, points * job.n_elements, floor=floor, facts=worker.facts),
+            )
+        )
     return found
 
 
@@ -65,7 +71,7 @@ def own_contenders(n):
     calls = {"das": sonoray.Beamformer(times, channel_data, f_number=None)}
     calls |= {repr(m): sonoray.AdaptiveBeamformer(times, channel_data, m, f_number=None) for m in OWN}
     return [
-        harness.Contender(name, "ours", harness.own_time(lambda call=call: call(channel_data)), n * n)
+        harness.Contender(name, "ours", harness.own_time(lambda call=call: call(channel_data)), n * n * job.n_elements)
         for name, call in calls.items()
     ]
 
@@ -74,6 +80,7 @@ def main(argv=None):
     parser = harness.options(__doc__)
     parser.add_argument("--peers", nargs="+", default=PEERS)
     parser.add_argument("--methods", nargs="*", default=METHODS)
+    parser.add_argument("--own", action=argparse.BooleanOptionalAction, default=True, help="also ours alone")
     parser.add_argument("--points", type=int, default=64, help="along each side of Capon's image, a multiple of 8")
     parser.add_argument(
         "--peer-python",
@@ -91,7 +98,8 @@ def main(argv=None):
             finally:
                 for worker, _ in found:
                     worker.close()
-    results += harness.measure(own_contenders(args.points), args.rounds)
+    if args.own:
+        results += harness.measure(own_contenders(args.points), args.rounds)
     print(harness.machine())
     print(harness.table(results, "Mpoints"))
     if args.json:

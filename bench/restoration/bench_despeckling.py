@@ -31,7 +31,7 @@ if __name__ == "__main__":
 
 from bench.restoration.despeckling_baselines import Baseline, classical, label, tuned
 from bench.restoration.doc_tables import put
-from bench.restoration.edge_sharpness import sharpness_ratio
+from bench.restoration.edge_sharpness import sharpness_ratio, strongest_edges
 from sonoray.assets import load_despeckler
 from sonoray.io.images import read_images
 from sonoray.io.writing import atomic
@@ -73,12 +73,12 @@ def simulated_figures(found, noisy, clean):
     )
 
 
-def real_figures(found, noisy):
+def real_figures(found, noisy, edges):
     """One row per image; regions are found in the image before, the same for every method."""
     from scipy.ndimage import gaussian_filter
 
     each = []
-    for after, before in zip(found, noisy, strict=True):
+    for after, before, strongest in zip(found, noisy, edges, strict=True):
         smooth = gaussian_filter(before, 6)
         slope = gaussian_filter(np.hypot(*np.gradient(smooth)), 6)
         inner = np.zeros(before.shape, bool)
@@ -93,7 +93,7 @@ def real_figures(found, noisy):
         each.append(
             (
                 homogeneity(after),
-                sharpness_ratio(after, before),
+                sharpness_ratio(after, before, strongest),
                 contrast / noise,
                 looks,
                 np.corrcoef(*low)[0, 1],
@@ -265,7 +265,11 @@ def simulated(args):
 
 def real(args):
     images = [Planes(image).values[0] for _, image in read_images(args.images)][:: args.every]
-    found = judged(args, "real", images, lambda results: real_figures(results, images))
+    if args.crop:
+        corners = [[(n - args.crop) // 2 if n > args.crop else 0 for n in image.shape] for image in images]
+        images = [i[r : r + args.crop, c : c + args.crop] for i, (r, c) in zip(images, corners, strict=True)]
+    edges = [strongest_edges(image) for image in images]
+    found = judged(args, "real", images, lambda results: real_figures(results, images, edges))
     if args.save:
         np.savez_compressed(args.save, **{name: np.stack(each[:2]) for name, each in found.items()})
 
@@ -307,6 +311,7 @@ def main(arguments=None):
     form.add_argument("--models", type=Path, nargs="+", default=[], help="further models, other seeds, say")
     form.add_argument("--images", type=Path, help="folder of real images")
     form.add_argument("--every", type=int, default=1, help="judge one real image of so many")
+    form.add_argument("--crop", type=int, metavar="N", help="judge the middle N x N pixels of real images")
     form.add_argument("--images-judged", type=int, default=12)
     form.add_argument("--settings", type=Path, help="file that keeps the scores of settings")
     form.add_argument("--settled", action="store_true", help="try no further settings where some have scores")

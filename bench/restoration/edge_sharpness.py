@@ -44,7 +44,6 @@ def sharpness(image, edges):
     return np.abs(np.diff(samples.mean(axis=1), axis=1)).max(axis=1)
 
 
-def sharpness_ratio(after, before):
-    """Mean over the strongest edges of the slope after, relative to the slope before."""
-    edges = strongest_edges(before)
+def sharpness_ratio(after, before, edges):
+    """Mean over the strongest edges (of the image before) of the slope after, relative to the slope before."""
     return float(np.mean(sharpness(after, edges) / sharpness(before, edges)))

@@ -37,6 +37,6 @@ struct AdaptiveMethod {
 /// As `das`; image (n_frames, n_points) complex64 for I/Q, float32 for RF, for short-lag coherence and for incoherent
 /// compounding. Compounding other than coherent only with AdaptiveOver::each.
 template <class Exec>
-void adaptive(const Exec&, const DasProblem&, const AdaptiveMethod&, const Strided& samples, float* image);
+SONORAY_API void adaptive(const Exec&, const DasProblem&, const AdaptiveMethod&, const Strided& samples, float* image);
 
 }  // namespace sonoray

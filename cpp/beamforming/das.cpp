@@ -8,8 +8,8 @@
 
 #include "beamforming/das_check.h"
 #include "beamforming/das_levels.h"
+#include "beamforming/das_plan.h"
 #include "beamforming/das_work.h"
-#include "core/aligned_memory.h"
 #include "core/dispatch.h"
 #include "core/for_each.h"
 
@@ -91,29 +91,42 @@ void check_times(const DasProblem& p) {
           "points: expected receive times below 4194304 samples");
 }
 
-template <>
-void das(const Cpu& exec, const DasProblem& p, const Strided& samples, float* image) {
+DasPlan::DasPlan(const Cpu& exec, const DasProblem& p, const Strided& samples) : exec_(exec), problem_(p) {
   check_das(p);
   check_times(p);
-  const DasRecord record = das_record(p, samples);
-  if (record.n_frames == 0) return;
-  const bool over_frames = frames_are_fastest(record);
-  const DasTiles tiles = over_frames ? frame_tiles(p, record) : tiles_of(p, record);
-  const std::int64_t n = tiles.across * tiles.down;
-  const std::int64_t chunks = (record.n_frames + tiles.frames - 1) / tiles.frames;
+  record_ = das_record(p, samples);
+  if (record_.n_frames == 0) return;
+  over_frames_ = frames_are_fastest(record_);
+  tiles_ = over_frames_ ? frame_tiles(p, record_) : tiles_of(p, record_);
+  const std::int64_t chunks = (record_.n_frames + tiles_.frames - 1) / tiles_.frames;
+  workers_ = static_cast<int>(std::min<std::int64_t>(thread_count(exec), tiles_.across * tiles_.down * chunks));
+  stride_ = (tiles_.scratch + 15) / 16 * 16;
+  memory_ = std::make_unique<AlignedMemory>(workers_ * stride_);
+}
+
+void DasPlan::operator()(const void* samples, float* image) {
+  if (record_.n_frames == 0) return;
+  record_.data = static_cast<const char*>(samples);
+  const std::int64_t n = tiles_.across * tiles_.down;
+  const std::int64_t chunks = (record_.n_frames + tiles_.frames - 1) / tiles_.frames;
   std::atomic<std::int64_t> next{0};
   // One item per thread, each with its own memory; the tiles do not depend on how many there are.
-  for_each(exec, std::min<std::int64_t>(thread_count(exec), n * chunks), [&](std::int64_t) {
-    const AlignedMemory memory(tiles.scratch);
+  for_each(exec_, workers_, [&](std::int64_t worker) {
+    float* const memory = memory_->data() + worker * stride_;
     for (std::int64_t i; (i = next++) < n * chunks;) {
-      const std::int64_t frame = i / n * tiles.frames;
-      if (over_frames) {
-        SONORAY_DISPATCH(das_frame_tile, p, tiles, record, i, image, memory.data());
+      const std::int64_t frame = i / n * tiles_.frames;
+      if (over_frames_) {
+        SONORAY_DISPATCH(das_frame_tile, problem_, tiles_, record_, i, image, memory);
         continue;
       }
-      SONORAY_DISPATCH(das_tile, p, tiles, record, i % n, frame, image, memory.data());
+      SONORAY_DISPATCH(das_tile, problem_, tiles_, record_, i % n, frame, image, memory);
     }
   });
+}
+
+template <>
+void das(const Cpu& exec, const DasProblem& p, const Strided& samples, float* image) {
+  DasPlan(exec, p, samples)(samples.data, image);
 }
 
 template <>

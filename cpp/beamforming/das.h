@@ -44,12 +44,12 @@ struct DasProblem {
 /// incoherent, else float32. samples (n_frames, n_tx, n_rx, n_samples): int16 or float32 for RF, complex64 or pairs
 /// of int16 (a fifth axis) for I/Q, any strides.
 template <class Exec>
-void das(const Exec&, const DasProblem&, const Strided& samples, float* image);
+SONORAY_API void das(const Exec&, const DasProblem&, const Strided& samples, float* image);
 
 /// The exact adjoint: samples (n_frames, n_tx, n_rx, n_samples) float32 or complex64, C order, from an image shaped as
 /// above. Not for incoherent compounding, which is not linear.
 template <class Exec>
-void das_adjoint(const Exec&, const DasProblem&, const float* image, std::int64_t n_frames, std::int64_t n_samples,
-                 float* samples);
+SONORAY_API void das_adjoint(const Exec&, const DasProblem&, const float* image, std::int64_t n_frames,
+                             std::int64_t n_samples, float* samples);
 
 }  // namespace sonoray

@@ -6,15 +6,17 @@
 // no inline function of the standard library with others: the linker could keep the copy that an old
 // processor cannot run. Shared helpers are SONORAY_INLINE.
 
+#include "core/exec.h"
+
 namespace sonoray {
 
 enum class CpuLevel { baseline = 0, v3 = 1, v4 = 2 };
 
 /// The level in use: the highest that the processor and the build have, or a lower one set below.
-CpuLevel cpu_level();
+SONORAY_API CpuLevel cpu_level();
 
 /// Lowers (or restores) the level; a level above what the processor has is cut to that. For tests and benchmarks.
-void set_cpu_level(CpuLevel);
+SONORAY_API void set_cpu_level(CpuLevel);
 
 }  // namespace sonoray
 

@@ -2,15 +2,17 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/exec.h"
+
 namespace sonoray {
 
 /// A shape, an option or a value is wrong. The text names the argument, what was wanted, what came.
-struct ArgumentError : std::invalid_argument {
+struct SONORAY_API ArgumentError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
 /// No such device, or a CUDA call failed.
-struct DeviceError : std::runtime_error {
+struct SONORAY_API DeviceError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 

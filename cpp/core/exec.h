@@ -13,15 +13,26 @@
 #define SONORAY_INLINE inline
 #endif
 
+// What libsonoray.so exports; everything else is hidden (CMakeLists.txt).
+#if defined(__GNUC__) || defined(__clang__)
+#define SONORAY_API __attribute__((visibility("default")))
+#else
+#define SONORAY_API
+#endif
+
 namespace sonoray {
 
-/// Host threads; 0 means as many as the machine has.
-struct Cpu {
+class ThreadPool;
+
+/// Host threads; 0 means as many as the machine has. With a pool of one's own (core/thread_pool.h), its threads work;
+/// else those that all callers share.
+struct SONORAY_API Cpu {
   int threads = 0;
+  ThreadPool* pool = nullptr;
 };
 
 /// One CUDA device and one of its streams (a `cudaStream_t`; null is the legacy default stream).
-struct Cuda {
+struct SONORAY_API Cuda {
   int device = 0;
   void* stream = nullptr;
 };

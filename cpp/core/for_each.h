@@ -8,12 +8,12 @@ namespace sonoray {
 using RangeTask = void (*)(void* context, std::int64_t begin, std::int64_t end);
 
 /// Calls task(context, begin, end) over disjoint ranges that cover [0, n), each at most `grain` long, on the
-/// shared thread pool. A call from inside a task, or while another caller holds the pool, runs on its own
-/// thread. The first exception that a task throws is rethrown here.
-void run_ranges(const Cpu&, std::int64_t n, std::int64_t grain, RangeTask task, void* context);
+/// pool of `Cpu`, by default the shared one. A call from inside a task, or while another caller holds the pool, runs on
+/// its own thread. The first exception that a task throws is rethrown here.
+SONORAY_API void run_ranges(const Cpu&, std::int64_t n, std::int64_t grain, RangeTask task, void* context);
 
 /// How many threads `Cpu{threads}` stands for.
-int thread_count(const Cpu&);
+SONORAY_API int thread_count(const Cpu&);
 
 /// f(i) for every i in [0, n), `grain` consecutive items at a time.
 template <class F>

@@ -1,3 +1,5 @@
+#include "core/thread_pool.h"
+
 #include <pthread.h>
 
 #include <algorithm>
@@ -11,7 +13,7 @@
 #include "core/for_each.h"
 
 // Own threads rather than OpenMP: torch ships libgomp under its plain name, and sharing it lets
-// torch.set_num_threads change ours. The pool is the core's only state; a forked child starts a new one.
+// torch.set_num_threads change ours. The shared pool is the core's only state; a forked child starts a new one.
 
 namespace sonoray {
 namespace {
@@ -41,11 +43,14 @@ struct Job {
   }
 };
 
-thread_local bool inside_task = false;
+// In the static block of every thread: a library loaded later would otherwise allocate it at the first use.
+__attribute__((tls_model("initial-exec"))) thread_local bool inside_task = false;
 
-class Pool {
+}  // namespace
+
+class ThreadPool::Crew {
  public:
-  ~Pool() {
+  ~Crew() {
     {
       std::lock_guard<std::mutex> hold(lock_);
       stop_ = true;
@@ -54,16 +59,20 @@ class Pool {
     for (auto& t : threads_) t.join();
   }
 
+  /// Returns when all threads run: their start costs the first call neither time nor memory.
+  void start(int helpers) {
+    std::unique_lock<std::mutex> hold(lock_);
+    grow(helpers);
+    done_.wait(hold, [this] { return running_ == static_cast<int>(threads_.size()); });
+  }
+
   /// False when another caller is using the pool.
   bool try_run(Job& job, int helpers) {
     std::unique_lock<std::mutex> one_caller(caller_, std::try_to_lock);
     if (!one_caller.owns_lock()) return false;
     {
       std::lock_guard<std::mutex> hold(lock_);
-      while (static_cast<int>(threads_.size()) < helpers) {
-        const int rank = static_cast<int>(threads_.size());
-        threads_.emplace_back([this, rank, seen = ticket_] { loop(rank, seen); });
-      }
+      grow(helpers);
       job_ = &job;
       helpers_ = helpers;
       active_ = static_cast<int>(threads_.size());
@@ -79,9 +88,18 @@ class Pool {
   }
 
  private:
+  void grow(int helpers) {
+    while (static_cast<int>(threads_.size()) < helpers) {
+      const int rank = static_cast<int>(threads_.size());
+      threads_.emplace_back([this, rank, seen = ticket_] { loop(rank, seen); });
+    }
+  }
+
   void loop(int rank, std::uint64_t seen) {
     inside_task = true;
     std::unique_lock<std::mutex> hold(lock_);
+    ++running_;
+    done_.notify_all();
     for (;;) {
       wake_.wait(hold, [&] { return stop_ || ticket_ != seen; });
       if (stop_) return;
@@ -98,33 +116,39 @@ class Pool {
   std::condition_variable wake_, done_;
   std::vector<std::thread> threads_;
   Job* job_ = nullptr;
-  int helpers_ = 0, active_ = 0;
+  int helpers_ = 0, active_ = 0, running_ = 0;
   std::uint64_t ticket_ = 0;
   bool stop_ = false;
 };
 
-std::mutex pool_lock;
-Pool* pool_instance = nullptr;
+namespace {
 
-Pool& pool() {
+std::mutex pool_lock;
+ThreadPool::Crew* shared_crew = nullptr;
+
+ThreadPool::Crew& crew_of(const Cpu& exec) {
+  if (exec.pool) return exec.pool->crew();
   std::lock_guard<std::mutex> hold(pool_lock);
-  if (!pool_instance) {
-    pool_instance = new Pool;  // never destroyed: joining threads while a process exits can hang
+  if (!shared_crew) {
+    shared_crew = new ThreadPool::Crew;  // never destroyed: joining threads while a process exits can hang
     static const bool registered = [] {
       // The child has none of the parent's threads: forget them and start anew when needed.
       pthread_atfork([] { pool_lock.lock(); }, [] { pool_lock.unlock(); },
                      [] {
-                       pool_instance = nullptr;
+                       shared_crew = nullptr;
                        pool_lock.unlock();
                      });
       return true;
     }();
     (void)registered;
   }
-  return *pool_instance;
+  return *shared_crew;
 }
 
 }  // namespace
+
+ThreadPool::ThreadPool(int threads) : crew_(new Crew) { crew_->start(threads - 1); }
+ThreadPool::~ThreadPool() = default;
 
 int thread_count(const Cpu& exec) {
   if (exec.threads > 0) return exec.threads;
@@ -137,7 +161,7 @@ void run_ranges(const Cpu& exec, std::int64_t n, std::int64_t grain, RangeTask t
   Job job(n, grain > 0 ? grain : 1, task, context);
   const std::int64_t ranges = (n + job.grain - 1) / job.grain;
   const int threads = static_cast<int>(std::min<std::int64_t>(thread_count(exec), ranges));
-  if (threads <= 1 || inside_task || !pool().try_run(job, threads - 1)) job.work();
+  if (threads <= 1 || inside_task || !crew_of(exec).try_run(job, threads - 1)) job.work();
   if (job.error) std::rethrow_exception(job.error);
 }
 

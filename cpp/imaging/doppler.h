@@ -30,11 +30,11 @@ constexpr int kMostLags = 64;
 
 /// Moments of every pixel of `frames` (n, n_points).
 template <class Exec>
-void doppler_moments(const Exec&, View<const std::complex<float>, 2> frames, const SlowTimeFilter&,
-                     const DopplerMoments&);
+SONORAY_API void doppler_moments(const Exec&, View<const std::complex<float>, 2> frames, const SlowTimeFilter&,
+                                 const DopplerMoments&);
 
 /// out = scale * argument of `values`, in (-scale pi, scale pi].
 template <class Exec>
-void doppler_phase(const Exec&, View<const std::complex<float>, 1> values, float scale, View<float, 1> out);
+SONORAY_API void doppler_phase(const Exec&, View<const std::complex<float>, 1> values, float scale, View<float, 1> out);
 
 }  // namespace sonoray

@@ -40,11 +40,11 @@ struct BornWaves {
 /// b o_z) + c, o being the ray's direction at the source. Three planes: that, and that times the two components of
 /// the ray's direction at the point.
 template <class Exec>
-void born_waves(const Exec&, const BornWaves&, View<std::complex<float>, 3> out);
+SONORAY_API void born_waves(const Exec&, const BornWaves&, View<std::complex<float>, 3> out);
 
 /// out[p] = sum over planes q of factor[q] sum over s of a(q, p, s) b(q, p, s).
 template <class Exec>
-void born_rowdot(const Exec&, View<const std::complex<float>, 3> a, View<const std::complex<float>, 3> b,
-                 View<const float, 1> factor, View<std::complex<float>, 1> out);
+SONORAY_API void born_rowdot(const Exec&, View<const std::complex<float>, 3> a, View<const std::complex<float>, 3> b,
+                             View<const float, 1> factor, View<std::complex<float>, 1> out);
 
 }  // namespace sonoray

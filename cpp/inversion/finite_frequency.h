@@ -27,12 +27,13 @@ struct FresnelSetup {
 
 /// delay[p] for every pair. All arrays of `setup` lie in the place's memory.
 template <class Exec>
-void finite_frequency_forward(const Exec&, const FresnelSetup&, View<const float, 1> change,  ///< (n_nodes) [s/m]
-                              View<float, 1> delay);                                          ///< (n_pairs) [s]
+SONORAY_API void finite_frequency_forward(const Exec&, const FresnelSetup&,
+                                          View<const float, 1> change,  ///< (n_nodes) [s/m]
+                                          View<float, 1> delay);        ///< (n_pairs) [s]
 
 /// The transpose: image[n] = sum over pairs of K * scale * weight[p].
 template <class Exec>
-void finite_frequency_adjoint(const Exec&, const FresnelSetup&, View<const float, 1> weight,  ///< (n_pairs)
-                              View<float, 1> image);                                          ///< (n_nodes)
+SONORAY_API void finite_frequency_adjoint(const Exec&, const FresnelSetup&, View<const float, 1> weight,  ///< (n_pairs)
+                                          View<float, 1> image);                                          ///< (n_nodes)
 
 }  // namespace sonoray

@@ -40,18 +40,18 @@ struct FocusCriterion {
 /// (n_patches, n_i - 1, n_j - 1) = <U_i,j+1 conj(U_i+1,j)> / energy, summed over each patch, and energy =
 /// sqrt(<abs(U_i,j+1)^2> <abs(U_i+1,j)^2>). Both are 0 where a sub-aperture has no energy.
 template <class Exec>
-void focus_correlations(const Exec&, const FocusProblem&, std::int64_t sub_aperture,
-                        View<std::complex<float>, 3> correlation, View<float, 3> energy);
+SONORAY_API void focus_correlations(const Exec&, const FocusProblem&, std::int64_t sub_aperture,
+                                    View<std::complex<float>, 3> correlation, View<float, 3> energy);
 
 /// loss (1), to be minimised, and, unless they are empty, its derivatives with respect to tx_time and rx_time.
 template <class Exec>
-void focus_loss(const Exec&, const FocusProblem&, const FocusCriterion&, View<double, 1> loss, View<float, 2> tx_slope,
-                View<float, 2> rx_slope);
+SONORAY_API void focus_loss(const Exec&, const FocusProblem&, const FocusCriterion&, View<double, 1> loss,
+                            View<float, 2> tx_slope, View<float, 2> rx_slope);
 
 /// Derivatives of the sum over points of Re(conj(cotangent) image) with respect to tx_time and rx_time, image being
 /// the sum of u over transmits and receivers.
 template <class Exec>
-void focus_image_slopes(const Exec&, const FocusProblem&, View<const std::complex<float>, 1> cotangent,
-                        View<float, 2> tx_slope, View<float, 2> rx_slope);
+SONORAY_API void focus_image_slopes(const Exec&, const FocusProblem&, View<const std::complex<float>, 1> cotangent,
+                                    View<float, 2> tx_slope, View<float, 2> rx_slope);
 
 }  // namespace sonoray

@@ -26,13 +26,14 @@ struct MatchParams {
 /// For each trace of `samples` (n_tx, n_rx, n) int16 or float32, any strides: where the onset of its template lies.
 /// Unmatched: `at` NaN, quality 0. Statuses are those of picking.h.
 template <class Exec>
-void match_arrivals(const Exec&, const MatchParams&, const Strided& samples,
-                    View<const float, 2> templates,  ///< (n_templates, n) oversampled
-                    View<const float, 2> taps,  ///< (n_templates, n_taps) whole window times template, at whole samples
-                    std::int64_t taps_lead,     ///< of them before the onset
-                    View<const std::int32_t, 2> which,  ///< (n_tx, n_rx) template of each pair
-                    View<const double, 2> first,        ///< (n_tx, n_rx) samples; NaN: skipped
-                    View<const double, 2> last,         ///< (n_tx, n_rx)
-                    View<double, 2> at, View<float, 2> quality, View<std::uint8_t, 2> status);
+SONORAY_API void match_arrivals(
+    const Exec&, const MatchParams&, const Strided& samples,
+    View<const float, 2> templates,     ///< (n_templates, n) oversampled
+    View<const float, 2> taps,          ///< (n_templates, n_taps) whole window times template, at whole samples
+    std::int64_t taps_lead,             ///< of them before the onset
+    View<const std::int32_t, 2> which,  ///< (n_tx, n_rx) template of each pair
+    View<const double, 2> first,        ///< (n_tx, n_rx) samples; NaN: skipped
+    View<const double, 2> last,         ///< (n_tx, n_rx)
+    View<double, 2> at, View<float, 2> quality, View<std::uint8_t, 2> status);
 
 }  // namespace sonoray

@@ -35,9 +35,9 @@ struct Pick {
 
 /// Picks every trace of `samples` (n_tx, n_rx, n) int16 or float32 with any strides. Unpicked: `at` NaN, quality 0.
 template <class Exec>
-void pick_arrivals(const Exec&, const PickParams&, const Strided& samples,
-                   View<const double, 2> first,  ///< (n_tx, n_rx) expected window in samples; NaN: skipped
-                   View<const double, 2> last,   ///< (n_tx, n_rx)
-                   View<double, 2> at, View<float, 2> quality, View<std::uint8_t, 2> status);
+SONORAY_API void pick_arrivals(const Exec&, const PickParams&, const Strided& samples,
+                               View<const double, 2> first,  ///< (n_tx, n_rx) expected window in samples; NaN: skipped
+                               View<const double, 2> last,   ///< (n_tx, n_rx)
+                               View<double, 2> at, View<float, 2> quality, View<std::uint8_t, 2> status);
 
 }  // namespace sonoray

@@ -18,14 +18,15 @@ struct SparseRows {
 
 /// Whether starts rise from 0 to the number of entries and all indices are below n_columns.
 template <class Value>
-bool is_consistent(const SparseRows<Value>&, std::int64_t n_columns);
+SONORAY_API bool is_consistent(const SparseRows<Value>&, std::int64_t n_columns);
 
 /// out = A x. Only the sizes are checked: the matrix has passed is_consistent.
 template <class Value>
-void sparse_product(const Cpu&, const SparseRows<Value>&, View<const double, 1> x, View<double, 1> out);
+SONORAY_API void sparse_product(const Cpu&, const SparseRows<Value>&, View<const double, 1> x, View<double, 1> out);
 
 /// out = A' y.
 template <class Value>
-void sparse_transpose_product(const Cpu&, const SparseRows<Value>&, View<const double, 1> y, View<double, 1> out);
+SONORAY_API void sparse_transpose_product(const Cpu&, const SparseRows<Value>&, View<const double, 1> y,
+                                          View<double, 1> out);
 
 }  // namespace sonoray

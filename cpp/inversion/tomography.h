@@ -22,24 +22,24 @@ struct PathCheck {
 };
 
 /// Host memory.
-PathCheck check_paths(const Cpu&, const TomographyGrid&, const RayPaths&);
+SONORAY_API PathCheck check_paths(const Cpu&, const TomographyGrid&, const RayPaths&);
 
 /// out_i = weights_i * integral of the interpolated field along ray i; no nodes: 0.
 /// Paths have been checked by check_paths; indices stay inside the grid even if they have not.
 template <class Exec>
-void travel_times(const Exec&, const TomographyGrid&, const RayPaths&,
-                  View<const double, 1> weights,        ///< (n_rays) or none
-                  View<const std::int32_t, 1> columns,  ///< (size): where in x a node's value is, -1: it is 0; or none
-                  View<const double, 1> x,              ///< (n_columns)
-                  View<double, 1> out);                 ///< (n_rays)
+SONORAY_API void travel_times(
+    const Exec&, const TomographyGrid&, const RayPaths&, View<const double, 1> weights,  ///< (n_rays) or none
+    View<const std::int32_t, 1> columns,  ///< (size): where in x a node's value is, -1: it is 0; or none
+    View<const double, 1> x,              ///< (n_columns)
+    View<double, 1> out);                 ///< (n_rays)
 
 /// The exact transpose. On the host the sum has a fixed order, on CUDA it is made of integers: the result does not
 /// depend on the number of threads. `total_length` [m] is no smaller than that of all rays together.
 template <class Exec>
-void travel_times_adjoint(const Exec&, const TomographyGrid&, const RayPaths&, double total_length,
-                          View<const double, 1> weights, View<const std::int32_t, 1> columns,
-                          View<const double, 1> y,  ///< (n_rays)
-                          View<double, 1> out);     ///< (n_columns)
+SONORAY_API void travel_times_adjoint(const Exec&, const TomographyGrid&, const RayPaths&, double total_length,
+                                      View<const double, 1> weights, View<const std::int32_t, 1> columns,
+                                      View<const double, 1> y,  ///< (n_rays)
+                                      View<double, 1> out);     ///< (n_columns)
 
 /// Compressed rows of consecutive rays.
 struct MatrixRows {
@@ -49,7 +49,8 @@ struct MatrixRows {
 };
 
 /// The matrix, in parts that follow each other. Host.
-std::vector<MatrixRows> travel_time_matrix(const Cpu&, const TomographyGrid&, const RayPaths&,
-                                           View<const double, 1> weights, View<const std::int32_t, 1> columns);
+SONORAY_API std::vector<MatrixRows> travel_time_matrix(const Cpu&, const TomographyGrid&, const RayPaths&,
+                                                       View<const double, 1> weights,
+                                                       View<const std::int32_t, 1> columns);
 
 }  // namespace sonoray

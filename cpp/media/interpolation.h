@@ -46,7 +46,7 @@ std::int64_t field_size(const Points<D>& points, Kind kind) {
 
 /// Fills `data` (field_size numbers, host memory) from samples (one per point, in the grid's order).
 template <int D>
-void make_field(const Cpu&, const Points<D>&, Kind, const double* samples, double* data);
+SONORAY_API void make_field(const Cpu&, const Points<D>&, Kind, const double* samples, double* data);
 
 /// What the kernels take; `data` stays the caller's, on the host or on a device, and is best aligned to 64 bytes.
 template <int D>
@@ -79,7 +79,8 @@ constexpr int sample_size(int order) {
 
 /// The field at points (n, D) [m] with derivatives up to `order` (0 to 2): out (n, sample_size).
 template <class Exec, int D>
-void interpolate(const Exec&, const Field<D>&, View<const double, 2> points, int order, View<double, 2> out);
+SONORAY_API void interpolate(const Exec&, const Field<D>&, View<const double, 2> points, int order,
+                             View<double, 2> out);
 
 template <int D>
 void check_points(View<const double, 2> points, int order, View<double, 2> out) {

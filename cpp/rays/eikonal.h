@@ -25,16 +25,16 @@ struct EikonalParams {
 /// Point sources: T(p) = min over paths of the integral of s from the source to p.
 /// Second order in the spacing; the source need not be a node. `sources` is host memory for either place.
 template <class Exec>
-void eikonal_points(const Exec&, const EikonalGrid&, const EikonalParams&,
-                    View<const float, 1> slowness,  ///< (size) [s/m]
-                    View<const double, 2> sources,  ///< (n, 3) [m], inside the grid; y is ignored in 2-D
-                    bool mean_slowness,             ///< T / |p - source| instead of T, s at the source
-                    View<float, 2> out);            ///< (n, size) [s] or [s/m]
+SONORAY_API void eikonal_points(const Exec&, const EikonalGrid&, const EikonalParams&,
+                                View<const float, 1> slowness,  ///< (size) [s/m]
+                                View<const double, 2> sources,  ///< (n, 3) [m], inside the grid; y is ignored in 2-D
+                                bool mean_slowness,             ///< T / |p - source| instead of T, s at the source
+                                View<float, 2> out);            ///< (n, size) [s] or [s/m]
 
 /// Fronts: T as given at some nodes, the first arrival from there at all others. Second order where T is smooth.
 /// `reference` is host memory for either place.
 template <class Exec>
-void eikonal_fronts(
+SONORAY_API void eikonal_fronts(
     const Exec&, const EikonalGrid&, const EikonalParams&, View<const float, 1> slowness,  ///< (size) [s/m]
     View<const double, 2> reference,  ///< (n, 3) [s/m] grad T of the plane wave nearest to each front; 0: none
     View<float, 2> times);            ///< (n, size) [s] in: given times, NaN elsewhere; out: all
@@ -44,17 +44,17 @@ void eikonal_fronts(
 /// the neighbours from which its wave comes, and these dependencies are resolved by sweeps against the waves.
 /// The result does not depend on the number of threads.
 template <class Exec>
-void eikonal_gradient(const Exec&, const EikonalGrid&, const EikonalParams&, View<const float, 1> slowness,
-                      View<const double, 2> sources, bool mean_slowness,
-                      View<const float, 2> solution,   ///< (n, size) [s/m] mean slowness, or none: it is computed
-                      View<const float, 2> cotangent,  ///< (n, size) of what eikonal_points returns
-                      View<double, 1> out);            ///< (size)
+SONORAY_API void eikonal_gradient(
+    const Exec&, const EikonalGrid&, const EikonalParams&, View<const float, 1> slowness, View<const double, 2> sources,
+    bool mean_slowness, View<const float, 2> solution,  ///< (n, size) [s/m] mean slowness, or none: it is computed
+    View<const float, 2> cotangent,                     ///< (n, size) of what eikonal_points returns
+    View<double, 1> out);                               ///< (size)
 
 /// The derivative itself: change of what eikonal_points returns, to first order, with `change` of the slowness.
 template <class Exec>
-void eikonal_derivative(const Exec&, const EikonalGrid&, const EikonalParams&, View<const float, 1> slowness,
-                        View<const double, 2> sources, bool mean_slowness, View<const float, 2> solution,
-                        View<const float, 1> change,  ///< (size) [s/m]
-                        View<float, 2> out);          ///< (n, size)
+SONORAY_API void eikonal_derivative(const Exec&, const EikonalGrid&, const EikonalParams&,
+                                    View<const float, 1> slowness, View<const double, 2> sources, bool mean_slowness,
+                                    View<const float, 2> solution, View<const float, 1> change,  ///< (size) [s/m]
+                                    View<float, 2> out);                                         ///< (n, size)
 
 }  // namespace sonoray

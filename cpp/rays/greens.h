@@ -30,6 +30,6 @@ struct Report {
 };
 
 template <class Exec>
-Report fields(const Exec&, const Job&);
+SONORAY_API Report fields(const Exec&, const Job&);
 
 }  // namespace sonoray::greens

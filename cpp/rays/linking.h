@@ -51,17 +51,17 @@ struct LinkReport {
 
 /// Links every pair whose status is not `skipped`. Positions are host memory, the rest is the place's own.
 template <int D, class Exec>
-LinkReport link(const Exec&, const LinkParams<D>&, View<const double, 2> tx,  ///< (n_tx, D) [m]
-                View<const double, 2> rx,                                     ///< (n_rx, D) [m]
-                View<double, 3> rays,                                         ///< (n_tx, n_rx, ray_fields)
-                View<std::int32_t, 3> marks,                                  ///< (n_tx, n_rx, mark_fields)
-                std::vector<LaterRay<D>>& later);                             ///< by pair, then by length
+SONORAY_API LinkReport link(const Exec&, const LinkParams<D>&, View<const double, 2> tx,  ///< (n_tx, D) [m]
+                            View<const double, 2> rx,                                     ///< (n_rx, D) [m]
+                            View<double, 3> rays,                                         ///< (n_tx, n_rx, ray_fields)
+                            View<std::int32_t, 3> marks,                                  ///< (n_tx, n_rx, mark_fields)
+                            std::vector<LaterRay<D>>& later);                             ///< by pair, then by length
 
 /// Nodes of the linked rays: the emitter, every `stride`-th step, the receiver. `offsets` (pairs + 1) says where
 /// each pair's nodes begin in `points` (n, D); pairs without nodes are left out.
 template <int D, class Exec>
-void link_paths(const Exec&, const LinkParams<D>&, View<const double, 2> tx, View<const double, 2> rx,
-                View<const double, 3> rays, View<const std::int32_t, 3> marks, int stride,
-                View<const std::int64_t, 1> offsets, View<double, 2> points);
+SONORAY_API void link_paths(const Exec&, const LinkParams<D>&, View<const double, 2> tx, View<const double, 2> rx,
+                            View<const double, 3> rays, View<const std::int32_t, 3> marks, int stride,
+                            View<const std::int64_t, 1> offsets, View<double, 2> points);
 
 }  // namespace sonoray

@@ -54,6 +54,6 @@ SONORAY_HD SONORAY_INLINE std::int64_t kept_nodes(std::int64_t steps, int every)
 /// Every ray ends with a status (Status); none throws. Neighbours in the list should be neighbours in space: they share
 /// the lanes of a vector.
 template <class Exec, int D>
-void trace_rays(const Exec&, const Job<D>&);
+SONORAY_API void trace_rays(const Exec&, const Job<D>&);
 
 }  // namespace sonoray::tracing

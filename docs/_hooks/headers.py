@@ -1,8 +1,9 @@
 """The reference of C and C++ from the headers' comments, without doxygen.
 
 A declaration counts where a comment of ``///`` lines stands above it; fields and arguments carry theirs behind
-(``///<``), so the code is shown as it stands. Kernels, lanes and schedules (``*_kernel.h`` and the like) are not part
-of the interface.
+(``///<``), so the code is shown as it stands. The headers of the C interface explain themselves from top to bottom and
+are shown whole. Kernels, lanes and schedules (``*_kernel.h`` and the like) are not part of the
+interface.
 """
 
 import re
@@ -12,8 +13,10 @@ ROOT = Path(__file__).parents[2]
 INTERNAL = re.compile(
     r"(_kernel|_lanes|_levels|_plan|_checks?|_work|_tile|_stage|_groups|_rows|_search|_starts|_sweep|_trace|_rays)\.h$"
 )
+WHOLE = ("cpp/capi/sonoray.h", "cpp/capi/sonoray.hpp")
 SKIPPED = (
     "cpp/bindings/",
+    "cpp/capi/",  # shown whole, below
     "cpp/core/lanes.h",
     "cpp/core/simd.h",
     "cpp/core/taps.h",
@@ -36,8 +39,9 @@ def _declaration(lines, start):
     for line in lines[start:]:
         if not line.strip() and not depth:
             break
-        code = line.split("//")[0]
-        taken.append(line)
+        shown = line.replace("SONORAY_API ", "")  # what the library exports: not a reader's concern
+        code = shown.split("//")[0]
+        taken.append(shown)
         depth += sum(code.count(c) for c in "({[") - sum(code.count(c) for c in ")}]")
         if depth <= 0 and code.rstrip().endswith((";", "}")):
             break
@@ -85,10 +89,13 @@ def _comment(lines):
 
 def page():
     """Return the Markdown of all headers."""
+    whole = [path for path in WHOLE if (ROOT / path).exists()]
     intro = "What is behind these declarations is in the sources; [architecture](../../ARCHITECTURE.md) says where."
     parts = ["# C and C++ headers", intro]
+    for path in whole:
+        parts += [f"## {Path(path).name}", f"```cpp\n{(ROOT / path).read_text().rstrip()}\n```"]
     for path in headers():
-        found = entries((ROOT / path).read_text())
+        found = entries((ROOT / path).read_text().replace("SONORAY_API ", ""))
         if found:
             parts.append(f"## {path.removeprefix('cpp/').removeprefix('include/')}")
         for comment, declaration in found:

@@ -113,24 +113,18 @@ def value(method, x, a):
     if not x.size or not x.any():
         return 0.0
     own = x[len(x) // 2]
-    name = method.name
-    if name == "coherence-factor":
-        return coherence_factor(own, a)
-    if name == "generalized-coherence-factor":
-        return generalized_coherence_factor(own, a, method.cutoff)
-    if name == "phase-coherence":
-        return phase_coherence(own, a, method.gamma)
-    if name == "sign-coherence":
-        return sign_coherence(own, a, method.power)
-    if name == "dmas":
-        return dmas(own, a)
-    if name == "pdas":
-        return power_das(own, a, method.p)
-    if name == "capon":
-        return capon(x, method.subarray, method.diagonal_loading)
-    if name == "eigenspace":
-        return capon(x, method.subarray, method.diagonal_loading, method.threshold)
-    return short_lag_coherence(x, method.max_lag)
+    values = {
+        "coherence-factor": lambda: coherence_factor(own, a),
+        "generalized-coherence-factor": lambda: generalized_coherence_factor(own, a, method.cutoff),
+        "phase-coherence": lambda: phase_coherence(own, a, method.gamma),
+        "sign-coherence": lambda: sign_coherence(own, a, method.power),
+        "dmas": lambda: dmas(own, a),
+        "pdas": lambda: power_das(own, a, method.p),
+        "capon": lambda: capon(x, method.subarray, method.diagonal_loading),
+        "eigenspace": lambda: capon(x, method.subarray, method.diagonal_loading, method.threshold),
+        "short-lag-coherence": lambda: short_lag_coherence(x, method.max_lag),
+    }
+    return values[method.name]()
 
 
 def adaptive_image(

@@ -142,7 +142,7 @@ def test_options_out_of_range_are_named(despeckle, options):
 def test_passes_come_from_the_model_unless_given(despeckle, tmp_path):
     from sonoray.learning import write_spec
 
-    assert despeckle.spec.settings["passes"] == despeckle.passes == 4
+    assert despeckle.spec.settings["passes"] == despeckle.passes == 2
     once = Despeckler(despeckle.model, passes=1)
     image = seen(3).image
     assert not np.allclose(once(image), despeckle(image), atol=1e-3)

@@ -183,7 +183,7 @@ class PowerDas(Method):
 
 @dataclass(frozen=True)
 class Capon(Method):
-    """Minimum variance: the weights that let pass the focus and as little else as possible, m w^H mean(x over subarrays).
+    """Minimum variance: m w^H mean(x over subarrays), w letting pass the focus and as little else as possible.
 
     w = R^-1 1 / (1^H R^-1 1), R being the covariance of all subarrays of L neighbouring active elements.
 
@@ -255,7 +255,7 @@ class Eigenspace(Capon):
 
 @dataclass(frozen=True)
 class ShortLagCoherence(Method):
-    """Mean normalised correlation between elements that are 1 to ``max_lag`` m apart: an image of coherence, not echoes.
+    """Mean normalised correlation of elements that are 1 to ``max_lag`` m apart: an image of coherence, not echoes.
 
     Parameters
     ----------
@@ -295,10 +295,17 @@ class ShortLagCoherence(Method):
 METHODS: dict[str, type[Method]] = {
     m.name: m
     for m in (
-        CoherenceFactor, GeneralizedCoherenceFactor, PhaseCoherence, SignCoherence, DelayMultiplyAndSum, PowerDas, Capon,
-        Eigenspace, ShortLagCoherence,
+        CoherenceFactor,
+        GeneralizedCoherenceFactor,
+        PhaseCoherence,
+        SignCoherence,
+        DelayMultiplyAndSum,
+        PowerDas,
+        Capon,
+        Eigenspace,
+        ShortLagCoherence,
     )
-}  # fmt: skip
+}
 
 
 def adaptive_method(method: str | Method, **settings: Any) -> Method:
@@ -307,8 +314,8 @@ def adaptive_method(method: str | Method, **settings: Any) -> Method:
     Parameters
     ----------
     method : str or Method
-        "coherence-factor", "generalized-coherence-factor", "phase-coherence", "sign-coherence", "dmas", "pdas", "capon",
-        "eigenspace" or "short-lag-coherence"; a method is returned as it is.
+        "coherence-factor", "generalized-coherence-factor", "phase-coherence", "sign-coherence", "dmas", "pdas",
+        "capon", "eigenspace" or "short-lag-coherence"; a method is returned as it is.
     **settings :
         Those of the method's class.
 

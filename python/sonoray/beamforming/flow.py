@@ -22,6 +22,7 @@ from ..media.grids import Grid, SectorGrid
 from .bmode import reconstruct_bmode
 
 KINDS = ("color", "power", "vector")
+_EXTENT = ("depth", "spacing", "x", "y")  # options of the default grid
 _NOISE_PERCENTILE = 20  # of the power: what most images hold at least of places without flow
 _MAP = {"color": "flame", "power": "ember", "vector": "flame"}
 
@@ -188,7 +189,7 @@ def gate_samples(
         Middle of the sample volume.
     size : (width, depth) [m]
     **bmode
-        Options of `reconstruct_bmode`, but for the grid.
+        Options of `reconstruct_bmode`; those of its default grid are not used.
 
     Returns
     -------
@@ -209,7 +210,8 @@ def gate_samples(
     if not 0 < z < data.max_depth:
         raise ArgumentError(f"position: expected a depth up to {1e3 * data.max_depth:.4g} mm, got {1e3 * z:.4g} mm")
     gate = Grid.from_extent(x=(x - half[0], x + half[0]), z=(z - half[1], z + half[1]), spacing=step)
-    frames, _ = reconstruct_bmode(data, grid=gate, **bmode)
+    options = {name: value for name, value in bmode.items() if name not in _EXTENT}
+    frames, _ = reconstruct_bmode(data, grid=gate, **options)
     return frames.reshape(len(frames), -1)
 
 
@@ -267,10 +269,10 @@ def _directions(data: ChannelData) -> tuple[list[ChannelData], list[float]]:
 
 
 def _beamformed(data: ChannelData, grid: Any, bmode: dict[str, Any]) -> tuple[NDArray[np.complex64], Any]:
-    if bmode.get("compounding", "coherent") != "coherent":
-        raise ArgumentError(f"compounding: expected 'coherent' for Doppler, got {bmode['compounding']!r}")
+    if bmode.get("compounding") == "incoherent":
+        raise ArgumentError("compounding: expected phases for Doppler, got 'incoherent', which has none")
     if grid is not None:
-        bmode = {name: value for name, value in bmode.items() if name not in ("depth", "spacing", "x", "y")}
+        bmode = {name: value for name, value in bmode.items() if name not in _EXTENT}
     frames, grid = reconstruct_bmode(data, grid=grid, **bmode)
     if len(grid.shape) != 2:
         raise ArgumentError(f"grid: expected a plane for Doppler, got one of shape {grid.shape}")

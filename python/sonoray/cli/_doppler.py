@@ -138,9 +138,8 @@ def drawn(flow: FlowImages, index: int) -> NDArray[np.uint8]:
 def _spectral(args: argparse.Namespace, data: sonoray.ChannelData, bmode: dict[str, Any], wall: Any) -> dict[str, Any]:
     if args.gate_mm is None:
         raise sonoray.ArgumentError("gate_mm: expected the middle of the sample volume for spectral Doppler, got none")
-    options = {name: value for name, value in bmode.items() if name not in ("depth", "spacing", "x", "y")}
     position, size = ((1e-3 * pair[0], 1e-3 * pair[1]) for pair in (args.gate_mm, args.gate_size_mm))
-    samples = gate_samples(data, position, size, **options)
+    samples = gate_samples(data, position, size, **bmode)
     baseline = scalar("baseline", args.baseline, -1.0, 1.0, "(fraction of Nyquist)")
     if args.output.suffix.lower() == ".wav":
         write_wav(args.output, sonoray.doppler_audio(samples, data.frame_rate, wall_filter=wall, baseline=baseline))

@@ -1,5 +1,6 @@
 """Doppler on real data: a rotating disk, whose velocity is known, and a carotid as its scanner drew it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from .sources import dataset_file
 
 _MIDDLE, _RADIUS = (-0.7e-3, 22.5e-3), 8.5e-3  # of the disk; a millimetre within its rim [m]
 _PRF = 5000.0  # of the carotid: the rate that the scanner's scale of 38.5 cm/s stands for
+_PULSE = 0.9e-3  # of the carotid's ranges, fitted to the scanner's picture [m]
 _RED = 40  # grey levels by which the scanner's red exceeds green and blue where it painted flow
 
 
@@ -72,6 +74,7 @@ def carotid(offline: bool) -> Case:
     dice = 2 * (strong & theirs).sum() / (strong.sum() + theirs.sum())
     signs = found.velocity[strong & theirs] > 0
     axes = _row(2)
+    lines = replace(lines, ranges=lines.ranges - _PULSE)
     picture, grid = _overlay(lines, read(folder.with_name("carotid_env.raw")), found, strong, limit)
     _picture(axes[0], picture, grid, f"sonoray, ±{100 * limit:.1f} cm/s")
     axes[1].imshow(screen[180:660])
@@ -96,7 +99,7 @@ def _painted_by_scanner(lines: ScanLines, screen: NDArray[np.uint8]) -> NDArray[
     """Whether the scanner painted flow at each sample; 14.2 pixels are a millimetre, the skin is in row 187."""
     red, green, blue = np.moveaxis(screen[..., :3].astype(int), -1, 0)
     painted = (red - green > _RED) & (red - blue > _RED)
-    reach = lines.ranges - 0.9e-3
+    reach = lines.ranges - _PULSE
     x = lines.x[:, None] + 19.2e-3 + reach * np.sin(lines.angle)
     z = np.broadcast_to(reach * np.cos(lines.angle), x.shape)
     return np.asarray(painted[np.round(187 + 14200 * z).astype(int), np.round(14200 * x).astype(int)])

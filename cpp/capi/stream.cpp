@@ -1,0 +1,172 @@
+#include "capi/stream.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace sonoray::capi {
+
+void Latencies::add(double seconds) { values_[count_++ % kept] = seconds; }
+
+std::array<double, 4> Latencies::percentiles() {
+  const std::size_t n = std::min(count_, kept);
+  if (n == 0) return {};
+  std::copy_n(values_.begin(), n, sorted_.begin());
+  std::sort(sorted_.begin(), sorted_.begin() + n);
+  const auto at = [&](double part) {  // nearest rank
+    const auto rank = static_cast<std::size_t>(std::ceil(part * static_cast<double>(n)));
+    return sorted_[std::max<std::size_t>(rank, 1) - 1];
+  };
+  return {at(0.50), at(0.95), at(0.99), sorted_[n - 1]};
+}
+
+Stream::Stream(Pipeline& pipeline)
+    : pipeline_(pipeline),
+      when_full_(pipeline.settings().config.when_full),
+      slots_(pipeline.settings().config.ring_frames),
+      free_(slots_.size()),
+      pending_(slots_.size()),
+      done_(slots_.size()) {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    slots_[i].frame.resize(pipeline.settings().frame_bytes);
+    pipeline.allocate(slots_[i].picture);
+    free_.put(static_cast<int>(i));
+  }
+  worker_ = std::thread([this] { work(); });
+  std::unique_lock<std::mutex> hold(lock_);
+  has_result_.wait(hold, [this] { return running_; });
+}
+
+Stream::~Stream() {
+  cancel();
+  worker_.join();
+}
+
+/// A slot to fill, or -1 and why there is none. The oldest frame that nobody works on makes room where that is wanted:
+/// a finished one that was not fetched, else a pending one.
+int Stream::room(std::unique_lock<std::mutex>& hold, sonoray_status& status) {
+  for (;;) {
+    if (cancelled_) {
+      status = SONORAY_CANCELLED;
+      return -1;
+    }
+    if (!free_.empty()) return free_.take();
+    if (when_full_ == SONORAY_WHEN_FULL_REFUSE) {
+      ++refused_;
+      status = SONORAY_FULL;
+      return -1;
+    }
+    if (when_full_ == SONORAY_WHEN_FULL_DROP_OLDEST && !(done_.empty() && pending_.empty())) {
+      ++dropped_;
+      return done_.empty() ? pending_.take() : done_.take();
+    }
+    has_room_.wait(hold);
+  }
+}
+
+sonoray_status Stream::push(const void* frame, std::uint64_t number) {
+  const Clock::time_point now = Clock::now();
+  sonoray_status status = SONORAY_OK;
+  std::unique_lock<std::mutex> hold(lock_);
+  const int index = room(hold, status);
+  if (index < 0) return status;
+  hold.unlock();
+  Slot& slot = slots_[index];
+  std::memcpy(slot.frame.data(), frame, slot.frame.size());
+  slot.number = number;
+  slot.pushed = now;
+  hold.lock();
+  if (cancelled_) {
+    free_.put(index);
+    return SONORAY_CANCELLED;
+  }
+  if (pushed_++ == 0) first_ = now;
+  pending_.put(index);
+  hold.unlock();
+  has_work_.notify_one();
+  return SONORAY_OK;
+}
+
+void Stream::work() {
+  std::unique_lock<std::mutex> hold(lock_);
+  running_ = true;
+  has_result_.notify_all();
+  for (;;) {
+    has_work_.wait(hold, [this] { return cancelled_ || !pending_.empty(); });
+    if (cancelled_) return;
+    const int index = pending_.take();
+    hold.unlock();
+    Slot& slot = slots_[index];
+    if (!pipeline_.image(slot.frame.data(), slot.picture, slot.status)) slot.status = SONORAY_INTERNAL;
+    const Clock::time_point now = Clock::now();
+    slot.latency = std::chrono::duration<double>(now - slot.pushed).count();
+    hold.lock();
+    ++finished_;
+    failed_ += slot.status != SONORAY_OK;
+    last_ = now;
+    latencies_.add(slot.latency);
+    done_.put(index);
+    has_result_.notify_one();
+    has_room_.notify_one();  // where a finished frame may be dropped
+  }
+}
+
+sonoray_status Stream::pop(double timeout, const sonoray_output& output, sonoray_frame_info* info) {
+  std::unique_lock<std::mutex> hold(lock_);
+  const auto ready = [this] { return cancelled_ || !done_.empty(); };
+  if (timeout < 0) {
+    has_result_.wait(hold, ready);
+  } else {
+    const auto wait = std::chrono::duration<double>(std::min(timeout, 1e6));
+    has_result_.wait_for(hold, wait, ready);
+  }
+  if (cancelled_) return SONORAY_CANCELLED;
+  if (done_.empty()) return SONORAY_TIMEOUT;
+  const int index = done_.take();
+  hold.unlock();
+  const Slot& slot = slots_[index];
+  const sonoray_status status = slot.status;
+  if (status == SONORAY_OK) Pipeline::copy(slot.picture, output);
+  if (info) {
+    info->number = slot.number;
+    info->status = status;
+    info->map_generation = slot.picture.generation;
+    info->latency = slot.latency;
+    info->reference = slot.picture.reference;
+  }
+  hold.lock();
+  free_.put(index);
+  hold.unlock();
+  has_room_.notify_one();
+  return info ? SONORAY_OK : status;
+}
+
+void Stream::cancel() {
+  {
+    const std::lock_guard<std::mutex> hold(lock_);
+    cancelled_ = true;
+  }
+  has_room_.notify_all();
+  has_work_.notify_all();
+  has_result_.notify_all();
+}
+
+void Stream::statistics(sonoray_statistics& to) {
+  to.map_generation = pipeline_.generation();
+  const std::lock_guard<std::mutex> hold(lock_);
+  to.pushed = pushed_;
+  to.finished = finished_;
+  to.dropped = dropped_;
+  to.refused = refused_;
+  to.failed = failed_;
+  to.waiting = static_cast<std::uint32_t>(pending_.size());
+  const auto values = latencies_.percentiles();
+  to.latency_p50 = values[0];
+  to.latency_p95 = values[1];
+  to.latency_p99 = values[2];
+  to.latency_max = values[3];
+  const double elapsed = std::chrono::duration<double>(last_ - first_).count();
+  to.frames_per_second = finished_ ? static_cast<double>(finished_) / std::max(elapsed, 1e-9) : 0.0;
+}
+
+}  // namespace sonoray::capi

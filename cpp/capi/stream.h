@@ -1,0 +1,85 @@
+#pragma once
+// Frames in flight: a ring between the thread that pushes, the worker, and the thread that pops.
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "capi/pipeline.h"
+
+namespace sonoray::capi {
+
+/// The last latencies, and percentiles of them.
+class Latencies {
+ public:
+  void add(double seconds);
+  /// p50, p95, p99 and the largest [s]; zeros before the first.
+  std::array<double, 4> percentiles();
+
+ private:
+  static constexpr std::size_t kept = 4096;
+  std::array<double, kept> values_{}, sorted_{};
+  std::size_t count_ = 0;
+};
+
+class Stream {
+ public:
+  explicit Stream(Pipeline&);
+  ~Stream();
+
+  sonoray_status push(const void* frame, std::uint64_t number);
+  sonoray_status pop(double timeout, const sonoray_output&, sonoray_frame_info*);
+  void cancel();
+  void statistics(sonoray_statistics&);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  struct Slot {
+    std::vector<char> frame;
+    Picture picture;
+    std::uint64_t number = 0;
+    sonoray_status status = SONORAY_OK;
+    Clock::time_point pushed;
+    double latency = 0.0;
+  };
+
+  /// Slots in order of arrival, in memory taken once.
+  class Queue {
+   public:
+    explicit Queue(std::size_t capacity) : slots_(capacity) {}
+    bool empty() const { return count_ == 0; }
+    std::size_t size() const { return count_; }
+    void put(int slot) { slots_[(first_ + count_++) % slots_.size()] = slot; }
+    int take() {
+      const int slot = slots_[first_];
+      first_ = (first_ + 1) % slots_.size();
+      --count_;
+      return slot;
+    }
+
+   private:
+    std::vector<int> slots_;
+    std::size_t first_ = 0, count_ = 0;
+  };
+
+  int room(std::unique_lock<std::mutex>&, sonoray_status&);
+  void work();
+
+  Pipeline& pipeline_;
+  const std::int32_t when_full_;
+  std::vector<Slot> slots_;
+  std::mutex lock_;
+  std::condition_variable has_room_, has_work_, has_result_;
+  Queue free_, pending_, done_;
+  bool running_ = false, cancelled_ = false;
+  std::uint64_t pushed_ = 0, finished_ = 0, dropped_ = 0, refused_ = 0, failed_ = 0;
+  Latencies latencies_;
+  Clock::time_point first_, last_;
+  std::thread worker_;
+};
+
+}  // namespace sonoray::capi

@@ -1,0 +1,121 @@
+#include "imaging/display.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "core/for_each.h"
+
+namespace sonoray {
+namespace {
+
+constexpr double margin = 1e-6;  // in cells: points on the rim stay inside in spite of rounding
+constexpr std::int64_t grain = 4096;
+
+/// Fractional index of `value` on a rising axis, held inside; whether it lies there.
+bool locate(const std::vector<double>& axis, double value, std::int64_t& node, float& fraction) {
+  const auto last = static_cast<std::int64_t>(axis.size()) - 1;
+  const bool inside =
+      value >= axis[0] - margin * (axis[1] - axis[0]) && value <= axis[last] + margin * (axis[last] - axis[last - 1]);
+  node = std::upper_bound(axis.begin(), axis.end(), value) - axis.begin() - 1;
+  node = std::clamp<std::int64_t>(node, 0, last - 1);
+  const double part = (value - axis[node]) / (axis[node + 1] - axis[node]);
+  fraction = static_cast<float>(std::clamp(part, 0.0, 1.0));
+  return inside;
+}
+
+}  // namespace
+
+DisplayPlan::DisplayPlan(const Cpu& exec, const DisplayProblem& problem)
+    : exec_(exec), problem_(problem), n_grey_(problem.n_rows * problem.n_columns), largest_(problem.n_rows) {
+  require(static_cast<std::int64_t>(problem.gain.size()) == problem.n_columns, "gain: expected one value per column");
+  if (!problem.complex_values && !problem.detected)
+    analytic_ = std::make_unique<EnvelopePlan>(exec, problem.n_rows, problem.n_columns);
+  if (problem.scan) place(*problem.scan);
+  problem_.scan = nullptr;
+}
+
+void DisplayPlan::place(const ScanConversion& s) {
+  require(problem_.n_rows == static_cast<std::int64_t>(s.angles.size()) &&
+              problem_.n_columns == static_cast<std::int64_t>(s.ranges.size()) && problem_.n_rows > 1 &&
+              problem_.n_columns > 1,
+          "display: expected a sector of at least two angles and ranges");
+  n_grey_ = s.shape[0] * s.shape[1];
+  places_.resize(n_grey_);
+  for_each(exec_, s.shape[0], [&](std::int64_t i) {
+    const double x = s.origin[0] + s.spacing[0] * i - s.apex[0];
+    for (std::int64_t j = 0; j < s.shape[1]; ++j) {
+      const double z = s.origin[1] + s.spacing[1] * j - s.apex[1];
+      display_kernel::Place& at = places_[i * s.shape[1] + j];
+      std::int64_t row = 0, column = 0;
+      const bool a = locate(s.angles, std::atan2(x, z), row, at.row);
+      const bool b = locate(s.ranges, std::hypot(x, z), column, at.column);
+      at.node = a && b ? static_cast<std::int32_t>(row * problem_.n_columns + column) : -1;
+    }
+  });
+}
+
+void DisplayPlan::detect(const float* image, float* envelope, std::int64_t row) {
+  const std::int64_t n = problem_.n_columns;
+  float* const to = envelope + row * n;
+  float largest = 0.0f;
+  bool finite = true;
+  for (std::int64_t i = 0; i < n; ++i) {
+    float value;
+    if (problem_.complex_values) {
+      const float *pair = image + 2 * (row * n + i), re = pair[0], im = pair[1];
+      value = std::sqrt(re * re + im * im);
+    } else {
+      value = problem_.detected ? std::fabs(image[row * n + i]) : to[i];
+    }
+    value *= problem_.gain[i];
+    finite &= value <= std::numeric_limits<float>::max();  // false for NaN, too
+    largest = value > largest ? value : largest;
+    to[i] = value;
+  }
+  largest_[row] = finite ? largest : -1.0f;
+}
+
+bool DisplayPlan::operator()(const float* image, float* envelope, float* decibels, std::uint8_t* grey) {
+  if (analytic_) (*analytic_)(image, envelope);
+  for_each(exec_, problem_.n_rows, [&](std::int64_t row) { detect(image, envelope, row); }, 16);
+  float largest = 0.0f;
+  for (const float value : largest_) {
+    if (value < 0.0f) return false;
+    largest = std::max(largest, value);
+  }
+  reference_ = problem_.reference > 0.0f ? problem_.reference : largest;
+  const float span = problem_.dynamic_range, floor = static_cast<float>(std::pow(10.0, -span / 20.0));
+  const bool direct = places_.empty();
+  for_each(
+      exec_, problem_.n_rows * problem_.n_columns,
+      [&](std::int64_t i) {
+        decibels[i] = display_kernel::decibels(envelope[i], reference_, floor, span);
+        if (direct) grey[i] = display_kernel::grey(decibels[i], span);
+      },
+      grain);
+  if (direct) return true;
+  for_each(
+      exec_, n_grey_,
+      [&](std::int64_t i) {
+        const display_kernel::Place& at = places_[i];
+        grey[i] =
+            at.node < 0 ? 0 : display_kernel::grey(display_kernel::sample(decibels, problem_.n_columns, at), span);
+      },
+      grain);
+  return true;
+}
+
+std::vector<float> depth_gain(const std::vector<double>& depths, double attenuation, double frequency, double surface,
+                              double max_gain) {
+  std::vector<float> gain;
+  gain.reserve(depths.size());
+  for (const double depth : depths) {
+    const double level = 2 * attenuation * frequency * 1e-6 * std::max(depth - surface, 0.0);
+    gain.push_back(static_cast<float>(std::pow(10.0, std::min(level, max_gain) / 20)));
+  }
+  return gain;
+}
+
+}  // namespace sonoray
