@@ -19,8 +19,8 @@ def cases():
     rows = sonoray.Probe.row_column(64, 64, WAVE / 2, center_frequency=FC)
     line = sonoray.Probe.linear(256, WAVE / 2, center_frequency=FC)
     lensed = sonoray.Probe.linear(256, WAVE / 2, center_frequency=FC, lens_thickness=1e-3, lens_sound_speed=1000.0)
-    volume = sonoray.Grid((32, 32, 128), (0.5e-3, 0.5e-3, 0.2e-3), (-8e-3, -8e-3, 5e-3))
-    plane = sonoray.Grid((256, 512), (0.1e-3, 0.05e-3), (-13e-3, 5e-3))
+    volume = sonoray.Grid((32, 32, 64), (0.5e-3, 0.5e-3, 0.4e-3), (-8e-3, -8e-3, 5e-3))
+    plane = sonoray.Grid((128, 256), (0.2e-3, 0.1e-3), (-13e-3, 5e-3))
     waves = [sonoray.Transmit.plane(a) for a in np.linspace(-0.1, 0.1, 4)]
     crossed = sonoray.orthogonal_plane_waves(rows, np.linspace(-0.1, 0.1, 2))
     listen = sonoray.orthogonal_receivers(crossed, rows)
