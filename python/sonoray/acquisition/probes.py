@@ -161,9 +161,8 @@ class Probe:
         if not isinstance(other, Probe):
             return NotImplemented
         arrays = np.array_equal(self.positions, other.positions) and np.array_equal(self.normals, other.normals)
-        if (self.lines is None) != (other.lines is None) or (
-            self.lines is not None and not np.array_equal(self.lines, other.lines)
-        ):
+        mine, theirs = self.lines, other.lines
+        if mine is not theirs and (mine is None or theirs is None or not np.array_equal(mine, theirs)):
             return False
         names = (
             *("width", "height", "kind", "center_frequency", "bandwidth", "name"),
