@@ -93,12 +93,27 @@ def test_noise_and_faults():
 
 def test_refusals():
     sequence = full_synthetic_aperture(PROBE)
-    with pytest.raises(ArgumentError, match="scatterers: expected positions in the plane"):
-        simulate_echoes(1540.0, PROBE, sequence, [[0.0, 1e-3, 0.01]], [1.0], **SAMPLING)
     with pytest.raises(ArgumentError, match="sampling_frequency: expected at least"):
         simulate_echoes(1540.0, PROBE, sequence, POINTS, AMPLITUDES, sampling_frequency=2e6, duration=4e-5)
     grid = Grid.from_extent(x=(-6e-3, 6e-3), z=(0.0, 15e-3), spacing=2e-4)
     with pytest.raises(ArgumentError, match="inside the medium"):
         simulate_echoes(Medium(grid, 1510.0), PROBE, sequence, POINTS, AMPLITUDES, **SAMPLING)
+    with pytest.raises(ArgumentError, match="y = 0 for a 2-D medium"):
+        simulate_echoes(Medium(grid, 1510.0), PROBE, sequence, [[0.0, 1e-3, 0.01]], [1.0], **SAMPLING)
+    rows = Probe.row_column(3, 3, 1e-3, center_frequency=2.5e6)
+    with pytest.raises(ArgumentError, match="point-like elements in a medium"):
+        simulate_echoes(Medium(grid, 1510.0), rows, Transmit.single(0), POINTS, AMPLITUDES, **SAMPLING)
     with pytest.raises(ArgumentError, match="amplitudes: expected shape"):
         simulate_echoes(1540.0, PROBE, sequence, POINTS, [1.0], **SAMPLING)
+
+
+def test_waves_in_space_spread_like_spheres():
+    """The same pair of paths, out of the plane: amplitudes fall with r, not with its root."""
+    near, far = (
+        np.abs(
+            simulate_echoes(1540.0, PROBE, Transmit.single(5), [[0, y, 0.02]], [1.0], **SAMPLING).samples[0, 0, 6]
+        ).max()
+        for y in (0.0, 1e-6)
+    )
+    r = [np.linalg.norm(PROBE.positions[e] - [0, 0, 0.02]) for e in (5, 6)]
+    assert abs(far / near - np.sqrt(10e-3 / r[0] * 10e-3 / r[1])) < 1e-3
