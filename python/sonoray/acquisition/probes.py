@@ -161,8 +161,9 @@ class Probe:
         if not isinstance(other, Probe):
             return NotImplemented
         arrays = np.array_equal(self.positions, other.positions) and np.array_equal(self.normals, other.normals)
-        mine, others = (np.zeros(0) if p.lines is None else p.lines for p in (self, other))
-        arrays = arrays and np.array_equal(mine, others)
+        mine, theirs = self.lines, other.lines
+        if mine is not theirs and (mine is None or theirs is None or not np.array_equal(mine, theirs)):
+            return False
         names = (
             *("width", "height", "kind", "center_frequency", "bandwidth", "name"),
             *("lens_thickness", "lens_sound_speed"),

@@ -171,7 +171,7 @@ class Transmit:
 
     def _require_across(self, probe: Probe) -> None:
         """Refuse a plane wave that long elements cannot send: along themselves they all fire at once."""
-        if probe.lines is None:
+        if probe.lines is None or self.direction is None:
             return
         fires = slice(None) if self.apodization is None else np.flatnonzero(self.apodization)
         assert self.direction is not None

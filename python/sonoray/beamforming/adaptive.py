@@ -12,7 +12,7 @@ from .das import Beamformer, Sampling
 
 _OVER = ("receive", "transmit")
 _COMPOUNDING = ("first", "coherent", "incoherent", "none")
-_NOT_IN_A_ROW = ("bowl", "matrix")  # probes whose element e + 1 need not lie beside element e
+_NOT_IN_A_ROW = ("bowl", "matrix", "row_column")  # probes whose element e + 1 need not lie beside element e
 _UNUSED = {"cutoff": 0, "exponent": 1.0, "fraction": 1.0, "loading": 0.0, "threshold": 0.0, "temporal_samples": 0}
 
 

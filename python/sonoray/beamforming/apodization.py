@@ -127,7 +127,7 @@ def nearest_weight(transmits: Sequence[Transmit], probe: Probe, points: NDArray[
     """
     distance = np.empty((len(transmits), len(points)))
     for i, t in enumerate(transmits):
-        if t.kind != "focused":
+        if t.kind != "focused" or t.focus is None:
             raise ArgumentError(f"weighting: 'nearest' needs focused transmits, got a {t.kind!r} one")
         axis = beam_axis(t, probe.positions[t.weights(probe) != 0])
         distance[i] = np.linalg.norm(np.cross(points - np.asarray(t.focus), axis), axis=1)
