@@ -174,7 +174,6 @@ class Transmit:
         if probe.lines is None or self.direction is None:
             return
         fires = slice(None) if self.apodization is None else np.flatnonzero(self.apodization)
-        assert self.direction is not None
         along = np.abs(probe.lines[fires] @ self.direction)
         if (along > 1e-6 * np.linalg.norm(probe.lines[fires], axis=1)).any():
             raise ArgumentError(

@@ -130,7 +130,7 @@ def nearest_weight(transmits: Sequence[Transmit], probe: Probe, points: NDArray[
         if t.kind != "focused" or t.focus is None:
             raise ArgumentError(f"weighting: 'nearest' needs focused transmits, got a {t.kind!r} one")
         axis = beam_axis(t, probe.positions[t.weights(probe) != 0])
-        distance[i] = np.linalg.norm(np.cross(points - np.asarray(t.focus), axis), axis=1)
+        distance[i] = np.linalg.norm(np.cross(points - t.focus, axis), axis=1)
     nearest = distance <= distance.min(axis=0) + 1e-8
     return (nearest / nearest.sum(axis=0)).astype(np.float32)
 
