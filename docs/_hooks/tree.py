@@ -6,13 +6,18 @@ and benchmarks are those that stand beside the benchmarks.
 
 from pathlib import Path
 
-from mkdocs.structure.files import File, Files
-
 ROOT = Path(__file__).parents[2]
 PAGES = ("*.md", "docs/**/*.md", "bench/*.md", "examples/**/*.md")
-FILES = ("LICENSE", "CITATION.cff", "pyproject.toml", "docs/images/*", "docs/_hooks/*.css", "examples/**/*.*")
+FILES = (
+    "LICENSE",
+    "CITATION.cff",
+    "pyproject.toml",
+    "docs/images/*",
+    "docs/_hooks/*.css",
+    "examples/**/*.*",
+    "cpp/capi/*.h*",
+)
 BENCHMARKS = "Validation and benchmarks"
-OPTIONAL = ("docs/embedding.md",)
 
 
 def _found(patterns):
@@ -25,20 +30,9 @@ def _title(path):
     return first[2:].split(":")[0]
 
 
-def _without_missing(entries):
-    kept = []
-    for entry in entries:
-        title, target = next(iter(entry.items()))
-        if isinstance(target, list):
-            kept.append({title: _without_missing(target)})
-        elif target not in OPTIONAL or (ROOT / target).exists():
-            kept.append(entry)
-    return kept
-
-
 def on_config(config):
-    """Fill the pages of benchmarks in; leave optional pages out that do not exist."""
-    nav = _without_missing(config.nav)
+    """Fill the pages of benchmarks in."""
+    nav = config.nav
     benchmarks = [
         "docs/validation.md",
         "bench/README.md",
@@ -51,12 +45,13 @@ def on_config(config):
         if "How-to" in entry:  # pages that nobody has put into the navigation yet
             new = [p for p in _found(["docs/*.md", "docs/models/*.md", "docs/how-to/*.md"]) if f"'{p}'" not in listed]
             entry["How-to"] += [{_title(path): path} for path in new if path not in benchmarks]
-    config.nav = nav
     return config
 
 
 def on_files(files, config):
     """Put the repository's pages where they are in the repository."""
+    from mkdocs.structure.files import File, Files
+
     kept = [file for file in files if file.abs_src_path and not Path(file.abs_src_path).is_relative_to(ROOT / "docs")]
     kept += [file for file in files if file.abs_src_path is None]
     mine = [File.generated(config, path, abs_src_path=str(ROOT / path)) for path in _found([*PAGES, *FILES])]

@@ -258,6 +258,13 @@ def test_secondary_captures_come_back(path, picture, name):
     np.testing.assert_array_equal(back.frames, frames)
     assert back.spacing == pytest.approx((1e-4, 2e-4)) and not back.regions
     assert back.frame_rate == (25 if name.startswith("Multi") else 0)
+    assert data.BurnedInAnnotation == "YES"
+
+
+def test_names_of_any_script_and_screens_without_text(path):
+    sonoray.write_secondary_capture(path, ROWS, patient_name="Łukasz^山田", annotated=False)
+    data = pydicom.dcmread(path)
+    assert str(data.PatientName) == "Łukasz^山田" and data.BurnedInAnnotation == "NO"
 
 
 def test_secondary_capture_without_scale(path):

@@ -20,6 +20,7 @@ def write_secondary_capture(
     *,
     spacing: tuple[float, float] | None = None,
     frame_rate: float = 0.0,
+    annotated: bool = True,
     patient_name: str = "",
     description: str = "sonoray",
 ) -> None:
@@ -36,6 +37,8 @@ def write_secondary_capture(
         Between rows and between columns, where the picture has a scale.
     frame_rate : float [Hz]
         Of a cine; 0 when unknown.
+    annotated : bool
+        Whether the picture may show text about the patient (``BurnedInAnnotation``, which de-identification relies on).
     patient_name, description : str
         ``PatientName`` and ``SeriesDescription``.
 
@@ -57,7 +60,7 @@ def write_secondary_capture(
     data = dataset(kind, frames.shape[1:3], patient_name, description)
     data.Modality, data.ConversionType = "OT", "WSD"
     data.ImageType = ["DERIVED", "SECONDARY"]
-    data.BurnedInAnnotation, data.PatientOrientation = "NO", ""
+    data.BurnedInAnnotation, data.PatientOrientation = "YES" if annotated else "NO", ""
     if spacing is not None:
         if len(spacing) != 2:
             raise ArgumentError(f"spacing: expected two numbers, between rows and between columns, got {spacing!r}")

@@ -127,7 +127,7 @@ def write_parametric_map(
     data = dataset(PARAMETRIC_MAP, frames.shape[1:], patient_name, label)
     data.Modality = "OT"
     data.ImageType = ["DERIVED", "PRIMARY", "SOUND_SPEED" if unit == "m/s" else "OTHER", "NONE"]
-    data.ContentLabel = "".join(c if c.isalnum() else "_" for c in label.upper())
+    data.ContentLabel = "".join(c if c.isascii() and c.isalnum() else "_" for c in label.upper())
     data.ContentDescription, data.ContentCreatorName = label, ""
     data.LossyImageCompression, data.BurnedInAnnotation = "00", "NO"
     data.RecognizableVisualFeatures, data.ContentQualification = "NO", "RESEARCH"
@@ -162,6 +162,7 @@ def dataset(kind: str, size: tuple[int, ...], patient_name: str, description: st
     data.file_meta = meta
     data.SOPClassUID, data.SOPInstanceUID = kind, meta.MediaStorageSOPInstanceUID
     data.StudyInstanceUID, data.SeriesInstanceUID = generate_uid(), generate_uid()
+    data.SpecificCharacterSet = "ISO_IR 192"  # UTF-8
     data.PatientName, data.SeriesDescription = patient_name, description
     # Type 2 attributes must be there, but may be empty.
     for name in ("PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber"):
