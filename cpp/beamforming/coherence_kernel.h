@@ -47,7 +47,8 @@ SONORAY_HD SONORAY_INLINE Complex<F> coherence_factor(const Aperture<F>& a) {
   return {s.re * factor, s.im * factor};
 }
 
-/// The share of spatial frequencies -cutoff to cutoff of the signals' power (Li and Li 2003, eq. 5).
+/// The share of spatial frequencies -cutoff to cutoff of the signals' power (Li and Li 2003, eq. 5). A lane's signals
+/// are counted without the entries that it does not see.
 template <class F>
 SONORAY_HD SONORAY_INLINE Complex<F> generalized_coherence_factor(const Aperture<F>& a, int cutoff) {
   const Sums<F> s = sums_of(a);
@@ -69,9 +70,9 @@ SONORAY_HD SONORAY_INLINE Complex<F> generalized_coherence_factor(const Aperture
       cos_im += c * x.im;
       sin_re += d * x.re;
       sin_im += d * x.im;
-      const F turned = c * cosine - d * sine;
-      d = c * sine + d * cosine;
-      c = turned;
+      const F mask = a.mask[k], turned = c * cosine - d * sine, raised = c * sine + d * cosine;
+      c = mask > 0.0f ? turned : c;
+      d = mask > 0.0f ? raised : d;
     }
     low += share * (cos_re * cos_re + cos_im * cos_im + sin_re * sin_re + sin_im * sin_im);
   }
@@ -106,6 +107,16 @@ SONORAY_HD SONORAY_INLINE Complex<F> phase_coherence(const Aperture<F>& a, float
   return {s.re * factor, s.im * factor};
 }
 
+/// Sign coherence of a sum of `count` signs.
+template <class F>
+SONORAY_HD SONORAY_INLINE F sign_factor(F sum, F count, float power) {
+  const F mean = sum / largest_of(count, zero<F>() + 1.0f);
+  const F value = 1.0f - simd::root(largest_of(1.0f - mean * mean, zero<F>()));
+  if (power == 1.0f) return value;
+  const F safe = largest_of(value, zero<F>() + 1e-30f);
+  return value > 0.0f ? simd::exponential(power * simd::logarithm(safe)) : zero<F>();
+}
+
 /// (1 - sqrt(1 - mean(sign)^2))^power (Camacho, Parrilla and Fritsch 2009, eqs. 17 and 18), of real and imaginary part
 /// each for itself, which for I/Q are two RF signals in quadrature.
 template <class F>
@@ -118,14 +129,34 @@ SONORAY_HD SONORAY_INLINE Complex<F> sign_coherence(const Aperture<F>& a, float 
     re += x.re < 0.0f ? -mask : mask;
     im += x.im < 0.0f ? -mask : mask;
   }
-  auto factor = [&](F sum) {
-    const F mean = sum / largest_of(a.count, zero<F>() + 1.0f);
-    const F value = 1.0f - simd::root(largest_of(1.0f - mean * mean, zero<F>()));
-    if (power == 1.0f) return value;
-    const F safe = largest_of(value, zero<F>() + 1e-30f);
-    return value > 0.0f ? simd::exponential(power * simd::logarithm(safe)) : zero<F>();
-  };
-  return {s.re * factor(re), s.im * factor(im)};
+  return {s.re * sign_factor(re, a.count, power), s.im * sign_factor(im, a.count, power)};
+}
+
+/// Whether any lane sees signals on both sides of entries that it does not see.
+template <class F>
+SONORAY_HD SONORAY_INLINE bool has_gaps(const Aperture<F>& a) {
+  F begun = zero<F>(), ended = begun, gaps = begun;
+  for (int k = 0; k < a.n; ++k) {
+    const F mask = a.mask[k];
+    ended = largest_of(ended, begun - mask);
+    gaps = largest_of(gaps, ended * mask);
+    begun = largest_of(begun, mask);
+  }
+  return largest_lane(gaps) > 0.0f;
+}
+
+/// Moves each lane's numbers of the entries that it sees together, in their order, and zeros behind them.
+template <class F>
+SONORAY_HD SONORAY_INLINE void close_gaps(const Aperture<F>& a, Column<F> numbers) {
+  for (int l = 0; l < lanes_of<F>; ++l) {
+    for (int d = 0; d < a.temporal; ++d) {
+      int j = d * a.n;
+      for (int k = 0; k < a.n; ++k) {
+        if (a.mask.lane(k, l) != 0.0f) numbers.lane(j++, l) = numbers.lane(d * a.n + k, l);
+      }
+      while (j < (d + 1) * a.n) numbers.lane(j++, l) = 0.0f;
+    }
+  }
 }
 
 /// Mean normalised correlation of neighbours 1 to L apart, L being a fraction of the active signals, at least 1
@@ -147,19 +178,23 @@ SONORAY_HD SONORAY_INLINE Complex<F> short_lag_coherence(const Aperture<F>& a, f
       im.set(d * a.n + k, x.im * inverse);
     }
   }
+  if (has_gaps(a)) {  // neighbours are those of a lane's own signals
+    close_gaps(a, re);
+    close_gaps(a, im);
+  }
   // The nearest whole number, half way up, in float32 on every place.
   const F lags = largest_of(simd::to_float<F>(simd::to_int(a.count * fraction + 0.5f)), zero<F>() + 1.0f);
   const int most = static_cast<int>(largest_lane(lags));
   F total = zero<F>();
   for (int lag = 1; lag <= most && lag < a.n; ++lag) {
-    F sum = zero<F>(), pairs = sum;
+    F sum = zero<F>();
     for (int k = 0; k + lag < a.n; ++k) {
-      pairs += a.mask[k] * a.mask[k + lag];
       for (int d = 0; d < a.temporal; ++d) {
         const int i = d * a.n + k;
         sum += re[i] * re[i + lag] + im[i] * im[i + lag];
       }
     }
+    const F pairs = a.count - static_cast<float>(lag);
     total += lags < static_cast<float>(lag) ? zero<F>() : ratio(sum, pairs);
   }
   return {total / lags, zero<F>()};

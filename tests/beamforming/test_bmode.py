@@ -165,6 +165,12 @@ def test_incoherent_images_are_magnitudes_that_envelope_leaves_alone(rng):
     np.testing.assert_array_equal(sonoray.envelope(image), image.real)
 
 
+@pytest.mark.parametrize(("method", "compounding"), [("das", "none"), ("das", "first"), ("capon", "none")])
+def test_one_image_of_a_frame(rng, method, compounding):
+    with pytest.raises(sonoray.ArgumentError, match="compounding: expected one of 'coherent', 'incoherent'"):
+        sonoray.reconstruct_bmode(recording(PROBES["linear"], rng), method=method, compounding=compounding)
+
+
 def test_medium_crops_a_sector(rng):
     data = recording(PROBES["phased"], rng)
     medium = sonoray.Medium(Grid.from_extent(x=(-0.012, 0.012), z=(0, 0.02), spacing=2e-4), 1540.0)

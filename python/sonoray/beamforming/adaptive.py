@@ -12,7 +12,9 @@ from .das import Beamformer, Sampling
 
 _OVER = ("receive", "transmit")
 _COMPOUNDING = ("first", "coherent", "incoherent", "none")
-_NOT_IN_A_ROW = ("bowl", "matrix", "row_column")  # probes whose element e + 1 need not lie beside element e
+# Probes whose element e + 1 need not lie beside element e, and rings, whose row has no first element: an aperture
+# across the last and the first would be taken apart there.
+_NOT_IN_A_ROW = ("bowl", "free", "matrix", "ring", "row_column")
 _UNUSED = {"cutoff": 0, "exponent": 1.0, "fraction": 1.0, "loading": 0.0, "threshold": 0.0, "temporal_samples": 0}
 
 
@@ -49,8 +51,9 @@ class AdaptiveBeamformer:
     Raises
     ------
     ArgumentError
-        As `Beamformer`; a window with a method that finds its weights; phase coherence of RF; subarrays or lags of
-        elements that are not in a row; a comparison of transmits where there is one.
+        As `Beamformer`; a window with a method that finds its weights; phase coherence of RF; spatial frequencies,
+        subarrays or lags of elements that are not in a row from first to last (kinds other than linear, phased and
+        curvilinear); a comparison of transmits where there is one.
     DeviceError
         No such device.
 
@@ -114,8 +117,10 @@ class AdaptiveBeamformer:
         if method.finds_weights and (self._sum._plan["taper"] or self._sum._plan["window"] is not None):
             raise ArgumentError(f"window: expected 'boxcar' with {name}, which finds its own weights, got {window!r}")
         kind = self.arrivals.probe.kind
-        if method.finds_weights and kind in _NOT_IN_A_ROW:
-            raise ArgumentError(f"method: {name} expects elements in a row, got a {kind} probe")
+        if method.ordered and kind in _NOT_IN_A_ROW:
+            raise ArgumentError(
+                f"method: {name} expects elements in a row (a linear, phased or curvilinear probe), got a {kind} probe"
+            )
 
     @property
     def is_iq(self) -> bool:

@@ -19,6 +19,7 @@ class Method:
     code: ClassVar[int]  # AdaptiveKind in cpp/beamforming/adaptive.h
     needs_iq: ClassVar[bool] = False
     finds_weights: ClassVar[bool] = False  # its own instead of a window's
+    ordered: ClassVar[bool] = False  # compares neighbours: element e + 1 must lie beside element e
     is_coherence: ClassVar[bool] = False  # a real number up to 1 instead of a signal
     keeps_phase: ClassVar[bool] = True  # that of the echo, which Doppler needs
 
@@ -59,6 +60,7 @@ class GeneralizedCoherenceFactor(Method):
 
     name = "generalized-coherence-factor"
     code = 1
+    ordered = True
     cutoff: int = 2
 
     def __post_init__(self) -> None:
@@ -134,9 +136,12 @@ class SignCoherence(Method):
 class DelayMultiplyAndSum(Method):
     """Sum over pairs of elements of s_i s_j, s being x / sqrt |x|; scaled like b.
 
-    Of I/Q, which has no negative frequencies, the products lie at twice the frequency only: the band-pass there that
-    RF needs (F-DMAS) is done already, and the value has twice the phase of a signal. The image of RF is the product
-    as it is: band-pass it around twice the center frequency along depth.
+    Of I/Q this is baseband DMAS: its products lie at twice the frequency only, need no band-pass, and have twice the
+    phase of a signal. Its magnitude is not that of F-DMAS, which band-passes products of RF around twice the center
+    frequency: the signed root of RF has harmonics, whose products fall there, too. For two equal signals whose phases
+    differ by delta, F-DMAS goes as 1 - (2/7) cos(2 delta) (up to the third harmonic); baseband DMAS is constant.
+
+    The image of RF is the product as it is: for F-DMAS, band-pass it around twice the center frequency along depth.
 
     References
     ----------
@@ -206,6 +211,7 @@ class Capon(Method):
     name = "capon"
     code = 6
     finds_weights = True
+    ordered = True
     subarray: float = 0.5
     diagonal_loading: float = 0.01
     temporal_samples: int = 0
@@ -262,7 +268,8 @@ class ShortLagCoherence(Method):
     max_lag : float
         Largest distance of elements over m, 0 to 1; rounded, at least one element.
     temporal_samples : int
-        Samples before and after the point's that also enter each correlation; about half a wavelength each.
+        Samples before and after the point's that also enter each correlation. One spans c / (2 fs) in depth; a
+        period of the pulse takes fs / f of them (fs, f: sampling and center frequency).
 
     Notes
     -----
@@ -278,6 +285,7 @@ class ShortLagCoherence(Method):
     name = "short-lag-coherence"
     code = 8
     finds_weights = True
+    ordered = True
     is_coherence = True
     keeps_phase = False
     max_lag: float = 0.1

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import to_device, to_host
-from .._checks import scalar
+from .._checks import option, scalar
 from .._progress import progress as show_progress
 from ..acquisition.channel_data import ChannelData
 from ..acquisition.signals import demodulate
@@ -26,6 +26,7 @@ from .default_grids import default_grid, inside_medium
 from .direct_wave import OPENING_ANGLE, has_single_elements, measure_direct_wave, remove_direct_wave
 from .receive_aperture import orthogonal_receivers
 
+_COMPOUNDING = ("coherent", "incoherent", "first")  # those that leave one image of a frame
 _AROUND = ("ring", "bowl")  # probes that the transmitted wave crosses
 _WIDE = ("phased", *_AROUND)  # probes that look further sideways than an f-number about each normal allows
 
@@ -107,8 +108,10 @@ def reconstruct_bmode(
     Raises
     ------
     ArgumentError
-        Both speeds given, an unknown center frequency, a grid outside the medium.
+        Both speeds given, an unknown center frequency, a grid outside the medium, another compounding.
     """
+    if compounding is not None:
+        option("compounding", compounding, _COMPOUNDING if method != "das" else _COMPOUNDING[:2])
     if sound_speed is not None and medium is not None:
         raise ArgumentError("sound_speed: expected either sound_speed or medium, got both")
     if sound_speed is not None:
