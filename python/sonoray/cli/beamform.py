@@ -119,6 +119,9 @@ def run(args: argparse.Namespace) -> None:
 def _options(args: argparse.Namespace, preset: ImagingPreset) -> dict[str, Any]:
     """Arguments of `reconstruct_bmode`; a preset that is not given leaves them to the probe."""
     f_number, window = (preset.f_number, preset.window) if args.preset else (None, None)
+    f_number = f_number if args.f_number is None else args.f_number
+    if f_number == 0:
+        window = None  # windows span the f-number's aperture
     return {
         "depth": metres(args.depth_mm),
         "x": metres(args.x_mm),
@@ -128,7 +131,7 @@ def _options(args: argparse.Namespace, preset: ImagingPreset) -> dict[str, Any]:
         "spacing": None if args.spacing_mm is None else 1e-3 * args.spacing_mm,
         "sound_speed": args.sound_speed,
         "medium": medium_of(args.medium),
-        "f_number": f_number if args.f_number is None else args.f_number,
+        "f_number": f_number,
         "window": args.window or (None if finds_weights(args) else window),
         "method": method_of(args),
         "over": args.over,
