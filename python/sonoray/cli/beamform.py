@@ -16,7 +16,7 @@ from sonoray.beamforming.presets import ImagingPreset, imaging_preset, imaging_p
 from sonoray.io import write, write_dicom, write_png
 from sonoray.io.pictures import as_rows
 
-from ._doppler import MOVIES, add_doppler, endings, run_doppler, write_movie
+from ._doppler import MOVIES, add_doppler, check_doppler, endings, run_doppler, write_movie
 from ._files import channel_data, check_output, medium_of
 from ._methods import add_method, finds_weights, method_of
 from ._volumes import VOLUMES, add_apertures, lensed, metres, sheets, write_decibels
@@ -72,6 +72,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Read, beamform, write."""
     check_output(args.output, endings(args.doppler) if args.doppler else OUTPUTS, (args.file, args.medium))
+    check_doppler(args)
     preset = imaging_preset(args.preset) if args.preset else ImagingPreset("default")
     data = channel_data(args.file)
     if args.center_frequency is not None:
