@@ -102,8 +102,9 @@ def read_video(path: Any) -> Video:
 def write_video(path: Any, video: Video) -> None:
     """Write a video; the name's ending says how.
 
-    .gif (256 colours per frame; up to 50 Hz, whose period is rounded to 10 ms: 30 Hz become 33.3), .tif (a page per frame), .png or .apng, .npy, .npz, a movie (extra
-    ``video``; with loss), or a name without ending: a folder of numbered PNG, which must not be there yet.
+    .gif (256 colours per frame; up to 50 Hz, whose period is rounded to 10 ms: 30 Hz become 33.3), .tif (a page per
+    frame), .png or .apng, .npy, .npz, a movie (extra ``video``; with loss), or a name without ending: a folder of
+    numbered PNG, which must not be there yet.
 
     Parameters
     ----------
