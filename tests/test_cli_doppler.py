@@ -8,6 +8,8 @@ from PIL import Image
 from scipy.io import wavfile
 
 import sonoray
+from sonoray.beamforming.presets import imaging_presets
+from sonoray.cli import view
 from sonoray.io.videos import read_video
 
 from .beamforming.flow_recording import LAYER, LIMIT, RATE, flow_recording
@@ -85,6 +87,43 @@ def test_presets_set_defaults_and_options_prevail(flow_file, tmp_path, capsys):
     assert "vascular" in refused(capsys, *common, "--preset", "veins")
 
 
+@pytest.mark.parametrize("name", imaging_presets())
+def test_every_preset_that_ships_makes_images(flow_file, tmp_path, capsys, name):
+    common = ("beamform", flow_file, "-o", tmp_path / "a.png", "--preset", name, *WHERE)
+    assert answer(capsys, *common)[0] == 0
+    assert answer(capsys, *common, "--f-number", 0)[0] == 0  # the preset's window goes
+    assert answer(capsys, *common, "--doppler", "color")[0] == 0
+
+
+def test_a_preset_that_persists_leaves_vectors_alone(tmp_path, capsys):
+    sonoray.write(tmp_path / "v.h5", flow_recording((0.1, 0.1), np.deg2rad([-10.0, 10.0]), n_frames=4))
+    call = ("beamform", tmp_path / "v.h5", "-o", tmp_path / "v.png", "--doppler", "vector", *WHERE)
+    assert answer(capsys, *call, "--preset", "abdominal")[0] == 0
+    assert "persistence" in refused(capsys, *call, "--persistence", 0.5)
+
+
+def test_options_without_their_kind_are_refused(flow_file, tmp_path, capsys):
+    spectral = ("--doppler", "spectral", "--gate-mm", 0, 11)
+    for option, given in (
+        ("wall_filter", ("--wall-filter", "poly:1")),
+        ("unwrap", ("--unwrap",)),
+        ("unwrap", ("--doppler", "vector", "--unwrap")),
+        ("gate_mm", ("--doppler", "color", "--gate-mm", 0, 11)),
+        ("flow_angle_deg", ("--doppler", "color", "--flow-angle-deg", 30)),
+        ("baseline", ("--doppler", "power", "--baseline", 0.5)),
+        ("spectral_method", ("--doppler", "color", "--spectral-method", "capon")),
+        ("ensemble", (*spectral, "--ensemble", 5)),
+        ("priority", (*spectral, "--priority", 90)),
+    ):
+        text = refused(capsys, "beamform", flow_file, "-o", tmp_path / "a.png", *given, "--quiet")
+        assert f"{option}: expected only with --doppler" in text
+    assert "spectral_window" in refused(
+        capsys, "beamform", flow_file, "-o", tmp_path / "a.wav", *spectral, "--spectral-window", 8
+    )
+    assert "ensemble" in refused(capsys, "view", flow_file, "-o", tmp_path / "a.png", "--ensemble", 5)
+    assert not list(tmp_path.iterdir())
+
+
 def test_mistakes_are_answered_with_one_line(flow_file, tmp_path, capsys):
     data = sonoray.read(flow_file)
     sonoray.write(tmp_path / "one.h5", data.select(frames=[0]))
@@ -116,6 +155,18 @@ def test_view_writes_what_a_window_would_show(flow_file, tmp_path, capsys):
     assert "frame" in refused(capsys, "view", tmp_path / "map.h5", "-o", tmp_path / "x.png", "--frame", 3)
     assert "doppler" in refused(capsys, "view", tmp_path / "map.h5", "-o", tmp_path / "x.png", "--doppler", "color")
     assert not (tmp_path / "x.png").exists()
+
+
+def test_windows_begin_where_they_are_told(flow_file, capsys, monkeypatch):
+    seen = {}
+    for name in ("open_window", "open_napari"):
+        monkeypatch.setattr(view, name, lambda scene, name=name, **options: seen.update({name: (scene, options)}))
+    call = ("view", flow_file, "--doppler", "color", "--ensemble", 5, "--frame", 1)
+    assert answer(capsys, *call, "--dynamic-range", 40)[0] == 0
+    assert answer(capsys, *call, "--napari")[0] == 0
+    (narrow, options), (wide, others) = seen["open_window"], seen["open_napari"]
+    assert options["frame"] == others["frame"] == 1
+    assert narrow.values.mean() < wide.values.mean()  # 40 dB show less of the noise than 60
 
 
 def test_probes_are_listed_with_their_sources(capsys):

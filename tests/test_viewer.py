@@ -79,6 +79,14 @@ def test_what_cannot_be_shown_is_refused():
         Scene(np.zeros((1, *FLAT.shape), "u1"), FLAT, "picture", colors=np.zeros((1, 2, 2, 3), "u1"))
 
 
+def test_a_viewer_begins_at_its_frame():
+    pictures = np.arange(3, dtype="u1")[:, None, None] + np.zeros((3, 4, 5), "u1")
+    viewer = Viewer(scene_of(pictures), frame=2)
+    assert viewer.sliders["frame"].val == 2 and (viewer.images[0].get_array() == 2).all()
+    with pytest.raises(ArgumentError, match="frame: expected 0 to 2"):
+        Viewer(scene_of(pictures), frame=3)
+
+
 def test_a_window_needs_a_display(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     import matplotlib
@@ -89,11 +97,13 @@ def test_a_window_needs_a_display(monkeypatch):
 
 
 def test_napari_gets_depth_along_rows_and_millimetres(monkeypatch):
-    layers = []
+    layers, steps = [], []
 
     class FakeViewer:
         def __init__(self, title):
             self.title = title
+
+            self.dims = types.SimpleNamespace(set_current_step=lambda axis, step: steps.append((axis, step)))
 
         def add_image(self, values, **options):
             layers.append((values, options))
@@ -105,6 +115,9 @@ def test_napari_gets_depth_along_rows_and_millimetres(monkeypatch):
     values, options = layers[0]
     assert values.shape == (1, 5, 4, 3) and values[0, 4, 1, 2] == speed[2, 1, 4]
     assert options["scale"] == (1.0, 2.0, 1.0, 1.0)
+    assert not steps
+    open_napari(scene_of(np.zeros((3, 4, 5), "u1")), frame=2)
+    assert steps == [(0, 2)]
     monkeypatch.setitem(sys.modules, "napari", None)
     with pytest.raises(MissingExtraError, match="viewer"):
         open_napari(scene_of(sonoray.Medium(VOLUME, speed)))

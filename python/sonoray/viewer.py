@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import option, scalar
+from ._checks import count, option, scalar
 from .errors import ArgumentError, Error, MissingExtraError
 from .imaging.detection import envelope
 from .imaging.scan_conversion import covering_grid, scan_convert
@@ -135,6 +135,8 @@ class Viewer:
     scene : Scene
     dynamic_range : float [dB]
         At the start, for decibels.
+    frame : int
+        At the start.
     figure : matplotlib.figure.Figure, optional
         Default a new one without a window.
     title : str
@@ -151,12 +153,17 @@ class Viewer:
 
     Raises
     ------
+    ArgumentError
+        A frame that there is not.
     MissingExtraError
         matplotlib is not installed.
     """
 
-    def __init__(self, scene: Scene, *, dynamic_range: float = 60.0, figure: Any = None, title: str = "") -> None:
+    def __init__(
+        self, scene: Scene, *, dynamic_range: float = 60.0, frame: int = 0, figure: Any = None, title: str = ""
+    ) -> None:
         self.scene = scene
+        self._first_frame = count("frame", frame, 0, len(scene.values) - 1)
         self._range = scalar("dynamic_range", dynamic_range, 1.0, 300.0, "dB")
         self.figure = figure if figure is not None else _windowless()
         self.sliders: dict[str, Any] = {}
@@ -181,7 +188,7 @@ class Viewer:
         scene = self.scene
         found: list[tuple[str, float, float, float, float | None]] = []
         if len(scene.values) > 1:
-            found.append(("frame", 0.0, len(scene.values) - 1.0, 0.0, 1.0))
+            found.append(("frame", 0.0, len(scene.values) - 1.0, float(self._first_frame), 1.0))
         if scene.grid is not None and scene.grid.ndim == 3:
             for name, (low, high), n in zip("xyz", scene.grid.extent, scene.grid.shape, strict=True):
                 if n > 1:
@@ -263,12 +270,12 @@ class Viewer:
         self.figure.canvas.draw_idle()
 
 
-def open_window(scene: Scene, *, dynamic_range: float = 60.0, title: str = "") -> None:
+def open_window(scene: Scene, *, dynamic_range: float = 60.0, frame: int = 0, title: str = "") -> None:
     """Show a scene in a window until it is closed.
 
     Parameters
     ----------
-    scene, dynamic_range, title
+    scene, dynamic_range, frame, title
         As for `Viewer`.
 
     Raises
@@ -285,16 +292,17 @@ def open_window(scene: Scene, *, dynamic_range: float = 60.0, title: str = "") -
     if not hasattr(figure.canvas.manager, "window"):
         plt.close(figure)
         raise Error("view: expected a display for a window, found none; -o picture.png writes the first view instead")
-    viewer = Viewer(scene, dynamic_range=dynamic_range, figure=figure, title=title)  # noqa: F841 - owns the sliders
+    options: dict[str, Any] = {"dynamic_range": dynamic_range, "frame": frame, "title": title}
+    viewer = Viewer(scene, figure=figure, **options)  # noqa: F841 - owns the sliders
     plt.show()
 
 
-def open_napari(scene: Scene, *, dynamic_range: float = 60.0, title: str = "") -> Any:
+def open_napari(scene: Scene, *, dynamic_range: float = 60.0, frame: int = 0, title: str = "") -> Any:
     """Show a scene in napari: volumes in three dimensions, lengths in millimetres.
 
     Parameters
     ----------
-    scene, dynamic_range, title
+    scene, dynamic_range, frame, title
         As for `Viewer`.
 
     Returns
@@ -310,6 +318,7 @@ def open_napari(scene: Scene, *, dynamic_range: float = 60.0, title: str = "") -
         import napari
     except ImportError:
         raise MissingExtraError("napari is not installed: pip install 'sonoray[viewer]'") from None
+    first = count("frame", frame, 0, len(scene.values) - 1)
     viewer = napari.Viewer(title=title or "sonoray")
     # napari's last axes are rows and columns: depth first, then x.
     axes = (0, *range(scene.values.ndim - 1, 0, -1)) if scene.grid is not None else None
@@ -322,6 +331,8 @@ def open_napari(scene: Scene, *, dynamic_range: float = 60.0, title: str = "") -
     viewer.add_image(values, name=scene.label or scene.kind, scale=scale, **shown)
     if scene.colors is not None and axes is not None:
         viewer.add_image(scene.colors.transpose((*axes, scene.colors.ndim - 1)), name="colour", rgb=True, scale=scale)
+    if len(scene.values) > 1:
+        viewer.dims.set_current_step(0, first)
     napari.run()
     return viewer
 

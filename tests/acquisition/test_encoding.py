@@ -216,6 +216,20 @@ def test_order_weights_and_delays_of_the_multistatic_set_count():
         assert relative_error(on_times_of(made, wanted), wanted.samples) < 2e-4
 
 
+def test_echoes_of_elements_that_fire_before_zero_are_kept():
+    probe = Probe.linear(4, 0.25e-3, center_frequency=FC)
+    t = np.arange(128) / FS
+    echoes = pulse(t - 0.8e-6) + pulse(t - 3.2e-6)
+    samples = np.broadcast_to(echoes, (1, 4, 4, 128)).astype("f4")
+    data = ChannelData(samples, probe, full_synthetic_aperture(probe), FS, center_frequency=FC, start_time=0.0)
+    made = encode(data, Transmit.free(np.full(4, -2e-6)))
+    assert made.start_time[0] == pytest.approx(-2e-6)
+    t = made.start_time[0] + np.arange(made.n_samples) / FS
+    wanted = 4 * (pulse(t + 1.2e-6) + pulse(t - 1.2e-6))
+    # the first pulse begins at the record's first sample with a 1e-4 of its height
+    assert relative_error(made.samples[0, 0, 2], wanted) < 1e-3
+
+
 def test_refusals():
     data = recorded(plane_waves([0.0, 0.1]))
     with pytest.raises(ArgumentError, match="regularization: expected"):

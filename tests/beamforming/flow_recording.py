@@ -9,20 +9,30 @@ LAYER = (9.5e-3, 12.5e-3)
 LIMIT = sonoray.nyquist_velocity(F0, RATE, C0)
 
 
-def flow_recording(velocity, angles=(0.0,), n_frames=10, tissue=10.0, n_samples=220):
-    """I/Q of a 24-element probe; blood moves by `velocity` (x, z) [m/s], z away from the probe."""
+def profile(z):
+    """Of parabolic flow at depths z: 1 in the middle, 0 at the walls and beyond."""
+    middle, half = 0.5 * (LAYER[0] + LAYER[1]), 0.5 * (LAYER[1] - LAYER[0])
+    return np.maximum(1 - ((z - middle) / half) ** 2, 0)
+
+
+def flow_recording(velocity, angles=(0.0,), n_frames=10, tissue=10.0, n_samples=220, parabolic=False):
+    """I/Q of a 24-element probe; blood moves by `velocity` (x, z) [m/s], z away from the probe.
+
+    It is that everywhere in the layer, or where ``parabolic`` that of the middle, falling to 0 at the walls.
+    """
     rng = np.random.default_rng(4)
     probe = sonoray.Probe.linear(24, 0.3e-3, center_frequency=F0)
     n = 120
     x, z = rng.uniform(-5e-3, 5e-3, n), rng.uniform(6e-3, 15.5e-3, n)
     blood = (z > LAYER[0]) & (z < LAYER[1])
+    share = np.where(blood, profile(z) if parabolic else 1.0, 0.0)
     strength = rng.standard_normal(n) * np.where(blood, 1.0, tissue)
     t = 5e-6 + np.arange(n_samples) / FS
     noise = rng.standard_normal((2, n_frames, len(angles), 24, n_samples))
     samples = (0.2 * (noise[0] + 1j * noise[1])).astype("c8")
     for k in range(n_frames):
-        px = x + np.where(blood, velocity[0] * k / RATE, 0)
-        pz = z + np.where(blood, velocity[1] * k / RATE, 0)
+        px = x + share * velocity[0] * k / RATE
+        pz = z + share * velocity[1] * k / RATE
         for a, angle in enumerate(angles):
             there = (px * np.sin(angle) + pz * np.cos(angle)) / C0
             arrival = there[:, None] + np.hypot(px[:, None] - probe.positions[:, 0], pz[:, None]) / C0

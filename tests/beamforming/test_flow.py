@@ -9,7 +9,7 @@ import sonoray
 from sonoray import ArgumentError, Grid, Probe
 from sonoray.beamforming.flow import gate_samples, reconstruct_doppler
 
-from .flow_recording import LAYER, LIMIT, RATE, flow_recording
+from .flow_recording import LAYER, LIMIT, RATE, flow_recording, profile
 
 GRID = Grid.from_extent(x=(-3e-3, 3e-3), z=(7e-3, 15e-3), spacing=1.2e-4)
 INSIDE = (GRID.z > LAYER[0] + 4e-4) & (GRID.z < LAYER[1] - 4e-4)
@@ -50,14 +50,16 @@ def test_power_has_no_direction(towards):
 
 
 def test_aliases_are_resolved_on_request():
-    data = flow_recording((0.0, -1.3 * LIMIT))
-    plain = reconstruct_doppler(data, grid=GRID, wall_filter=0)
-    assert np.median(plain.velocity[0][:, INSIDE]) == pytest.approx(-0.7 * LIMIT, rel=0.12)  # it moves by 1 mm
-    mended = reconstruct_doppler(data, grid=GRID, wall_filter=0, unwrap=True, average=7)
-    assert mended.nyquist >= LIMIT
-    # A layer without a slow border cannot be told from its alias: unwrapping leaves it, and never invents turns.
-    turns = (mended.velocity - plain.velocity) / (2 * LIMIT)
-    assert np.abs(turns - np.round(turns)).max() < 0.5
+    data = flow_recording((0.0, -1.4 * LIMIT), n_frames=5, tissue=1.0, parabolic=True)
+    plain, mended = (
+        reconstruct_doppler(data, grid=GRID, wall_filter=None, threshold=-100, unwrap=unwrap)
+        for unwrap in (False, True)
+    )
+    middle = profile(GRID.z) > 0.95
+    assert np.median(plain.velocity[0][:, middle]) == pytest.approx(-0.6 * LIMIT, rel=0.2)
+    assert np.median(mended.velocity[0][:, middle]) == pytest.approx(1.4 * LIMIT, rel=0.1)
+    assert plain.nyquist == pytest.approx(LIMIT)
+    assert mended.nyquist >= 1.3 * LIMIT
 
 
 def test_vectors_from_three_plane_waves():
@@ -100,6 +102,10 @@ def test_what_cannot_be_done_is_said(towards):
         ("ensemble", towards, {"ensemble": 11}),
         ("two angles", towards, {"kind": "vector"}),
         ("compounding", towards, {"compounding": "incoherent"}),
+        ("method.*dmas", towards, {"method": "dmas"}),
+        ("method.*short-lag", towards, {"method": "short-lag-coherence"}),
+        ("select", towards, {"frames": slice(0, 4)}),
+        ("either a grid or depth", towards, {"depth": (7e-3, 15e-3)}),
         ("kind", towards, {"kind": "spectral"}),
         ("plane", replace(towards, probe=Probe(towards.probe.positions, kind="matrix", center_frequency=5e6)), {}),
     ):
@@ -108,3 +114,44 @@ def test_what_cannot_be_done_is_said(towards):
             reconstruct_doppler(data, **where, **options)
     with pytest.raises(ArgumentError, match="position"):
         gate_samples(towards, (0.0, 0.9))
+    for text, options in (
+        ("compounding", {"compounding": "incoherent"}),
+        ("method", {"method": "sign-coherence"}),
+        ("select", {"frames": slice(0, 4)}),
+    ):
+        with pytest.raises(ArgumentError, match=text):
+            gate_samples(towards, (0.0, 11e-3), **options)
+
+
+def test_vectors_want_apertures_above_each_point():
+    data = flow_recording((0.0, 0.1), np.deg2rad([-10.0, 10.0]), n_frames=2)
+    positions, f0 = data.probe.positions, data.probe.center_frequency
+    tilted = np.tile([np.sin(0.1), 0.0, np.cos(0.1)], (len(positions), 1))
+    for text, probe, options in (
+        ("aperture_axis.*'beam'", data.probe, {"aperture_axis": "beam"}),
+        ("aperture_axis", data.probe, {"aperture_axis": (0.1, 0.0, 1.0)}),
+        ("f_number", data.probe, {"f_number": 0}),
+        ("f_number", Probe.phased(24, 0.3e-3, center_frequency=f0), {}),
+        ("probe: .*curvilinear", Probe.curvilinear(24, 0.3e-3, 60e-3, center_frequency=f0), {}),
+        ("probe", Probe(positions, tilted, kind="linear", center_frequency=f0), {}),
+        ("unwrap", data.probe, {"unwrap": True}),
+        ("persistence", data.probe, {"persistence": 0.5}),
+    ):
+        with pytest.raises(ArgumentError, match=text):
+            reconstruct_doppler(replace(data, probe=probe), "vector", grid=GRID, wall_filter=0, **options)
+
+
+def test_velocities_scale_with_the_speed_of_the_medium(towards):
+    grid = Grid.from_extent(x=(-8e-3, 8e-3), z=(0.0, 18e-3), spacing=2.5e-4)
+    speed = 1560 + 5e3 * grid.z + np.zeros(grid.shape)
+    flow = reconstruct_doppler(towards, grid=GRID, ensemble=5, wall_filter=0, medium=sonoray.Medium(grid, speed))
+    assert flow.nyquist == pytest.approx(LIMIT * (1560 + 5e3 * GRID.z.mean()) / 1540)
+
+
+def test_variance_persists_as_power_does(towards):
+    options = {"grid": GRID, "ensemble": 5, "wall_filter": 0}
+    plain = reconstruct_doppler(towards, **options)
+    slow = reconstruct_doppler(towards, persistence=0.6, **options)
+    np.testing.assert_allclose(slow.power[1], 0.6 * plain.power[0] + 0.4 * plain.power[1], rtol=1e-4)
+    weighted = 0.6 * plain.power[0] * plain.variance[0] + 0.4 * plain.power[1] * plain.variance[1]
+    np.testing.assert_allclose(slow.variance[1], weighted / slow.power[1], rtol=1e-3, atol=1e-5)

@@ -18,11 +18,19 @@ def test_a_file_of_ones_own(tmp_path):
     assert imaging_preset(own) == ImagingPreset("knee", f_number=1.1, wall_filter="svd:2")
 
 
+@pytest.mark.parametrize("window", ["boxcar", "hann", "hamming", "blackman", "tukey", "kaiser"])
+def test_windows_are_those_of_the_beamformer(tmp_path, window):
+    own = tmp_path / "mine.toml"
+    own.write_text(f'[a]\nwindow = "{window}"\n')
+    assert imaging_preset(own).window == window
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[a]\nf_numbr = 1.0\n", "f_numbr"),
         ("[a]\nf_number = 99.0\n", "f_number"),
+        ('[a]\nwindow = "hannning"\n', "window"),
         ('[a]\nf_number = "wide"\n', "f_number"),
         ('[a]\nwall_filter = "poly:x"\n', "wall_filter"),
         ("[a]\naverage = 2.5\n", "average"),

@@ -49,6 +49,15 @@ def test_gif(tmp_path, frames):
     np.testing.assert_allclose(values, frames, atol=1)
 
 
+def test_gif_counts_in_hundredths_of_a_second(tmp_path):
+    for rate, kept in ((30.0, 100 / 3), (50.0, 50.0), (28.0, 25.0)):
+        write_video(tmp_path / "a.gif", Video(GREY, rate))
+        assert read_video(tmp_path / "a.gif").frame_rate == pytest.approx(kept)
+    with pytest.raises(ArgumentError, match=r"at most 50 Hz for \.gif.*150"):
+        write_video(tmp_path / "b.gif", Video(GREY, 150.0))
+    assert not (tmp_path / "b.gif").exists()
+
+
 def test_a_last_frame_that_is_held_stays_one(tmp_path):
     from PIL import Image
 

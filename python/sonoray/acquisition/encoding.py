@@ -80,7 +80,9 @@ def decode(
     _refuse_undersampled(channel_data)
     smallest = scalar("regularization", regularization, 1e-6, 10.0, "(ratio)")
     code = _Code.of(channel_data, channel_data.transmits, sound_speed)
-    plan = _Plan(channel_data, -code.times.T, _frequency_band(channel_data, band))
+    # Elements fire at zero: there are no echoes before, unless the record says so.
+    earliest = min(0.0, float(channel_data.start_time.min()))
+    plan = _Plan(channel_data, -code.times.T, _frequency_band(channel_data, band), earliest)
     operator = np.empty((len(plan.bins), *code.times.T.shape), np.complex64)
     step = max(1, _BLOCK // code.times.size // 4)
     for at in range(0, len(plan.bins), step):
@@ -140,7 +142,7 @@ def encode(multistatic: ChannelData, transmits: Transmit | Any, *, sound_speed: 
     rows = fired.argmax(axis=1)
     times -= single.times[np.arange(len(rows)), rows]
     weights /= single.weights[np.arange(len(rows)), rows]
-    plan = _Plan(multistatic, times, None)
+    plan = _Plan(multistatic, times, None, -np.inf)  # elements may fire before zero
     operator = _Code(single.elements, times, weights).matrix(plan.frequency).astype(np.complex64)
     return plan.run(operator, sequence).with_(sound_speed=c)
 
@@ -183,15 +185,19 @@ def _inverse(h: NDArray[np.complex128], regularization: float) -> NDArray[np.com
 
 
 class _Plan:
-    """Frequencies and times of records that are delayed by ``delay`` (n_out, n_in) [s] and added up."""
+    """Frequencies and times of records that are delayed by ``delay`` (n_out, n_in) [s] and added up.
 
-    def __init__(self, data: ChannelData, delay: NDArray[np.float64], band: tuple[float, float] | None) -> None:
+    What lies before ``earliest`` [s] is left out.
+    """
+
+    def __init__(
+        self, data: ChannelData, delay: NDArray[np.float64], band: tuple[float, float] | None, earliest: float
+    ) -> None:
         self.data = data
         fs, n = data.sampling_frequency, data.n_samples
         first = float((data.start_time + delay).min())
         last = float((data.start_time + delay).max()) + (n - 1) / fs
-        # There are no echoes before time zero, unless the record says so.
-        self.start = max(first, min(0.0, float(data.start_time.min())))
+        self.start = max(first, earliest)
         self.n_out = int(np.ceil((last - self.start) * fs - 1e-6)) + 1
         span = (last - min(first, self.start) + float(np.ptp(delay))) * fs  # no echo comes round to the other end
         self.n_fft = int(scipy.fft.next_fast_len(int(span) + 2, real=not data.is_iq))

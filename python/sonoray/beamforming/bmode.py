@@ -14,6 +14,7 @@ from .._arrays import to_device, to_host
 from .._checks import option, scalar
 from .._progress import progress as show_progress
 from ..acquisition.channel_data import ChannelData
+from ..acquisition.probes import Probe
 from ..acquisition.signals import demodulate
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
@@ -141,8 +142,7 @@ def reconstruct_bmode(
         weighting=weighting,
         device=device,
     )
-    if f_number is None:
-        f_number = 0.0 if data.probe.kind in _WIDE and _by_normals(aperture_axis) else 1.5
+    f_number = receive_f_number(data.probe, f_number, aperture_axis)
     options = {"f_number": f_number, "window": window, "compounding": compounding, "device": device}
     beamformer = _beamformer(times, data, method, over, {**options, "aperture_axis": aperture_axis})
     image = np.empty((data.n_frames, *grid.shape), np.complex64)
@@ -178,6 +178,13 @@ def _beamformer(
             f"method: expected 'das' for row-column probes and apertures around beams or lines, got {found.name!r}"
         )
     return AdaptiveBeamformer(times, data, found, over=over, **options)
+
+
+def receive_f_number(probe: Probe, f_number: float | None, aperture_axis: Any) -> float:
+    """The f-number of `reconstruct_bmode`, whose default depends on the probe."""
+    if f_number is not None:
+        return f_number
+    return 0.0 if probe.kind in _WIDE and _by_normals(aperture_axis) else 1.5
 
 
 def _by_normals(aperture_axis: Any) -> bool:

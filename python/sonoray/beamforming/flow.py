@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._checks import count, option, pair, scalar
 from ..acquisition.channel_data import ChannelData, require_channel_data
 from ..errors import ArgumentError
-from ..imaging.color_overlay import Overlay, draw_overlay, persist
+from ..imaging.color_overlay import Overlay, draw_overlay, persist, persist_variance
 from ..imaging.dealiasing import unwrap_velocity
 from ..imaging.detection import log_compress, to_uint8
 from ..imaging.doppler import doppler_image, nyquist_velocity
@@ -19,7 +19,9 @@ from ..imaging.scan_conversion import covering_grid, scan_convert
 from ..imaging.vector_doppler import VectorVelocity, vector_velocity
 from ..imaging.wall_filters import WallFilter
 from ..media.grids import Grid, SectorGrid
-from .bmode import reconstruct_bmode
+from ..media.interpolation import Interpolator
+from .adaptive_methods import adaptive_method
+from .bmode import receive_f_number, reconstruct_bmode
 
 KINDS = ("color", "power", "vector")
 _EXTENT = ("depth", "spacing", "x", "y")  # options of the default grid
@@ -102,7 +104,7 @@ def reconstruct_doppler(
         Two frames or more, all fired alike.
     kind : {"color", "power", "vector"}
         Velocity along the beam; power; velocity in the plane, from plane waves of several angles, each of which is
-        beamformed on its own.
+        beamformed on its own, with receive apertures that stand above each point.
     wall_filter : int or callable, optional
         See `apply_wall_filter`. None leaves tissue in, for tissue that is to be measured itself.
     frame_rate : float, optional [Hz]
@@ -112,9 +114,9 @@ def reconstruct_doppler(
     average : int or tuple of int
         Points along each axis over which correlations are averaged.
     unwrap : bool
-        Resolve aliases (`unwrap_velocity`) where flow is strong enough to be painted.
+        Resolve aliases (`unwrap_velocity`) where flow is strong enough to be painted. Not for "vector".
     persistence : float
-        See `persist`.
+        See `persist` and `persist_variance`. Not for "vector".
     threshold : float [dB]
         Paint where power exceeds the noise by this, which is taken to be the 20th percentile of the power.
     min_velocity, priority, color_map
@@ -124,7 +126,8 @@ def reconstruct_doppler(
     dynamic_range : float [dB]
         Of the B-mode image.
     **bmode
-        Options of `reconstruct_bmode`: grid, depth, spacing, sound_speed, medium, f_number, window, device, ...
+        Options of `reconstruct_bmode`: grid, depth, spacing, sound_speed, medium, f_number, window, device, ... With a
+        ``medium`` velocities scale with its mean sound speed over the image.
 
     Returns
     -------
@@ -133,8 +136,9 @@ def reconstruct_doppler(
     Raises
     ------
     ArgumentError
-        One frame only, no frame rate, fewer frames than the wall filter or the ensemble need, incoherent compounding,
-        volumes; for "vector": no two plane waves of different angles.
+        One frame only, no frame rate, fewer frames than the wall filter or the ensemble need, incoherent compounding
+        and methods that lose the phase, ``frames`` (select them first), volumes; for "vector": no two plane waves of
+        different angles, elements that do not face along z, no f-number, another aperture axis, unwrap, persistence.
 
     Examples
     --------
@@ -144,30 +148,34 @@ def reconstruct_doppler(
     option("kind", kind, KINDS)
     level = 10 ** (scalar("threshold", threshold, -100.0, 200.0, "dB") / 10)
     rate, size = flow_timing(channel_data, frame_rate, ensemble)
+    _require_phases(bmode)
     colors = color_map or _MAP[kind]
-    speed = channel_data.sound_speed if bmode.get("sound_speed") is None else float(bmode["sound_speed"])
     f0 = _echo_frequency(channel_data)
-    limit = nyquist_velocity(f0, rate, speed)
     parts, angles = [channel_data], [0.0]
     if kind == "vector":
+        _require_vectors(channel_data, bmode, unwrap, persistence)
         parts, angles = _directions(channel_data)
-    found, grid = [], bmode.pop("grid", None)
+    found = []
     for part in parts:
-        frames, grid = _beamformed(part, grid, bmode)
+        frames, grid = _beamformed(part, bmode)
+        bmode = {**{name: value for name, value in bmode.items() if name not in _EXTENT}, "grid": grid}
+        speed = velocity_scale(channel_data, grid, bmode)
         found.append(_estimated(frames, (f0, rate, speed), size, wall_filter, average))
+    limit = nyquist_velocity(f0, rate, speed)
     estimate, vectors = found[0], None
     if kind == "vector":
         vectors = _vectors(found, angles)
         speeds = np.stack([np.hypot(*v.velocity) for v in vectors])
         estimate = _Estimate(speeds, *(np.mean([e[k] for e in found], axis=0) for k in (1, 2, 3)))
     elif persistence:
+        spread = persist_variance(estimate.variance, estimate.power, persistence)
         velocity, power = persist(estimate.velocity, estimate.power, limit, persistence)
-        estimate = estimate._replace(velocity=velocity, power=power)
+        estimate = estimate._replace(velocity=velocity, power=power, variance=spread)
     estimate, flat = _on_flat_grid(estimate, grid, limit, kind == "vector")
     inside = estimate.power[estimate.strength > 0]
     noise = float(np.percentile(inside, _NOISE_PERCENTILE)) if inside.size else 0.0
     strong = estimate.power > level * noise
-    if unwrap and kind != "vector":
+    if unwrap:
         resolved = [unwrap_velocity(v, limit, visible=s) for v, s in zip(estimate.velocity, strong, strict=True)]
         estimate = estimate._replace(velocity=np.stack(resolved))
     end = max(limit, float(np.abs(estimate.velocity[strong]).max(initial=0.0))) if unwrap or vectors else limit
@@ -189,7 +197,7 @@ def gate_samples(
         Middle of the sample volume.
     size : (width, depth) [m]
     **bmode
-        Options of `reconstruct_bmode`; those of its default grid are not used.
+        Options of `reconstruct_bmode`; those of its grid are not used.
 
     Returns
     -------
@@ -199,20 +207,54 @@ def gate_samples(
     Raises
     ------
     ArgumentError
-        One frame only; a position outside what the data reach, or in millimetres.
+        One frame only; a position outside what the data reach, or in millimetres; incoherent compounding and methods
+        that lose the phase; ``frames`` (select them first).
     """
     data = require_channel_data(channel_data)
     _need_frames(data)
-    f0 = _echo_frequency(data)
-    step = data.sound_speed / f0 / 3
+    _require_phases(bmode)
+    options = {name: value for name, value in bmode.items() if name not in ("grid", *_EXTENT)}
+    frames, _ = reconstruct_bmode(data, grid=sample_volume(data, position, size), **options)
+    return frames.reshape(len(frames), -1)
+
+
+def sample_volume(data: ChannelData, position: tuple[float, float], size: tuple[float, float]) -> Grid:
+    """Points of `gate_samples`, a third of the wavelength apart.
+
+    Parameters
+    ----------
+    data : ChannelData
+    position, size
+        As for `gate_samples`.
+
+    Raises
+    ------
+    ArgumentError
+        A position outside what the data reach, or in millimetres.
+    """
+    step = data.sound_speed / _echo_frequency(data) / 3
     x, z = (scalar("position", p, -1.0, 1.0, "m") for p in pair("position", position))
     half = [max(scalar("size", s, 1e-6, 0.1, "m") / 2, step) for s in pair("size", size)]
     if not 0 < z < data.max_depth:
         raise ArgumentError(f"position: expected a depth up to {1e3 * data.max_depth:.4g} mm, got {1e3 * z:.4g} mm")
-    gate = Grid.from_extent(x=(x - half[0], x + half[0]), z=(z - half[1], z + half[1]), spacing=step)
-    options = {name: value for name, value in bmode.items() if name not in _EXTENT}
-    frames, _ = reconstruct_bmode(data, grid=gate, **options)
-    return frames.reshape(len(frames), -1)
+    return Grid.from_extent(x=(x - half[0], x + half[0]), z=(z - half[1], z + half[1]), spacing=step)
+
+
+def velocity_scale(data: ChannelData, grid: Grid | SectorGrid, bmode: dict[str, Any]) -> float:
+    """Sound speed [m/s] that turns phases into velocities: the one given, a medium's mean over the grid, or the data's.
+
+    Parameters
+    ----------
+    data : ChannelData
+    grid : Grid or SectorGrid
+        Of the image.
+    bmode : dict
+        Options of `reconstruct_bmode`.
+    """
+    medium = bmode.get("medium")
+    if medium is not None:
+        return float(Interpolator(medium.grid, medium.sound_speed, "linear")(grid.points().reshape(-1, 3)).mean())
+    return data.sound_speed if bmode.get("sound_speed") is None else float(bmode["sound_speed"])
 
 
 def flow_timing(channel_data: ChannelData, frame_rate: float | None, ensemble: int | None) -> tuple[float, int]:
@@ -268,12 +310,43 @@ def _directions(data: ChannelData) -> tuple[list[ChannelData], list[float]]:
     return [data.select(transmits=chosen) for chosen in of_angle.values()], list(of_angle)
 
 
-def _beamformed(data: ChannelData, grid: Any, bmode: dict[str, Any]) -> tuple[NDArray[np.complex64], Any]:
+def _require_phases(bmode: dict[str, Any]) -> None:
+    """Refuse options of `reconstruct_bmode` behind which frames have no phases of their echoes, or not all frames."""
     if bmode.get("compounding") == "incoherent":
         raise ArgumentError("compounding: expected phases for Doppler, got 'incoherent', which has none")
-    if grid is not None:
-        bmode = {name: value for name, value in bmode.items() if name not in _EXTENT}
-    frames, grid = reconstruct_bmode(data, grid=grid, **bmode)
+    method = bmode.get("method", "das")
+    if method != "das" and not adaptive_method(method).keeps_phase:
+        raise ArgumentError(
+            f"method: expected one that keeps the phase of echoes for Doppler, got {adaptive_method(method).name!r}"
+        )
+    if bmode.get("frames") is not None:
+        raise ArgumentError(
+            f"frames: expected channel_data.select(frames=...) instead for Doppler, got {bmode['frames']!r}"
+        )
+
+
+def _require_vectors(data: ChannelData, bmode: dict[str, Any], unwrap: bool, persistence: float) -> None:
+    """Refuse what vectors do not have, and receive apertures whose angle is not 0 at every point."""
+    for name, value in (("unwrap", unwrap), ("persistence", persistence)):
+        if value:
+            raise ArgumentError(f"{name}: expected none for 'vector', whose speeds have no sign, got {value!r}")
+    axis = bmode.get("aperture_axis", "normal")
+    if not (isinstance(axis, str) and axis == "normal"):
+        raise ArgumentError(f"aperture_axis: expected 'normal' for 'vector', which receives straight on, got {axis!r}")
+    if not np.allclose(data.probe.normals, (0, 0, 1), atol=1e-3):
+        raise ArgumentError(
+            f"probe: expected elements that all face along z for 'vector', which receives straight on, got a "
+            f"{data.probe.kind} probe with others"
+        )
+    if not receive_f_number(data.probe, bmode.get("f_number"), axis):
+        raise ArgumentError(
+            "f_number: expected one above 0 for 'vector', so that apertures stand above each point; got 0 (the default "
+            "of phased probes)"
+        )
+
+
+def _beamformed(data: ChannelData, bmode: dict[str, Any]) -> tuple[NDArray[np.complex64], Any]:
+    frames, grid = reconstruct_bmode(data, **bmode)
     if len(grid.shape) != 2:
         raise ArgumentError(f"grid: expected a plane for Doppler, got one of shape {grid.shape}")
     return frames, grid

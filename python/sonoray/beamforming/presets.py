@@ -10,6 +10,7 @@ from .._checks import count, option, scalar
 from ..errors import ArgumentError, FormatError
 from ..imaging.color_overlay import POWER_MAPS, VELOCITY_MAPS
 from ..imaging.named_filters import named_wall_filter
+from .receive_aperture import window_plan
 
 _FILE = Path(__file__).with_name("presets.toml")
 _MOST_BYTES = 1 << 20
@@ -25,7 +26,7 @@ class ImagingPreset:
     f_number : float
         Of the receive aperture; 0 uses every element everywhere.
     window : str
-        Receive apodization, see `Beamformer`.
+        Receive apodization, see `Beamformer`; not used where the f-number is 0.
     dynamic_range : float [dB]
     tgc : float [dB/m/MHz]
         Attenuation that `time_gain_compensation` makes up for; 0 for none.
@@ -57,7 +58,7 @@ class ImagingPreset:
 
     def __post_init__(self) -> None:
         scalar("f_number", self.f_number, 0.0, 20.0, "(ratio)")
-        option("window", self.window, ("boxcar", "hann", "hamming", "tukey"))
+        window_plan(self.window)
         scalar("dynamic_range", self.dynamic_range, 1.0, 300.0, "dB")
         scalar("tgc", self.tgc, 0.0, 2000.0, "dB/m/MHz")
         named_wall_filter(self.wall_filter)

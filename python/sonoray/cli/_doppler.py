@@ -8,8 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sonoray
-from sonoray._checks import option, scalar
-from sonoray.beamforming.flow import KINDS, FlowImages, flow_timing, gate_samples, reconstruct_doppler
+from sonoray._checks import scalar
+from sonoray.beamforming.flow import (
+    KINDS,
+    FlowImages,
+    flow_timing,
+    gate_samples,
+    reconstruct_doppler,
+    sample_volume,
+    velocity_scale,
+)
 from sonoray.beamforming.presets import ImagingPreset
 from sonoray.imaging.color_overlay import POWER_MAPS, VELOCITY_MAPS, colorbar
 from sonoray.imaging.named_filters import FORMS, named_wall_filter
@@ -23,6 +31,18 @@ MOVIES = (".mp4", ".gif", ".apng", ".avi", ".mov", ".mkv")
 _STILL, _SOUND = (".png", ".h5"), (".png", ".wav")
 _SHOWN_RATE = 20.0  # frames per second of a movie, where data are faster or do not say
 _LEAST_ROWS = 400  # of a picture with a colour bar
+_SIGNED, _SPECTRAL = ("color", "power"), ("spectral",)
+_TAKEN_BY = {  # options, and the kinds that take them
+    **dict.fromkeys(("wall_filter", "prf"), (*KINDS, *_SPECTRAL)),
+    **dict.fromkeys(
+        ("ensemble", "average", "threshold_db", "min_velocity_cm", "priority", "variance", "color_map"), KINDS
+    ),
+    **dict.fromkeys(("unwrap", "persistence"), _SIGNED),
+    **dict.fromkeys(
+        ("gate_mm", "gate_size_mm", "spectral_window", "spectral_method", "flow_angle_deg", "baseline"), _SPECTRAL
+    ),
+}
+_NOT_HEARD = ("spectral_window", "spectral_method", "flow_angle_deg")
 
 
 def add_doppler(form: Any) -> None:
@@ -40,23 +60,37 @@ def add_doppler(form: Any) -> None:
     group.add_argument("--ensemble", type=int, metavar="N", help="frames in one flow image (default: all of them)")
     group.add_argument("--average", type=int, metavar="N", help="points averaged along each axis (default: 5)")
     group.add_argument("--threshold-db", type=float, metavar="DB", help="paint this far above noise, dB (default: 6)")
-    group.add_argument("--min-velocity-cm", type=float, default=0.0, metavar="V", help="paint above, cm/s (default: 0)")
-    group.add_argument("--priority", type=int, default=255, help="grey above which tissue stays, 0-255 (default: 255)")
+    group.add_argument("--min-velocity-cm", type=float, metavar="V", help="paint above, cm/s (default: 0)")
+    group.add_argument("--priority", type=int, help="grey above which tissue stays, 0-255 (default: 255)")
     group.add_argument("--persistence", type=float, metavar="P", help="over images, 0 to below 1 (default: 0)")
-    group.add_argument("--unwrap", action="store_true", help="resolve aliases by continuity")
-    group.add_argument("--variance", action="store_true", help="green where flow is turbulent")
+    group.add_argument("--unwrap", action="store_true", default=None, help="resolve aliases by continuity")
+    group.add_argument("--variance", action="store_true", default=None, help="green where flow is turbulent")
     group.add_argument(
         "--color-map", choices=[*VELOCITY_MAPS, *POWER_MAPS], help="(default: flame; ember for power)"
     )  # fmt: skip
     group.add_argument(
         "--gate-mm", type=float, nargs=2, metavar=("X", "Z"), help="spectral: middle of the sample volume"
     )
-    group.add_argument("--gate-size-mm", type=float, nargs=2, default=(1.0, 1.0), metavar=("WIDTH", "DEPTH"),
+    group.add_argument("--gate-size-mm", type=float, nargs=2, metavar=("WIDTH", "DEPTH"),
                        help="spectral: size of the gate (default: 1 1)")  # fmt: skip
     group.add_argument("--spectral-window", type=int, metavar="N", help="frames (default: 64, or half of fewer)")
-    group.add_argument("--spectral-method", choices=["fft", "capon"], default="fft", help="(default: fft)")
-    group.add_argument("--flow-angle-deg", type=float, default=0.0, help="spectral: between beam and flow (default: 0)")
-    group.add_argument("--baseline", type=float, default=0.0, help="spectral: shift, -1 to 1 of Nyquist (default: 0)")
+    group.add_argument("--spectral-method", choices=["fft", "capon"], help="(default: fft)")
+    group.add_argument("--flow-angle-deg", type=float, help="spectral: between beam and flow (default: 0)")
+    group.add_argument("--baseline", type=float, help="spectral: shift, -1 to 1 of Nyquist (default: 0)")
+
+
+def check_doppler(args: argparse.Namespace) -> None:
+    """Refuse options that the kind of Doppler, or B-mode alone, does not take."""
+    for name, kinds in _TAKEN_BY.items():
+        if getattr(args, name) is not None and args.doppler not in kinds:
+            asked = f"'{args.doppler}'" if args.doppler else "none"
+            raise sonoray.ArgumentError(f"{name}: expected only with --doppler {', '.join(kinds)}, got it with {asked}")
+    if args.doppler == "spectral" and args.output.suffix.lower() == ".wav":
+        for name in _NOT_HEARD:
+            if getattr(args, name) is not None:
+                raise sonoray.ArgumentError(
+                    f"{name}: expected only for a sonogram (.png), got it with {args.output.name}"
+                )
 
 
 def endings(kind: str) -> tuple[str, ...]:
@@ -77,19 +111,20 @@ def run_doppler(
         raise sonoray.ArgumentError(
             f"ensemble: expected at most {data.n_frames // 2} of the {data.n_frames} frames for a movie, got {size}"
         )
+    signed = args.doppler in _SIGNED  # speeds do not persist, whatever the preset says
     flow = reconstruct_doppler(
         data,
         args.doppler,
         wall_filter=wall_filter,
         ensemble=size,
         average=_first(args.average, preset.average),
-        unwrap=args.unwrap,
-        persistence=_first(args.persistence, preset.persistence),
+        unwrap=bool(args.unwrap),
+        persistence=_first(args.persistence, preset.persistence if signed else 0.0),
         threshold=_first(args.threshold_db, preset.threshold),
-        min_velocity=1e-2 * args.min_velocity_cm,
-        priority=args.priority,
+        min_velocity=1e-2 * _first(args.min_velocity_cm, 0.0),
+        priority=_first(args.priority, 255),
         color_map=args.color_map or (None if args.doppler == "power" else preset.color_map),
-        variance=args.variance,
+        variance=bool(args.variance),
         dynamic_range=_first(args.dynamic_range, preset.dynamic_range),
         **bmode,
     )
@@ -138,22 +173,22 @@ def drawn(flow: FlowImages, index: int) -> NDArray[np.uint8]:
 def _spectral(args: argparse.Namespace, data: sonoray.ChannelData, bmode: dict[str, Any], wall: Any) -> dict[str, Any]:
     if args.gate_mm is None:
         raise sonoray.ArgumentError("gate_mm: expected the middle of the sample volume for spectral Doppler, got none")
-    position, size = ((1e-3 * pair[0], 1e-3 * pair[1]) for pair in (args.gate_mm, args.gate_size_mm))
+    pairs = (args.gate_mm, _first(args.gate_size_mm, (1.0, 1.0)))
+    position, size = ((1e-3 * pair[0], 1e-3 * pair[1]) for pair in pairs)
     samples = gate_samples(data, position, size, **bmode)
-    baseline = scalar("baseline", args.baseline, -1.0, 1.0, "(fraction of Nyquist)")
+    baseline = scalar("baseline", _first(args.baseline, 0.0), -1.0, 1.0, "(fraction of Nyquist)")
     if args.output.suffix.lower() == ".wav":
         write_wav(args.output, sonoray.doppler_audio(samples, data.frame_rate, wall_filter=wall, baseline=baseline))
         return {"points": samples.shape[1], "duration": round(len(samples) / data.frame_rate, 4)}
-    option("spectral_method", args.spectral_method, ("fft", "capon"))
     spectra = sonoray.sonogram(
         samples,
         data.center_frequency or data.demodulation_frequency,
         data.frame_rate,
-        bmode.get("sound_speed") or data.sound_speed,
-        method=args.spectral_method,
+        velocity_scale(data, sample_volume(data, position, size), bmode),
+        method=args.spectral_method or "fft",
         length=args.spectral_window or min(64, max(4, len(samples) // 2)),
         wall_filter=wall,
-        angle=np.deg2rad(args.flow_angle_deg),
+        angle=np.deg2rad(_first(args.flow_angle_deg, 0.0)),
         baseline=baseline,
     )
     traces = sonoray.spectral_traces(spectra)

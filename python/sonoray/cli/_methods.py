@@ -38,12 +38,7 @@ def method_of(args: argparse.Namespace) -> str | Method:
     given = {s: getattr(args, f"method_{s}") for s, _, _ in _SETTINGS.values()}
     given = {setting: value for setting, value in given.items() if value is not None}
     if args.method != "das":
-        method = adaptive_method(args.method, **given)
-        if args.doppler and not method.keeps_phase:
-            raise ArgumentError(
-                f"method: expected one that keeps the phase of echoes for --doppler, got {method.name!r}"
-            )
-        return method
+        return adaptive_method(args.method, **given)
     if given:
         raise ArgumentError(f"{next(iter(given))}: expected a --method that has this setting, got 'das'")
     return "das"

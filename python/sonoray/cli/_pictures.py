@@ -80,10 +80,10 @@ def load(path: Path) -> tuple[NDArray[Any], float | None, bool]:
     return read_image(path), None, False
 
 
-def check_storable(path: Path, image: NDArray[Any], video: bool) -> None:
+def check_storable(path: Path, image: NDArray[Any], rate: float | None, video: bool) -> None:
     """Refuse, before any work, a result like ``image`` that `store` could not write; make its folder."""
     if video or path.suffix.lower() in (*ARRAYS, ".gif", ".apng"):
-        check_video_writable(path, image if video else image[None])
+        check_video_writable(path, image if video else image[None], rate)
     else:
         check_writable(path, image)
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def run_jobs(
         try:
             image, rate, video = load(job.source)
             entry |= {"shape": list(image.shape), "type": str(image.dtype)}
-            check_storable(job.target, image, video)
+            check_storable(job.target, image, rate, video)
             result = work(image)
             store(job.target, result, rate, video)
             entry["largest_change"] = _change(result, image)

@@ -16,7 +16,7 @@ from sonoray.beamforming.presets import ImagingPreset, imaging_preset, imaging_p
 from sonoray.io import write, write_dicom, write_png
 from sonoray.io.pictures import as_rows
 
-from ._doppler import MOVIES, add_doppler, endings, run_doppler, write_movie
+from ._doppler import MOVIES, add_doppler, check_doppler, endings, run_doppler, write_movie
 from ._files import channel_data, check_output, medium_of
 from ._methods import add_method, finds_weights, method_of
 from ._volumes import VOLUMES, add_apertures, lensed, metres, sheets, write_decibels
@@ -72,6 +72,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Read, beamform, write."""
     check_output(args.output, endings(args.doppler) if args.doppler else OUTPUTS, (args.file, args.medium))
+    check_doppler(args)
     preset = imaging_preset(args.preset) if args.preset else ImagingPreset("default")
     data = channel_data(args.file)
     if args.center_frequency is not None:
@@ -119,6 +120,9 @@ def run(args: argparse.Namespace) -> None:
 def _options(args: argparse.Namespace, preset: ImagingPreset) -> dict[str, Any]:
     """Arguments of `reconstruct_bmode`; a preset that is not given leaves them to the probe."""
     f_number, window = (preset.f_number, preset.window) if args.preset else (None, None)
+    f_number = f_number if args.f_number is None else args.f_number
+    if f_number == 0:
+        window = None  # windows span the f-number's aperture
     return {
         "depth": metres(args.depth_mm),
         "x": metres(args.x_mm),
@@ -128,7 +132,7 @@ def _options(args: argparse.Namespace, preset: ImagingPreset) -> dict[str, Any]:
         "spacing": None if args.spacing_mm is None else 1e-3 * args.spacing_mm,
         "sound_speed": args.sound_speed,
         "medium": medium_of(args.medium),
-        "f_number": f_number if args.f_number is None else args.f_number,
+        "f_number": f_number,
         "window": args.window or (None if finds_weights(args) else window),
         "method": method_of(args),
         "over": args.over,

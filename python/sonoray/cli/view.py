@@ -29,9 +29,7 @@ def add(commands: Any) -> None:
         help="of a map (default: sound_speed)",
     )  # fmt: skip
     form.add_argument("--doppler", choices=["color", "power"], help="flow over the B-mode image of channel data")
-    form.add_argument(
-        "--wall-filter", default="poly:1", metavar="FILTER", help=f"with it: {', '.join(FORMS)} (default: poly:1)"
-    )
+    form.add_argument("--wall-filter", metavar="FILTER", help=f"with it: {', '.join(FORMS)} (default: poly:1)")
     form.add_argument("--ensemble", type=int, metavar="N", help="with it: frames in one flow image (default: all)")
     form.add_argument("--prf", type=float, metavar="HZ", help="with it: rate of the frames (default: the file's)")
     form.add_argument("--napari", action="store_true", help="in napari instead of matplotlib (extra viewer)")
@@ -44,18 +42,17 @@ def add(commands: Any) -> None:
 def _view(args: argparse.Namespace) -> None:
     if args.output is not None:
         check_output(args.output, (".png", ".pdf", ".svg"), (args.file,))
+    for name in ("wall_filter", "ensemble", "prf"):
+        if getattr(args, name) is not None and not args.doppler:
+            raise sonoray.ArgumentError(f"{name}: expected only with --doppler, got it without")
     scene = _scene(args)
-    if not 0 <= args.frame < len(scene.values):
-        raise sonoray.ArgumentError(f"frame: expected 0 to {len(scene.values) - 1}, got {args.frame}")
     title = args.file.name
     if args.napari:
-        open_napari(scene, dynamic_range=args.dynamic_range, title=title)
+        open_napari(scene, dynamic_range=args.dynamic_range, frame=args.frame, title=title)
     elif args.output is None:
-        open_window(scene, dynamic_range=args.dynamic_range, title=title)
+        open_window(scene, dynamic_range=args.dynamic_range, frame=args.frame, title=title)
     else:
-        viewer = Viewer(scene, dynamic_range=args.dynamic_range, title=title)
-        if "frame" in viewer.sliders:
-            viewer.sliders["frame"].set_val(args.frame)
+        viewer = Viewer(scene, dynamic_range=args.dynamic_range, frame=args.frame, title=title)
         save_figure(args.output, viewer.axes[0])
         print(args.output)
 
@@ -67,10 +64,15 @@ def _scene(args: argparse.Namespace) -> Scene:
     data = read(args.file)
     if isinstance(data, sonoray.ChannelData):
         if args.doppler:
-            wall = named_wall_filter(args.wall_filter)
-            return scene_of(
-                reconstruct_doppler(data, args.doppler, wall_filter=wall, frame_rate=args.prf, ensemble=args.ensemble)
+            flow = reconstruct_doppler(
+                data,
+                args.doppler,
+                wall_filter=named_wall_filter(args.wall_filter or "poly:1"),
+                frame_rate=args.prf,
+                ensemble=args.ensemble,
+                dynamic_range=args.dynamic_range,
             )
+            return scene_of(flow)
         return scene_of(sonoray.reconstruct_bmode(data), rate=data.frame_rate)
     if args.doppler:
         raise sonoray.ArgumentError(f"doppler: expected channel data with it, got {type(data).__name__}")

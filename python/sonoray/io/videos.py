@@ -28,6 +28,7 @@ PILED = {".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF", ".png": "PNG", ".apng":
 ARRAYS = (".npy", ".npz")
 MOST_BYTES = 2 << 30  # of a movie, whose size says nothing about its frames
 _RATE = 20.0  # Hz, where nobody says
+_GIF_RATE = 50.0  # Hz
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,9 @@ def read_video(path: Any) -> Video:
 def write_video(path: Any, video: Video) -> None:
     """Write a video; the name's ending says how.
 
-    .gif (256 colours per frame, times in 10 ms), .tif (a page per frame), .png or .apng, .npy, .npz, a movie (extra
-    ``video``; with loss), or a name without ending: a folder of numbered PNG, which must not be there yet.
+    .gif (256 colours per frame; up to 50 Hz, whose period is rounded to 10 ms: 30 Hz become 33.3), .tif (a page per
+    frame), .png or .apng, .npy, .npz, a movie (extra ``video``; with loss), or a name without ending: a folder of
+    numbered PNG, which must not be there yet.
 
     Parameters
     ----------
@@ -113,10 +115,10 @@ def write_video(path: Any, video: Video) -> None:
     Raises
     ------
     ArgumentError
-        Another ending, or a type that the format does not hold.
+        Another ending, a type that the format does not hold, or a GIF above 50 Hz.
     MissingExtraError
     """
-    check_video_writable(path, video.frames)
+    check_video_writable(path, video.frames, video.frame_rate)
     target, frames, ending = Path(path), video.frames, Path(path).suffix.lower()
     if ending == "":
         _write_folder(target, frames)
@@ -135,8 +137,8 @@ def write_video(path: Any, video: Video) -> None:
             _write_movie(temporary, ending, frames, video.frame_rate or _RATE)
 
 
-def check_video_writable(path: Any, frames: NDArray[Any]) -> None:
-    """Refuse, before any work, frames or a name that `write_video` could not write."""
+def check_video_writable(path: Any, frames: NDArray[Any], frame_rate: float | None = None) -> None:
+    """Refuse, before any work, frames, a rate [Hz] or a name that `write_video` could not write."""
     target, ending = Path(path), Path(path).suffix.lower()
     if ending not in (*MOVIES, *PILED, *ARRAYS, ""):
         known = ", ".join((*PILED, *ARRAYS, *MOVIES))
@@ -144,6 +146,11 @@ def check_video_writable(path: Any, frames: NDArray[Any]) -> None:
     deep = ending in (".tif", ".tiff", "") and frames.dtype == np.uint16 and frames.ndim == 3
     if ending not in ARRAYS and frames.dtype != np.uint8 and not deep:
         raise ArgumentError(f"frames: expected uint8 for {ending or 'a folder'}, got {frames.dtype}; .npy holds all")
+    if ending == ".gif" and frame_rate is not None and frame_rate > _GIF_RATE:
+        raise ArgumentError(
+            f"frame_rate: expected at most {_GIF_RATE:g} Hz for .gif, whose times are in 10 ms and which viewers show "
+            f"no faster, got {frame_rate:g}; .apng holds all"
+        )
     if ending == "" and target.exists():
         raise ArgumentError(f"path: expected a folder that is not there yet, got {target}")
 
@@ -266,7 +273,8 @@ def _write_piled(path: Path, kind: str, frames: NDArray[Any], rate: float) -> No
     if kind == "TIFF":
         options: dict[str, Any] = {"compression": "tiff_deflate"}
     else:
-        options = {"duration": 1000 / rate, "loop": 0}
+        period = 1000 / rate  # ms
+        options = {"duration": 10 * round(period / 10) if kind == "GIF" else period, "loop": 0}
     images[0].save(path, format=kind, save_all=True, append_images=images[1:], **options)
 
 
