@@ -263,7 +263,7 @@ void check_place(const sonoray_config& c) {
           "device: expected SONORAY_CPU or SONORAY_CUDA, got " + std::to_string(c.device));
   if (c.device == SONORAY_CUDA)
     throw Failure(SONORAY_UNSUPPORTED,
-                  "device: pipelines run on SONORAY_CPU in this build; CUDA is in the C++ library");
+                  "device: expected SONORAY_CPU, got SONORAY_CUDA, on which no pipeline runs in this version");
 }
 
 /// The elements and points that a map must cover.

@@ -132,9 +132,9 @@ typedef struct sonoray_config {
   size_t transmit_size; /* of sonoray_transmit, set by init */
 
   /* Where. */
-  int32_t device;       /* SONORAY_CPU (default) or SONORAY_CUDA */
-  int32_t device_index; /* CUDA */
-  void* stream;         /* CUDA: a cudaStream_t; frames and outputs are then device memory */
+  int32_t device;       /* SONORAY_CPU (default); SONORAY_CUDA is reserved, refused in this version */
+  int32_t device_index; /* reserved with it */
+  void* stream;         /* reserved with it, for a cudaStream_t and frames in device memory */
   int32_t threads;      /* of `process` and the stream's worker, this thread included; 0: all processors */
   int32_t map_threads;  /* of set_map and estimate_map; default 1, so as not to disturb the frames */
 

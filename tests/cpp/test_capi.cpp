@@ -115,6 +115,27 @@ void test_not_a_number_in_a_frame() {
   CHECK(sonoray_pipeline_process(h.p, good.data(), good.size(), &r.output) == SONORAY_OK);
 }
 
+/// Elements on top of each other leave no wave between them: refused, in one speed and through a map.
+void test_coincident_elements() {
+  const std::vector<double> delays(Scene::n_elements, 0.0);
+  const auto change = [&](Scene& s) {
+    s.elements[3] = s.elements[0];
+    s.transmits[0].kind = SONORAY_DELAYS;
+    s.transmits[0].delays = delays.data();
+  };
+  CHECK(refused(change, "arrival times"));
+  Scene scene;
+  scene.elements[3] = scene.elements[0];
+  const Handle h(scene.config);
+  CHECK(h.prepared == SONORAY_OK);  // plane waves in one speed ask for no elements
+  const std::vector<float> map(Scene::map_x * Scene::map_z, 1540.0f);
+  CHECK(sonoray_pipeline_set_map(h.p, map.data(), static_cast<std::int64_t>(map.size())) == SONORAY_ARGUMENT &&
+        contains(h.error(), "arrival times"));
+  Result r(h.p);
+  const auto frame = Scene().frame();
+  CHECK(sonoray_pipeline_process(h.p, frame.data(), frame.size(), &r.output) == SONORAY_OK);  // with the old tables
+}
+
 void test_maps() {
   const Scene scene;
   const Handle h(scene.config);
@@ -237,6 +258,7 @@ int main() {
   test_configurations_are_refused_by_name();
   test_frames_and_outputs_are_refused();
   test_not_a_number_in_a_frame();
+  test_coincident_elements();
   test_maps();
   test_given_tables();
   test_network();
