@@ -69,6 +69,9 @@ void test_configurations_are_refused_by_name() {
   CHECK(refused([](Scene& s) { s.config.stride[0] = 4; }, "stride"));
   CHECK(refused([](Scene& s) { s.config.ring_frames = 1; }, "ring_frames: expected 2 to 4096, got 1"));
   CHECK(refused([](Scene& s) { s.config.size = 8; }, "sonoray_config_init"));
+  CHECK(refused([](Scene& s) { s.config.transmit_size += 8; }, "sonoray_config_init"));
+  CHECK(refused([](Scene& s) { s.config.grid.reserved[2] = 5; }, "grid.reserved: expected 0, got 5"));
+  CHECK(refused([](Scene& s) { s.config.display.reserved[0] = -1; }, "display.reserved"));
   CHECK(refused([](Scene& s) { s.config.device = SONORAY_CUDA; }, "device", SONORAY_UNSUPPORTED));
   CHECK(refused([](Scene& s) { s.config.model = "/nowhere.onnx"; }, "model", SONORAY_UNSUPPORTED));
   const Scene scene;
@@ -248,6 +251,12 @@ void test_texts() {
   CHECK(sonoray_pipeline_last_error(h.p, text, sizeof text) > 8 && std::strlen(text) == 7);
   CHECK(sonoray_pipeline_last_error(h.p, nullptr, 0) > 8 && sonoray_pipeline_last_error(nullptr, text, 8) == 0);
   sonoray_pipeline_destroy(nullptr);
+  sonoray_pipeline* empty = nullptr;
+  CHECK(sonoray_pipeline_create(&empty) == SONORAY_OK);
+  std::size_t bytes = 0;
+  CHECK(sonoray_pipeline_sizes(empty, &bytes, nullptr, nullptr, nullptr) == SONORAY_STATE);
+  CHECK(sonoray_pipeline_last_error(empty, nullptr, 0) > 0);
+  sonoray_pipeline_destroy(empty);
 }
 
 }  // namespace
