@@ -49,6 +49,10 @@ constexpr bool known_size(std::size_t size, std::size_t first, std::size_t ours)
 }
 constexpr std::size_t first_config = 760, first_transmit = 112, first_output = 72, first_info = 40,
                       first_statistics = 96;
+static_assert(first_config <= sizeof(sonoray_config) && first_transmit <= sizeof(sonoray_transmit) &&
+                  first_output <= sizeof(sonoray_output) && first_info <= sizeof(sonoray_frame_info) &&
+                  first_statistics <= sizeof(sonoray_statistics),
+              "numbers of 64-bit processors");
 
 /// A table's or map's grid. `name` is the argument's.
 EikonalGrid read_map_grid(const sonoray_grid& grid, const char* name);
