@@ -76,8 +76,9 @@ sanitize: $(VENV)/.tools
 
 # The C and C++ package, from the objects that the wheel was made of; its examples built against it and run.
 embed: $(VENV)/.installed
-	@tree=$$(ls -td build/cp*/ | head -1); mkdir -p build/embed; \
-	{ $(BIN)/cmake -S . -B $$tree -DSONORAY_PACKAGE=ON && \
+	@tree=$$(ls -td build/cp*/ 2>/dev/null | head -1); mkdir -p build/embed; \
+	test -n "$$tree" || { echo "make: no build/cp*: the wheel's objects are gone; rm $(VENV)/.installed, then again"; exit 1; }; \
+	{ $(BIN)/cmake -S . -B $$tree -DSONORAY_PACKAGE=ON -DCMAKE_INSTALL_LIBDIR=lib && \
 	  $(BIN)/cmake --build $$tree --target sonoray sonoray_static && \
 	  $(BIN)/cmake --install $$tree --component embed --prefix build/embed/install; } \
 	  > build/embed.log 2>&1 || { cat build/embed.log; exit 1; }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <system_error>
 
 #include "capi/pipeline.h"
 #include "capi/sonoray.h"
@@ -19,12 +20,12 @@ struct sonoray_pipeline {
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<Stream> stream;
   mutable std::mutex lock;  // of the text
-  char text[512] = "";
+  mutable char text[512] = "";
 };
 
 namespace {
 
-sonoray_status fail(sonoray_pipeline* p, sonoray_status status, const char* text) {
+sonoray_status fail(const sonoray_pipeline* p, sonoray_status status, const char* text) {
   const std::lock_guard<std::mutex> hold(p->lock);
   std::snprintf(p->text, sizeof p->text, "%s", text);
   return status;
@@ -44,6 +45,8 @@ sonoray_status guarded(sonoray_pipeline* p, const Body& body) {
     return fail(p, SONORAY_DEVICE, e.what());
   } catch (const std::bad_alloc&) {
     return fail(p, SONORAY_MEMORY, "out of memory");
+  } catch (const std::system_error& e) {
+    return fail(p, SONORAY_MEMORY, e.what());
   } catch (const std::exception& e) {
     return fail(p, SONORAY_INTERNAL, e.what());
   } catch (...) {
@@ -51,7 +54,7 @@ sonoray_status guarded(sonoray_pipeline* p, const Body& body) {
   }
 }
 
-sonoray_status not_prepared(sonoray_pipeline* p) {
+sonoray_status not_prepared(const sonoray_pipeline* p) {
   return fail(p, SONORAY_STATE, "pipeline: not prepared; call sonoray_pipeline_prepare first");
 }
 
@@ -70,10 +73,15 @@ sonoray_status check_frame(sonoray_pipeline* p, const void* frame, std::size_t b
   return fail(p, SONORAY_ARGUMENT, text);
 }
 
-sonoray_status check_output(sonoray_pipeline* p, const sonoray_output* output) {
+/// The caller's output, of whatever size, as this version's.
+sonoray_status read_output(sonoray_pipeline* p, const sonoray_output* output, sonoray_output& to) {
   if (!output) return fail(p, SONORAY_ARGUMENT, "output: expected a sonoray_output, got NULL");
+  if (!known_size(output->size, first_output, sizeof to))
+    return fail(p, SONORAY_ARGUMENT, "output: expected size to be sizeof(sonoray_output)");
+  to = {};
+  std::memcpy(&to, output, output->size);
   char text[200];
-  const sonoray_status status = p->pipeline->check(*output, text, sizeof text);
+  const sonoray_status status = p->pipeline->check(to, text, sizeof text);
   return status ? fail(p, status, text) : SONORAY_OK;
 }
 
@@ -94,7 +102,8 @@ const char* sonoray_status_text(sonoray_status status) {
 }
 
 sonoray_status sonoray_config_init(sonoray_config* config, std::size_t config_size, std::size_t transmit_size) {
-  if (!config || config_size != sizeof(sonoray_config) || transmit_size != sizeof(sonoray_transmit))
+  if (!config || !known_size(config_size, first_config, sizeof(sonoray_config)) ||
+      !known_size(transmit_size, first_transmit, sizeof(sonoray_transmit)))
     return SONORAY_ARGUMENT;
   sonoray_config c{};
   c.size = config_size;
@@ -109,7 +118,7 @@ sonoray_status sonoray_config_init(sonoray_config* config, std::size_t config_si
   c.table_spacing = 5e-4;
   c.map_limits[0] = 1380.0;
   c.map_limits[1] = 1680.0;
-  *config = c;
+  std::memcpy(config, &c, config_size);
   return SONORAY_OK;
 }
 
@@ -134,12 +143,13 @@ sonoray_status sonoray_pipeline_process(sonoray_pipeline* p, const void* frame, 
     if (!p->pipeline) return not_prepared(p);
     if (p->stream) return fail(p, SONORAY_STATE, "pipeline: streaming; push frames, or stop first");
     if (const sonoray_status status = check_frame(p, frame, frame_bytes)) return status;
-    if (const sonoray_status status = check_output(p, output)) return status;
+    sonoray_output to;
+    if (const sonoray_status status = read_output(p, output, to)) return status;
     sonoray_status status = SONORAY_OK;
     if (!p->pipeline->image(frame, p->pipeline->own, status))
       return fail(p, SONORAY_STATE, "pipeline: another thread is in sonoray_pipeline_process");
     if (status) return bad_data(p);
-    Pipeline::copy(p->pipeline->own, *output);
+    Pipeline::copy(p->pipeline->own, to);
     return SONORAY_OK;
   });
 }
@@ -147,7 +157,7 @@ sonoray_status sonoray_pipeline_process(sonoray_pipeline* p, const void* frame, 
 sonoray_status sonoray_pipeline_sizes(const sonoray_pipeline* p, std::size_t* frame_bytes, std::size_t* image_bytes,
                                       std::size_t* envelope_bytes, std::size_t* grey_bytes) {
   if (!p) return SONORAY_ARGUMENT;
-  if (!p->pipeline) return SONORAY_STATE;
+  if (!p->pipeline) return not_prepared(p);
   const Picture& own = p->pipeline->own;
   if (frame_bytes) *frame_bytes = p->pipeline->settings().frame_bytes;
   if (image_bytes) *image_bytes = own.image.size() * sizeof(float);
@@ -221,11 +231,20 @@ sonoray_status sonoray_pipeline_pop(sonoray_pipeline* p, double timeout, const s
   return guarded(p, [&]() -> sonoray_status {
     if (!p->stream) return not_started(p);
     if (std::isnan(timeout)) return fail(p, SONORAY_ARGUMENT, "timeout: expected seconds, got NaN");
-    if (info && info->size != sizeof(sonoray_frame_info))
+    if (info && !known_size(info->size, first_info, sizeof(sonoray_frame_info)))
       return fail(p, SONORAY_ARGUMENT, "info: expected size to be sizeof(sonoray_frame_info)");
-    if (const sonoray_status status = check_output(p, output)) return status;
-    const sonoray_status status = p->stream->pop(timeout, *output, info);
-    if (status == SONORAY_DATA || (status == SONORAY_OK && info && info->status == SONORAY_DATA)) bad_data(p);
+    sonoray_output to;
+    if (const sonoray_status status = read_output(p, output, to)) return status;
+    sonoray_frame_info about{};
+    sonoray_status status = p->stream->pop(timeout, to, about);
+    const sonoray_status of_frame = status == SONORAY_OK ? about.status : status;
+    if (status == SONORAY_OK && info) {
+      about.size = info->size;
+      std::memcpy(info, &about, info->size);
+    }
+    if (!info) status = of_frame;
+    if (of_frame == SONORAY_DATA) bad_data(p);
+    if (of_frame == SONORAY_INTERNAL) fail(p, of_frame, "frame: the worker failed with an exception");
     if (status == SONORAY_TIMEOUT) return fail(p, status, "pop: no frame in the time given");
     if (status == SONORAY_CANCELLED) return fail(p, status, "pop: cancelled");
     return status;
@@ -251,9 +270,12 @@ sonoray_status sonoray_pipeline_stop(sonoray_pipeline* p) {
 sonoray_status sonoray_pipeline_statistics(sonoray_pipeline* p, sonoray_statistics* statistics) {
   return guarded(p, [&]() -> sonoray_status {
     if (!p->stream) return not_started(p);
-    if (!statistics || statistics->size != sizeof(sonoray_statistics))
+    if (!statistics || !known_size(statistics->size, first_statistics, sizeof(sonoray_statistics)))
       return fail(p, SONORAY_ARGUMENT, "statistics: expected size to be sizeof(sonoray_statistics)");
-    p->stream->statistics(*statistics);
+    sonoray_statistics s{};
+    p->stream->statistics(s);
+    s.size = statistics->size;
+    std::memcpy(statistics, &s, s.size);
     return SONORAY_OK;
   });
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 
 #include "core/error.h"
 #include "core/for_each.h"
@@ -24,9 +25,13 @@ void require_count(const char* name, std::int64_t wanted, std::int64_t got) {
 std::unique_ptr<ThreadPool> make_pool(Cpu& exec, int threads) {
   exec.threads = thread_count(Cpu{threads});
   if (exec.threads == 1) return nullptr;
-  auto pool = std::make_unique<ThreadPool>(exec.threads);
-  exec.pool = pool.get();
-  return pool;
+  try {
+    auto pool = std::make_unique<ThreadPool>(exec.threads);
+    exec.pool = pool.get();
+    return pool;
+  } catch (const std::system_error& e) {
+    throw Failure(SONORAY_MEMORY, "threads: could not start " + std::to_string(exec.threads - 1) + ": " + e.what());
+  }
 }
 
 }  // namespace
@@ -61,34 +66,50 @@ void Pipeline::allocate(Picture& picture) const {
   picture.grey.resize(n_grey());
 }
 
+/// Frames leave `process` and their set of tables, whatever happens in between.
+struct Pipeline::InFrame {
+  explicit InFrame(Pipeline& p) : pipeline(p) {}
+  ~InFrame() { pipeline.busy_.store(false, std::memory_order_release); }
+  InFrame(const InFrame&) = delete;
+  InFrame& operator=(const InFrame&) = delete;
+  Pipeline& pipeline;
+};
+
+struct Pipeline::InUse {
+  explicit InUse(Pipeline& p) : pipeline(p) {
+    const std::lock_guard<std::mutex> hold(p.swapping_);
+    set = p.active_;
+    ++p.users_[set];
+  }
+  ~InUse() {
+    {
+      const std::lock_guard<std::mutex> hold(pipeline.swapping_);
+      --pipeline.users_[set];
+    }
+    pipeline.released_.notify_all();
+  }
+  InUse(const InUse&) = delete;
+  InUse& operator=(const InUse&) = delete;
+  Pipeline& pipeline;
+  int set;
+};
+
 bool Pipeline::image(const void* frame, Picture& picture, sonoray_status& status) {
   if (busy_.exchange(true, std::memory_order_acquire)) return false;
-  int set;
+  const InFrame frames(*this);
   {
-    std::lock_guard<std::mutex> hold(swapping_);
-    set = active_;
-    ++users_[set];
+    const InUse use(*this);
+    sets_[use.set].plan()(frame, picture.image.data());
+    picture.generation = sets_[use.set].generation;
   }
-  sets_[set].plan()(frame, picture.image.data());
-  picture.generation = sets_[set].generation;
-  {
-    std::lock_guard<std::mutex> hold(swapping_);
-    --users_[set];
-  }
-  released_.notify_all();
   const bool finite =
       (*display_)(picture.image.data(), picture.envelope.data(), picture.decibels.data(), picture.grey.data());
   picture.reference = display_->reference();
   status = finite ? SONORAY_OK : SONORAY_DATA;
-  busy_.store(false, std::memory_order_release);
   return true;
 }
 
 sonoray_status Pipeline::check(const sonoray_output& output, char* text, std::size_t capacity) const {
-  if (output.size != sizeof(sonoray_output)) {
-    std::snprintf(text, capacity, "output: expected size to be sizeof(sonoray_output)");
-    return SONORAY_ARGUMENT;
-  }
   const Item items[] = {
       {"image", output.image, output.image_bytes, own.image.size() * sizeof(float), alignof(float)},
       {"envelope", output.envelope, output.envelope_bytes, own.envelope.size() * sizeof(float), alignof(float)},

@@ -47,6 +47,9 @@ class Pipeline {
   Picture own;  ///< of `process`
 
  private:
+  struct InFrame;
+  struct InUse;
+
   template <class Make>
   void replace(const Make& make);
   void place_map(const float* sound_speed);

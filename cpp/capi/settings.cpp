@@ -38,6 +38,11 @@ waves::Point triple(const std::string& name, const double* from) {
   return p;
 }
 
+void check_reserved(const sonoray_grid& grid, const std::string& name) {
+  for (const std::int64_t word : grid.reserved)
+    require(word == 0, name + ".reserved: expected 0, got " + std::to_string(word) + "; zero the struct first");
+}
+
 void read_probe(Settings& s) {
   const sonoray_config& c = s.config;
   const std::int64_t n = count("n_elements", c.n_elements, 1, 65536);
@@ -171,7 +176,7 @@ void read_sequence(Settings& s) {
   const char* from = reinterpret_cast<const char*>(c.transmits);
   for (std::int64_t i = 0; i < n; ++i, from += c.transmit_size) {
     sonoray_transmit t{};
-    std::memcpy(&t, from, sizeof t);
+    std::memcpy(&t, from, c.transmit_size);
     const std::string name = "transmits[" + std::to_string(i) + "].";
     s.waves.transmits.push_back(read_transmit(s, t, name));
     check_side(s, s.waves.transmits.back(), name);
@@ -263,7 +268,7 @@ void check_place(const sonoray_config& c) {
           "device: expected SONORAY_CPU or SONORAY_CUDA, got " + std::to_string(c.device));
   if (c.device == SONORAY_CUDA)
     throw Failure(SONORAY_UNSUPPORTED,
-                  "device: pipelines run on SONORAY_CPU in this build; CUDA is in the C++ library");
+                  "device: expected SONORAY_CPU, got SONORAY_CUDA, on which no pipeline runs in this version");
 }
 
 /// The elements and points that a map must cover.
@@ -294,6 +299,7 @@ double scalar(const char* name, double value, double low, double high, const cha
 
 EikonalGrid read_map_grid(const sonoray_grid& grid, const char* name) {
   const std::string prefix(name);
+  check_reserved(grid, prefix);
   require(grid.kind == SONORAY_GRID_CARTESIAN,
           prefix + ".kind: expected SONORAY_GRID_CARTESIAN, got " + std::to_string(grid.kind));
   require(grid.n_axes == 2 || grid.n_axes == 3,
@@ -313,22 +319,27 @@ EikonalGrid read_map_grid(const sonoray_grid& grid, const char* name) {
 
 Settings read_config(const sonoray_config* config) {
   require(config != nullptr, "config: expected a configuration, got NULL");
-  require(config->size == sizeof(sonoray_config) && config->transmit_size == sizeof(sonoray_transmit),
+  require(known_size(config->size, first_config, sizeof(sonoray_config)) &&
+              known_size(config->transmit_size, first_transmit, sizeof(sonoray_transmit)),
           "config: expected one that sonoray_config_init of this version filled in");
   Settings s;
-  s.config = *config;
+  sonoray_config_init(&s.config, sizeof s.config, sizeof(sonoray_transmit));
+  std::memcpy(&s.config, config, config->size);
+  check_reserved(s.config.grid, "grid");
+  check_reserved(s.config.display, "display");
+  check_reserved(s.config.map, "map");
   check_place(s.config);
   check_image(s.config);
   read_probe(s);
   read_grid(s);
   read_sequence(s);
   read_sampling(s);
-  if (config->map.kind != SONORAY_GRID_NONE) {
-    s.map = read_map_grid(config->map, "map");
+  if (s.config.map.kind != SONORAY_GRID_NONE) {
+    s.map = read_map_grid(s.config.map, "map");
     check_inside(s);
   }
-  require(s.map || (!config->network && !config->model), "map: expected a grid for the network's maps, got none");
-  if (config->model) s.model.assign(config->model);
+  require(s.map || (!s.config.network && !s.config.model), "map: expected a grid for the network's maps, got none");
+  if (s.config.model) s.model.assign(s.config.model);
   return s;
 }
 

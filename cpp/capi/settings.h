@@ -42,6 +42,18 @@ struct Settings {
 /// Throws ArgumentError, Failure or std::bad_alloc.
 Settings read_config(const sonoray_config* config);
 
+/// Whether a caller's struct is one that this version knows: from the first of this ABI on. A field that is appended
+/// leaves the number as it is.
+constexpr bool known_size(std::size_t size, std::size_t first, std::size_t ours) {
+  return size >= first && size <= ours;
+}
+constexpr std::size_t first_config = 760, first_transmit = 112, first_output = 72, first_info = 40,
+                      first_statistics = 96;
+static_assert(first_config <= sizeof(sonoray_config) && first_transmit <= sizeof(sonoray_transmit) &&
+                  first_output <= sizeof(sonoray_output) && first_info <= sizeof(sonoray_frame_info) &&
+                  first_statistics <= sizeof(sonoray_statistics),
+              "numbers of 64-bit processors");
+
 /// A table's or map's grid. `name` is the argument's.
 EikonalGrid read_map_grid(const sonoray_grid& grid, const char* name);
 

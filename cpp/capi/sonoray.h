@@ -14,7 +14,8 @@
  * (x, z), (x, y, z) or (angle, range).
  *
  * Memory. The library copies what a configuration points to; frames and outputs belong to the caller, before and after.
- * After `prepare`, `process`, `push` and `pop` allocate nothing and take no lock that another handle shares.
+ * After `prepare`, `process` allocates nothing and takes no lock that another handle shares; after `start`, neither do
+ * `push` and `pop`.
  *
  * Threads. A handle has no state in common with another: handles may run in parallel. Of one handle one thread at a
  * time calls `process`; or one thread pushes while one other pops. `set_map`, `set_tables`, `estimate_map` may come
@@ -24,8 +25,10 @@
  * Errors. Every function that can fail returns a status; the handle keeps the text of the last failure. No exception
  * leaves the library, and it never prints, exits, reads the environment or installs handlers.
  *
- * ABI. Within a major version (before 1.0: a minor one) functions and fields stay; new fields are appended, and the
- * sizes given to `sonoray_config_init` tell which of them a caller knows. */
+ * ABI. Within a major version (before 1.0: a minor one) functions and fields stay, and new fields are appended to
+ * structs that hold their size (sonoray_transmit: `transmit_size`). A library reads and writes as many bytes as the
+ * caller's struct has, and takes defaults for the fields behind; sizes larger than it knows are refused. sonoray_grid
+ * has reserved words instead: zero it before filling it in. */
 #ifndef SONORAY_H
 #define SONORAY_H
 
@@ -53,7 +56,7 @@ enum {
   SONORAY_DATA = 3,        /* a frame whose image holds NaN or infinity; outputs are not written */
   SONORAY_DEVICE = 4,      /* no such device, no driver, the device was lost, or it failed */
   SONORAY_UNSUPPORTED = 5, /* known, but not in this build or not for this combination */
-  SONORAY_MEMORY = 6,      /* out of memory; only from functions that allocate */
+  SONORAY_MEMORY = 6,      /* out of memory or threads; only from functions that take some */
   SONORAY_MODEL = 7,       /* the network failed, or its map is no sound speed */
   SONORAY_TIMEOUT = 8,     /* nothing came in the time given */
   SONORAY_FULL = 9,        /* no room in the ring (SONORAY_WHEN_FULL_REFUSE) */
@@ -96,7 +99,7 @@ enum {
   SONORAY_WHEN_FULL_REFUSE = 2       /* returns SONORAY_FULL */
 };
 
-/* Points of an image or nodes of a map. */
+/* Points of an image or nodes of a map. Zero the struct first. */
 typedef struct sonoray_grid {
   int32_t kind;         /* SONORAY_GRID_... */
   int32_t n_axes;       /* Cartesian: 2 for (x, z), 3 for (x, y, z) */
@@ -106,6 +109,7 @@ typedef struct sonoray_grid {
   const double* angles; /* [rad] sector: (shape[0]), rising, from the z axis towards x */
   const double* ranges; /* [m] sector: (shape[1]), rising, from the apex */
   double apex[3];       /* [m] sector */
+  int64_t reserved[4];  /* 0; anything else is refused */
 } sonoray_grid;
 
 typedef struct sonoray_transmit {
@@ -132,9 +136,9 @@ typedef struct sonoray_config {
   size_t transmit_size; /* of sonoray_transmit, set by init */
 
   /* Where. */
-  int32_t device;       /* SONORAY_CPU (default) or SONORAY_CUDA */
-  int32_t device_index; /* CUDA */
-  void* stream;         /* CUDA: a cudaStream_t; frames and outputs are then device memory */
+  int32_t device;       /* SONORAY_CPU (default); SONORAY_CUDA is reserved, refused in this version */
+  int32_t device_index; /* reserved with it */
+  void* stream;         /* reserved with it, for a cudaStream_t and frames in device memory */
   int32_t threads;      /* of `process` and the stream's worker, this thread included; 0: all processors */
   int32_t map_threads;  /* of set_map and estimate_map; default 1, so as not to disturb the frames */
 
@@ -244,8 +248,8 @@ typedef struct sonoray_statistics {
 /* An empty handle. */
 SONORAY_C_API sonoray_status sonoray_pipeline_create(sonoray_pipeline** pipeline);
 
-/* Checks the configuration, computes tables, starts threads and takes all memory that frames need. May be called again
- * on a handle that is not streaming. After a failure the handle is as if just created. */
+/* Checks the configuration, computes tables, starts threads and takes all memory that `process` needs. May be called
+ * again on a handle that is not streaming. After a failure the handle is as if just created. */
 SONORAY_C_API sonoray_status sonoray_pipeline_prepare(sonoray_pipeline* pipeline, const sonoray_config* config);
 
 /* One frame, at once. `frame_bytes` is what the configuration says: anything else is refused. */
@@ -281,7 +285,7 @@ SONORAY_C_API void sonoray_pipeline_destroy(sonoray_pipeline* pipeline);
 
 /* ------------------------------------------------------------------------------------------------------ streaming */
 
-/* Starts the worker; `ring_frames` must have been configured. Statistics begin anew. */
+/* Takes the ring's memory and starts the worker; `ring_frames` must have been configured. Statistics begin anew. */
 SONORAY_C_API sonoray_status sonoray_pipeline_start(sonoray_pipeline* pipeline);
 
 /* Copies a frame into the ring. `number` is the caller's. */
@@ -294,8 +298,8 @@ SONORAY_C_API sonoray_status sonoray_pipeline_push(sonoray_pipeline* pipeline, c
 SONORAY_C_API sonoray_status sonoray_pipeline_pop(sonoray_pipeline* pipeline, double timeout,
                                                   const sonoray_output* output, sonoray_frame_info* info);
 
-/* Ends waiting calls of `push` and `pop` with SONORAY_CANCELLED, and all later ones until the next `start`. Frames not
- * yet worked on are given up. Does not wait; `stop` or `destroy` does. */
+/* Ends waiting calls of `push` and `pop` with SONORAY_CANCELLED, and all later ones until `stop` and `start`. Frames
+ * not yet worked on are given up. Does not wait; `stop` or `destroy` does. */
 SONORAY_C_API sonoray_status sonoray_pipeline_cancel(sonoray_pipeline* pipeline);
 
 /* Cancels and ends the worker. `process` may be used again. */

@@ -3,21 +3,26 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <system_error>
 
 namespace sonoray::capi {
 
 void Latencies::add(double seconds) { values_[count_++ % kept] = seconds; }
 
-std::array<double, 4> Latencies::percentiles() {
+std::size_t Latencies::copy(std::array<double, kept>& to) const {
   const std::size_t n = std::min(count_, kept);
+  std::copy_n(values_.begin(), n, to.begin());
+  return n;
+}
+
+std::array<double, 4> Latencies::percentiles(std::array<double, kept>& values, std::size_t n) {
   if (n == 0) return {};
-  std::copy_n(values_.begin(), n, sorted_.begin());
-  std::sort(sorted_.begin(), sorted_.begin() + n);
+  std::sort(values.begin(), values.begin() + n);
   const auto at = [&](double part) {  // nearest rank
     const auto rank = static_cast<std::size_t>(std::ceil(part * static_cast<double>(n)));
-    return sorted_[std::max<std::size_t>(rank, 1) - 1];
+    return values[std::max<std::size_t>(rank, 1) - 1];
   };
-  return {at(0.50), at(0.95), at(0.99), sorted_[n - 1]};
+  return {at(0.50), at(0.95), at(0.99), values[n - 1]};
 }
 
 Stream::Stream(Pipeline& pipeline)
@@ -32,7 +37,11 @@ Stream::Stream(Pipeline& pipeline)
     pipeline.allocate(slots_[i].picture);
     free_.put(static_cast<int>(i));
   }
-  worker_ = std::thread([this] { work(); });
+  try {
+    worker_ = std::thread([this] { work(); });
+  } catch (const std::system_error& e) {
+    throw Failure(SONORAY_MEMORY, std::string("threads: could not start 1: ") + e.what());
+  }
   std::unique_lock<std::mutex> hold(lock_);
   has_result_.wait(hold, [this] { return running_; });
 }
@@ -97,7 +106,11 @@ void Stream::work() {
     const int index = pending_.take();
     hold.unlock();
     Slot& slot = slots_[index];
-    if (!pipeline_.image(slot.frame.data(), slot.picture, slot.status)) slot.status = SONORAY_INTERNAL;
+    try {
+      if (!pipeline_.image(slot.frame.data(), slot.picture, slot.status)) slot.status = SONORAY_INTERNAL;
+    } catch (...) {  // an exception would end the process; the next frame may be well
+      slot.status = SONORAY_INTERNAL;
+    }
     const Clock::time_point now = Clock::now();
     slot.latency = std::chrono::duration<double>(now - slot.pushed).count();
     hold.lock();
@@ -111,7 +124,7 @@ void Stream::work() {
   }
 }
 
-sonoray_status Stream::pop(double timeout, const sonoray_output& output, sonoray_frame_info* info) {
+sonoray_status Stream::pop(double timeout, const sonoray_output& output, sonoray_frame_info& info) {
   std::unique_lock<std::mutex> hold(lock_);
   const auto ready = [this] { return cancelled_ || !done_.empty(); };
   if (timeout < 0) {
@@ -125,20 +138,17 @@ sonoray_status Stream::pop(double timeout, const sonoray_output& output, sonoray
   const int index = done_.take();
   hold.unlock();
   const Slot& slot = slots_[index];
-  const sonoray_status status = slot.status;
-  if (status == SONORAY_OK) Pipeline::copy(slot.picture, output);
-  if (info) {
-    info->number = slot.number;
-    info->status = status;
-    info->map_generation = slot.picture.generation;
-    info->latency = slot.latency;
-    info->reference = slot.picture.reference;
-  }
+  if (slot.status == SONORAY_OK) Pipeline::copy(slot.picture, output);
+  info.number = slot.number;
+  info.status = slot.status;
+  info.map_generation = slot.picture.generation;
+  info.latency = slot.latency;
+  info.reference = slot.picture.reference;
   hold.lock();
   free_.put(index);
   hold.unlock();
   has_room_.notify_one();
-  return info ? SONORAY_OK : status;
+  return SONORAY_OK;
 }
 
 void Stream::cancel() {
@@ -153,20 +163,23 @@ void Stream::cancel() {
 
 void Stream::statistics(sonoray_statistics& to) {
   to.map_generation = pipeline_.generation();
-  const std::lock_guard<std::mutex> hold(lock_);
+  const std::lock_guard<std::mutex> one(sorting_);
+  std::unique_lock<std::mutex> hold(lock_);
   to.pushed = pushed_;
   to.finished = finished_;
   to.dropped = dropped_;
   to.refused = refused_;
   to.failed = failed_;
   to.waiting = static_cast<std::uint32_t>(pending_.size());
-  const auto values = latencies_.percentiles();
+  const double elapsed = std::chrono::duration<double>(last_ - first_).count();
+  const std::size_t n = latencies_.copy(sorted_);
+  hold.unlock();  // frames do not wait for the sort
+  const auto values = Latencies::percentiles(sorted_, n);
   to.latency_p50 = values[0];
   to.latency_p95 = values[1];
   to.latency_p99 = values[2];
   to.latency_max = values[3];
-  const double elapsed = std::chrono::duration<double>(last_ - first_).count();
-  to.frames_per_second = finished_ ? static_cast<double>(finished_) / std::max(elapsed, 1e-9) : 0.0;
+  to.frames_per_second = to.finished ? static_cast<double>(to.finished) / std::max(elapsed, 1e-9) : 0.0;
 }
 
 }  // namespace sonoray::capi

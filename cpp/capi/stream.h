@@ -15,13 +15,16 @@ namespace sonoray::capi {
 /// The last latencies, and percentiles of them.
 class Latencies {
  public:
+  static constexpr std::size_t kept = 4096;
+
   void add(double seconds);
-  /// p50, p95, p99 and the largest [s]; zeros before the first.
-  std::array<double, 4> percentiles();
+  /// Their number.
+  std::size_t copy(std::array<double, kept>& to) const;
+  /// p50, p95, p99 and the largest [s] of the first n; zeros of none. Sorts.
+  static std::array<double, 4> percentiles(std::array<double, kept>&, std::size_t n);
 
  private:
-  static constexpr std::size_t kept = 4096;
-  std::array<double, kept> values_{}, sorted_{};
+  std::array<double, kept> values_{};
   std::size_t count_ = 0;
 };
 
@@ -31,7 +34,8 @@ class Stream {
   ~Stream();
 
   sonoray_status push(const void* frame, std::uint64_t number);
-  sonoray_status pop(double timeout, const sonoray_output&, sonoray_frame_info*);
+  /// SONORAY_OK if a frame came; its own status is in the info.
+  sonoray_status pop(double timeout, const sonoray_output&, sonoray_frame_info&);
   void cancel();
   void statistics(sonoray_statistics&);
 
@@ -78,6 +82,8 @@ class Stream {
   bool running_ = false, cancelled_ = false;
   std::uint64_t pushed_ = 0, finished_ = 0, dropped_ = 0, refused_ = 0, failed_ = 0;
   Latencies latencies_;
+  std::mutex sorting_;  // of what `statistics` sorts, taken before `lock_`
+  std::array<double, Latencies::kept> sorted_{};
   Clock::time_point first_, last_;
   std::thread worker_;
 };

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int batch = 16;  // sources per solve: full-resolution times of all elements need not fit in memory
 constexpr double coarsest = 0.0499;
+constexpr const char* computed = "transmits: arrival times that elements (none on top of another) and delays give";
 
 /// Evenly spaced nodes from the first to the last image point, at most `spacing` apart, inside the medium.
 EikonalGrid table_grid(const Settings& s, double spacing) {
@@ -71,6 +72,12 @@ void resample(const EikonalGrid& from, const float* field, const EikonalGrid& to
   }
 }
 
+/// Refuses what no medium gives, NaN too. `name` says whose times they are.
+void check_times(const char* name, const std::vector<float>& times) {
+  for (const float t : times)
+    if (!(t >= -0.1f && t <= 0.1f)) scalar(name, t, -0.1, 0.1, "s");
+}
+
 waves::TransmitProblem problem_of(const Settings& s, double speed, const waves::SlownessTable* table) {
   waves::TransmitProblem p = s.waves;
   p.speed = speed;
@@ -86,6 +93,7 @@ void Tables::set_speed(const Cpu& maker, const Settings& s, double speed) {
   speed_ = speed;
   tx_time_.resize(s.config.n_transmits * s.n_points());
   transmit_times(maker, problem_of(s, speed, nullptr), tx_time_.data());
+  check_times(computed, tx_time_);
 }
 
 void Tables::set_grid(const EikonalGrid& g, std::int64_t n_elements) {
@@ -128,12 +136,12 @@ void Tables::set_map(const Cpu& maker, const Settings& s, const float* sound_spe
   speed_ = static_cast<double>(table_.values.size()) / sum;
   tx_time_.resize(s.config.n_transmits * s.n_points());
   transmit_times(maker, problem_of(s, speed_, &table_), tx_time_.data());
+  check_times(computed, tx_time_);
 }
 
 void Tables::set_given(const Settings& s, const float* times, const float* slowness, const EikonalGrid* table) {
   tx_time_.assign(times, times + s.config.n_transmits * s.n_points());
-  for (const float t : tx_time_)
-    if (!(t >= -0.1f && t <= 0.1f)) scalar("times", t, -0.1, 0.1, "s");
+  check_times("times", tx_time_);
   tabulated_ = false;
   speed_ = s.config.sound_speed;
   if (!slowness) return;

@@ -42,6 +42,8 @@ void DisplayPlan::place(const ScanConversion& s) {
               problem_.n_columns > 1,
           "display: expected a sector of at least two angles and ranges");
   n_grey_ = s.shape[0] * s.shape[1];
+  constexpr double turn = 6.283185307179586;
+  const double low = s.angles[0] - margin * (s.angles[1] - s.angles[0]);
   places_.resize(n_grey_);
   for_each(exec_, s.shape[0], [&](std::int64_t i) {
     const double x = s.origin[0] + s.spacing[0] * i - s.apex[0];
@@ -49,7 +51,8 @@ void DisplayPlan::place(const ScanConversion& s) {
       const double z = s.origin[1] + s.spacing[1] * j - s.apex[1];
       display_kernel::Place& at = places_[i * s.shape[1] + j];
       std::int64_t row = 0, column = 0;
-      const bool a = locate(s.angles, std::atan2(x, z), row, at.row);
+      const double angle = std::atan2(x, z);  // sectors may reach beyond -pi to pi
+      const bool a = locate(s.angles, angle - turn * std::floor((angle - low) / turn), row, at.row);
       const bool b = locate(s.ranges, std::hypot(x, z), column, at.column);
       at.node = a && b ? static_cast<std::int32_t>(row * problem_.n_columns + column) : -1;
     }

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <stdexcept>
 #include <thread>
 
@@ -55,8 +56,8 @@ class Ring {
       if (at != MAP_FAILED) ring_ = static_cast<const demo_ring*>(at);
     }
     close(file);
-    if (ring_ &&
-        (demo_load(&ring_->magic) != DEMO_MAGIC || size_ < sizeof(demo_ring) + ring_->slots * DEMO_FRAME_BYTES)) {
+    if (ring_ && (demo_load(&ring_->magic) != DEMO_MAGIC || ring_->slots < 2 ||
+                  ring_->slots > (size_ - sizeof(demo_ring)) / DEMO_FRAME_BYTES)) {
       munmap(const_cast<demo_ring*>(ring_), size_);
       ring_ = nullptr;
     }
@@ -96,48 +97,87 @@ Pipeline make_pipeline() {
   return Pipeline(c);
 }
 
-/// Pushes frames as they come until the scanner ends; returns how many were overwritten before they could be read.
-std::uint64_t feed(const Ring& ring, Pipeline& pipeline) {
+/// Pushes frames as they come until the scanner ends or `stop`; returns how many were overwritten before they could be
+/// read. A scanner that neither writes nor ends has died.
+std::uint64_t feed(const Ring& ring, Pipeline& pipeline, const std::atomic<bool>& stop) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto patience = std::chrono::seconds(5);
   std::vector<char> copy(DEMO_FRAME_BYTES);
   std::uint64_t missed = 0;
-  for (std::uint64_t next = 0;;) {
+  Clock::time_point last = Clock::now();
+  for (std::uint64_t next = 0; !stop;) {
+    const bool ended = ring.ended();  // before the number: all that was written before the end is seen
     const std::uint64_t written = ring.written();
     if (next >= written) {
-      if (ring.ended()) return missed;
+      if (ended) break;
+      if (Clock::now() - last > patience) throw std::runtime_error("no frame in 5 s: the scanner is gone");
       std::this_thread::sleep_for(std::chrono::microseconds(200));
       continue;
     }
+    last = Clock::now();
     const std::uint64_t oldest = written > ring.slots() - 1 ? written - (ring.slots() - 1) : 0;
     missed += oldest > next ? oldest - next : 0;
     next = std::max(next, oldest);
     std::memcpy(copy.data(), ring.frame(next), copy.size());
-    if (ring.written() - next < ring.slots()) {  // not overwritten meanwhile
+    std::atomic_thread_fence(std::memory_order_acquire);  // the number is read after the frame
+    if (ring.written() - next < ring.slots()) {           // not overwritten meanwhile
       pipeline.push(copy.data(), copy.size(), next);
     } else {
       ++missed;
     }
     ++next;
   }
+  return missed;
 }
+
+/// feed() in a thread, which ends with this object.
+class Feeder {
+ public:
+  Feeder(const Ring& ring, Pipeline& pipeline) : thread_([this, &ring, &pipeline] { run(ring, pipeline); }) {}
+  ~Feeder() {
+    stop_ = true;
+    thread_.join();
+  }
+  Feeder(const Feeder&) = delete;
+  Feeder& operator=(const Feeder&) = delete;
+
+  bool ended() const { return ended_; }
+  /// Frames missed, after the end; throws what ended the thread.
+  std::uint64_t missed() const {
+    if (error_) std::rethrow_exception(error_);
+    return missed_;
+  }
+
+ private:
+  void run(const Ring& ring, Pipeline& pipeline) {
+    try {
+      missed_ = feed(ring, pipeline, stop_);
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+    ended_ = true;
+  }
+
+  std::atomic<bool> stop_{false}, ended_{false};
+  std::uint64_t missed_ = 0;
+  std::exception_ptr error_;
+  std::thread thread_;  // last: it uses the others
+};
 
 int watch(const char* name) {
   const Ring ring(name);
   Pipeline pipeline = make_pipeline();
   sonoray::embed::Frame picture = pipeline.frame();
   pipeline.start();
-  std::uint64_t missed = 0, shown = 0;
-  std::atomic<bool> ended{false};
-  std::thread feeder([&] {
-    missed = feed(ring, pipeline);
-    ended = true;
-  });
+  const Feeder feeder(ring, pipeline);
+  std::uint64_t shown = 0;
   for (;;) {
-    const auto info = pipeline.pop(picture, 0.05);
-    if (info) ++shown;  // here it would go to the screen
+    const bool ended = feeder.ended();
     const sonoray_statistics s = pipeline.statistics();
-    if (!info && ended && s.waiting == 0) break;
+    if (ended && shown + s.dropped == s.pushed) break;  // every frame was fetched or given up
+    if (pipeline.pop(picture, 0.05)) ++shown;           // here it would go to the screen
   }
-  feeder.join();
+  const std::uint64_t missed = feeder.missed();
   const sonoray_statistics s = pipeline.statistics();
   std::printf("%llu frames shown, %llu dropped, %llu missed, %.1f frames/s\n", static_cast<unsigned long long>(shown),
               static_cast<unsigned long long>(s.dropped), static_cast<unsigned long long>(missed), s.frames_per_second);

@@ -22,6 +22,7 @@ class Grid(c.Structure):
         ("angles", c.c_void_p),
         ("ranges", c.c_void_p),
         ("apex", c.c_double * 3),
+        ("reserved", c.c_int64 * 4),
     ]
 
 

@@ -47,6 +47,15 @@ def test_structs_have_the_headers_fields(struct):
     assert [name for name, _ in getattr(library, struct.capitalize())._fields_] == names
 
 
+def test_structs_have_the_layout_that_the_tests_in_c_assert():
+    text = (HERE.parent / "cpp" / "capi_layout.c").read_text()
+    for name in ("config", "transmit", "grid", "output"):
+        struct = getattr(library, name.capitalize())
+        assert re.findall(rf"SIZE\({name}, (\d+)\)", text) == [str(ctypes.sizeof(struct))]
+        places = {field: int(at) for field, at in re.findall(rf"FIELD\({name}, (\w+), (\d+)\)", text)}
+        assert places == {field: getattr(struct, field).offset for field, _ in struct._fields_}
+
+
 def test_other_sizes_are_refused():
     lib = library.load()
     config = library.Config()

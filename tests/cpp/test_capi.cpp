@@ -69,6 +69,9 @@ void test_configurations_are_refused_by_name() {
   CHECK(refused([](Scene& s) { s.config.stride[0] = 4; }, "stride"));
   CHECK(refused([](Scene& s) { s.config.ring_frames = 1; }, "ring_frames: expected 2 to 4096, got 1"));
   CHECK(refused([](Scene& s) { s.config.size = 8; }, "sonoray_config_init"));
+  CHECK(refused([](Scene& s) { s.config.transmit_size += 8; }, "sonoray_config_init"));
+  CHECK(refused([](Scene& s) { s.config.grid.reserved[2] = 5; }, "grid.reserved: expected 0, got 5"));
+  CHECK(refused([](Scene& s) { s.config.display.reserved[0] = -1; }, "display.reserved"));
   CHECK(refused([](Scene& s) { s.config.device = SONORAY_CUDA; }, "device", SONORAY_UNSUPPORTED));
   CHECK(refused([](Scene& s) { s.config.model = "/nowhere.onnx"; }, "model", SONORAY_UNSUPPORTED));
   const Scene scene;
@@ -113,6 +116,27 @@ void test_not_a_number_in_a_frame() {
   CHECK(r.grey[0] == 123);
   const auto good = scene.frame();
   CHECK(sonoray_pipeline_process(h.p, good.data(), good.size(), &r.output) == SONORAY_OK);
+}
+
+/// Elements on top of each other leave no wave between them: refused, in one speed and through a map.
+void test_coincident_elements() {
+  const std::vector<double> delays(Scene::n_elements, 0.0);
+  const auto change = [&](Scene& s) {
+    s.elements[3] = s.elements[0];
+    s.transmits[0].kind = SONORAY_DELAYS;
+    s.transmits[0].delays = delays.data();
+  };
+  CHECK(refused(change, "arrival times"));
+  Scene scene;
+  scene.elements[3] = scene.elements[0];
+  const Handle h(scene.config);
+  CHECK(h.prepared == SONORAY_OK);  // plane waves in one speed ask for no elements
+  const std::vector<float> map(Scene::map_x * Scene::map_z, 1540.0f);
+  CHECK(sonoray_pipeline_set_map(h.p, map.data(), static_cast<std::int64_t>(map.size())) == SONORAY_ARGUMENT &&
+        contains(h.error(), "arrival times"));
+  Result r(h.p);
+  const auto frame = Scene().frame();
+  CHECK(sonoray_pipeline_process(h.p, frame.data(), frame.size(), &r.output) == SONORAY_OK);  // with the old tables
 }
 
 void test_maps() {
@@ -227,6 +251,12 @@ void test_texts() {
   CHECK(sonoray_pipeline_last_error(h.p, text, sizeof text) > 8 && std::strlen(text) == 7);
   CHECK(sonoray_pipeline_last_error(h.p, nullptr, 0) > 8 && sonoray_pipeline_last_error(nullptr, text, 8) == 0);
   sonoray_pipeline_destroy(nullptr);
+  sonoray_pipeline* empty = nullptr;
+  CHECK(sonoray_pipeline_create(&empty) == SONORAY_OK);
+  std::size_t bytes = 0;
+  CHECK(sonoray_pipeline_sizes(empty, &bytes, nullptr, nullptr, nullptr) == SONORAY_STATE);
+  CHECK(sonoray_pipeline_last_error(empty, nullptr, 0) > 0);
+  sonoray_pipeline_destroy(empty);
 }
 
 }  // namespace
@@ -237,6 +267,7 @@ int main() {
   test_configurations_are_refused_by_name();
   test_frames_and_outputs_are_refused();
   test_not_a_number_in_a_frame();
+  test_coincident_elements();
   test_maps();
   test_given_tables();
   test_network();

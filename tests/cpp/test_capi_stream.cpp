@@ -1,5 +1,6 @@
 // Streaming and threads: no allocation after prepare, the ring's policies, maps swapped under frames, many handles at
 // once, cancellation, and many frames without growth of memory (their number may be given).
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -237,6 +238,49 @@ void test_cancel_ends_waiting_calls() {
   CHECK(sonoray_pipeline_push(h.p, frame.data(), frame.size(), 0) == SONORAY_OK);
 }  // destroyed in the middle of a frame
 
+/// `pop` waits in another thread, for ever or for long, and nothing comes.
+void test_cancel_ends_a_waiting_pop() {
+  Scene scene;
+  scene.config.ring_frames = 2;
+  const Handle h(scene.config);
+  for (const double timeout : {-1.0, 1e5}) {
+    CHECK(sonoray_pipeline_start(h.p) == SONORAY_OK);
+    Result r(h.p);
+    std::atomic<bool> waits{false};
+    sonoray_status popped = SONORAY_OK;
+    std::thread popper([&] {
+      waits = true;
+      popped = sonoray_pipeline_pop(h.p, timeout, &r.output, nullptr);
+    });
+    while (!waits) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    CHECK(sonoray_pipeline_cancel(h.p) == SONORAY_OK);
+    popper.join();
+    CHECK(popped == SONORAY_CANCELLED && h.error() == "pop: cancelled");
+    CHECK(sonoray_pipeline_start(h.p) == SONORAY_STATE);  // not before stop
+    CHECK(sonoray_pipeline_stop(h.p) == SONORAY_OK);
+  }
+}
+
+/// Stacks larger than the address space: no thread starts.
+void test_threads_that_do_not_start() {
+  Scene scene;
+  scene.config.ring_frames = 2;
+  scene.config.threads = 1;
+  const Handle alone(scene.config);
+  pthread_attr_t before, huge;
+  CHECK(pthread_getattr_default_np(&before) == 0 && pthread_attr_init(&huge) == 0);
+  CHECK(pthread_attr_setstacksize(&huge, std::size_t(1) << 60) == 0 && pthread_setattr_default_np(&huge) == 0);
+  const sonoray_status started = sonoray_pipeline_start(alone.p);
+  scene.config.threads = 4;
+  const Handle h(scene.config);
+  CHECK(pthread_setattr_default_np(&before) == 0);
+  CHECK(h.prepared == SONORAY_MEMORY && h.error().find("threads: could not start 3") == 0);
+  CHECK(started == SONORAY_MEMORY && alone.error().find("threads: could not start 1") == 0);
+  CHECK(sonoray_pipeline_start(alone.p) == SONORAY_OK);  // and then they do
+  CHECK(sonoray_pipeline_prepare(h.p, &scene.config) == SONORAY_OK);
+}
+
 long resident_pages() {
   long size = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> size >> resident;
@@ -278,6 +322,8 @@ int main(int count, char** arguments) {
   test_maps_change_between_frames();
   test_many_handles_in_parallel();
   test_cancel_ends_waiting_calls();
+  test_cancel_ends_a_waiting_pop();
+  test_threads_that_do_not_start();
   test_many_frames_do_not_grow_memory(count > 1 ? std::atoi(arguments[1]) : 1000);
   return failures;
 }

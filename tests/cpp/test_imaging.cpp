@@ -51,16 +51,16 @@ void test_levels() {
   CHECK(grey(0.0f, 60.0f) == 255 && grey(-60.0f, 60.0f) == 0 && grey(-30.0f, 60.0f) == 128);
 }
 
-/// An image that is linear in angle and range is exact on the display; outside the sector is 0.
-void test_scan_conversion() {
+/// An image that is linear in angle and range is exact on the display; outside the sector is 0. `middle` [rad] is the
+/// sector's: it may lie where atan2 jumps, or a turn away.
+void test_scan_conversion(double middle) {
+  constexpr int n = 85;
   ScanConversion s;
-  for (int i = 0; i < 9; ++i) s.angles.push_back(-0.4 + 0.1 * i);
+  for (int i = 0; i < 9; ++i) s.angles.push_back(middle - 0.4 + 0.1 * i);
   for (int j = 0; j < 11; ++j) s.ranges.push_back(0.01 + 0.001 * j);
-  s.shape[0] = 41;
-  s.shape[1] = 31;
+  s.shape[0] = s.shape[1] = n;
   s.spacing[0] = s.spacing[1] = 5e-4;
-  s.origin[0] = -0.01;
-  s.origin[1] = 0.008;
+  s.origin[0] = s.origin[1] = -0.021;
   DisplayProblem p;
   p.n_rows = 9;
   p.n_columns = 11;
@@ -74,13 +74,14 @@ void test_scan_conversion() {
   for (int i = 0; i < 99; ++i) image[i] = std::pow(10.0f, (-50.0f + 2.0f * (i / 11) + 3.0f * (i % 11)) / 20.0f);
   CHECK(plan(image.data(), envelope.data(), level.data(), grey.data()));
   int inside = 0;
-  for (int i = 0; i < 41; ++i)
-    for (int j = 0; j < 31; ++j) {
-      const double x = -0.01 + 5e-4 * i, z = 0.008 + 5e-4 * j, a = std::atan2(x, z), r = std::hypot(x, z);
+  for (int i = 0; i < n; ++i)
+    for (int j = 0; j < n; ++j) {
+      const double x = -0.021 + 5e-4 * i, z = -0.021 + 5e-4 * j, r = std::hypot(x, z);
+      const double a = std::remainder(std::atan2(x, z) - middle, 2 * 3.14159265358979323846);
       const bool within = std::fabs(a) < 0.4 && r > 0.01 && r < 0.02;
       const double db = -50.0 + 2.0 * (a + 0.4) / 0.1 + 3.0 * (r - 0.01) / 0.001;
-      if (within) CHECK(std::fabs(grey[i * 31 + j] - (db / 60 + 1) * 255) < 0.51);
-      if (std::fabs(a) > 0.401 || r < 0.0099 || r > 0.0201) CHECK(grey[i * 31 + j] == 0);
+      if (within) CHECK(std::fabs(grey[i * n + j] - (db / 60 + 1) * 255) < 0.51);
+      if (std::fabs(a) > 0.401 || r < 0.0099 || r > 0.0201) CHECK(grey[i * n + j] == 0);
       inside += within;
     }
   CHECK(inside > 200);
@@ -108,7 +109,7 @@ void test_bad_values_are_found() {
 int main() {
   test_envelope_of_any_length();
   test_levels();
-  test_scan_conversion();
+  for (const double middle : {0.0, 3.1, -3.1, 5.0, -6.5}) test_scan_conversion(middle);
   test_bad_values_are_found();
   return failures;
 }
