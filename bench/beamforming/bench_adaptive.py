@@ -14,7 +14,7 @@ import sys
 import sonoray
 from bench import harness
 from bench.adaptive_job import AdaptiveJob, operations
-from bench.peers.worker import UnavailableError, Worker
+from bench.peers.worker import workers
 
 PEERS = ("sonoray", "zea", "ultraspy")
 METHODS = ("coherence-factor", "generalized-coherence-factor", "dmas", "pdas", "capon")
@@ -40,13 +40,7 @@ def contenders(job, threads, args):
     """Start a worker for each package; those that are absent or cannot do the job are named and left out."""
     points = job.x_range[2] * job.z_range[2]
     found = []
-    for name in args.peers:
-        python = sys.executable if name == "sonoray" else args.peer_python
-        try:
-            worker = Worker(name, job, threads=threads, python=python)
-        except UnavailableError as reason:
-            print(f"  left out {name}: {reason}", flush=True)
-            continue
+    for name, worker in workers(args.peers, job, threads=threads, peer_python=args.peer_python):
         floor = operations(job) * points / PEAK / threads
         case = f"{job.method}, {threads} thread{'s' * (threads > 1)}"
         found.append(

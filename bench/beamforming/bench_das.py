@@ -5,7 +5,7 @@ import sys
 
 from bench import harness
 from bench.job import common, ensemble
-from bench.peers.worker import UnavailableError, Worker
+from bench.peers.worker import workers
 
 PEERS = ("sonoray", "sonoray:eikonal", "pymust:apply", "vbeam", "ultraspy", "zea", "fastdas")
 
@@ -30,14 +30,7 @@ def cases(args):
 def contenders(case, job, threads, args, *, bandwidth):
     """Start a worker for each package; those that are absent or cannot do the job are named and left out."""
     found = []
-    for name in args.peers:
-        adapter, _, option = name.partition(":")
-        python = sys.executable if adapter == "sonoray" else args.peer_python
-        try:
-            worker = Worker(adapter, job, threads=threads, python=python, option=option)
-        except UnavailableError as reason:
-            print(f"  left out {name}: {reason}", flush=True)
-            continue
+    for name, worker in workers(args.peers, job, threads=threads, peer_python=args.peer_python):
         floor = job.bytes / bandwidth
         contender = harness.Contender(name, case, worker.run, job.nominal, job.effective, floor, worker.facts)
         found.append((worker, contender))

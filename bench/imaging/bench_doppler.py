@@ -15,7 +15,7 @@ import numpy as np
 import sonoray
 from bench import harness
 from bench.doppler_job import DopplerJob
-from bench.peers.worker import UnavailableError, Worker
+from bench.peers.worker import workers
 
 PEERS = ("sonoray", "pymust", "ultraspy", "zea")
 
@@ -24,13 +24,7 @@ def contenders(job, threads, args, *, bandwidth):
     """Start a worker for each package; those that are absent or cannot do the job are named and left out."""
     case = f"{job.n_frames} frames, {'polynomial, ' * (job.order >= 0)}{threads} thread{'s' * (threads > 1)}"
     found = []
-    for name in args.peers:
-        python = sys.executable if name == "sonoray" else args.peer_python
-        try:
-            worker = Worker(name, job, threads=threads, python=python)
-        except UnavailableError as reason:
-            print(f"  left out {name}: {reason}", flush=True)
-            continue
+    for name, worker in workers(args.peers, job, threads=threads, peer_python=args.peer_python):
         floor = (8 * job.work + 4 * job.work / job.n_frames) / bandwidth
         found.append((worker, harness.Contender(name, case, worker.run, job.work, floor=floor, facts=worker.facts)))
     return found

@@ -89,6 +89,22 @@ class Worker:
         self._log.close()
 
 
+def workers(peers, job, *, threads=1, peer_python):
+    """Pairs of name and started worker; packages that are absent or cannot do the job are named and left out.
+
+    A name is a package or package:option; sonoray runs in this interpreter, the others in ``peer_python``.
+    """
+    for name in peers:
+        adapter, _, option = name.partition(":")
+        python = sys.executable if adapter == "sonoray" else peer_python
+        try:
+            worker = Worker(adapter, job, threads=threads, python=python, option=option)
+        except UnavailableError as reason:
+            print(f"  left out {name}: {reason}", flush=True)
+            continue
+        yield name, worker
+
+
 def _answer(**content):
     print(_MARK + json.dumps(content), flush=True)
 

@@ -4,7 +4,6 @@ Every function returns the contenders of its part and a function that, after the
 answers were.
 """
 
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ import sonoray
 from bench import harness
 from bench.peers.rwave_octave import contender_run, planar
 from bench.peers.sonoray_times import eikonal_times, medium
-from bench.peers.worker import UnavailableError, Worker
+from bench.peers.worker import workers
 from bench.ray_job import WATER, FishEye, RingJob, box_mean, raw_index
 from sonoray.inversion.picking import pick_first_arrivals
 from sonoray.rays.linking import RayLinker
@@ -147,24 +146,18 @@ def times(args, spacing, kind):
         if kind == "vsx":
             reference = str(Path(folder) / "reference.npz")
             np.savez(reference, times=reference_times())
-        found, workers = [], []
+        found, closing = [], []
         for name in args.peers:
-            package, _, option = name.partition(":")
             every = _EVERY.get(name, 64)
             if every > 1 and spacing < 1e-3:
                 every = min(256, 2 * every)
             job = RingJob(spacing, kind, every=every, reference=reference)
-            python = sys.executable if package == "sonoray" else args.peer_python
-            try:
-                worker = Worker(package, job, python=python, option=option)
-            except UnavailableError as reason:
-                print(f"  left out {name}: {reason}", flush=True)
-                continue
-            workers.append(worker)
-            case = f"{kind}, {1e3 * spacing:g} mm"
-            found.append(harness.Contender(name, case, worker.run, len(job.sources), facts=worker.facts))
-            found[-1].facts["sources"] = len(job.sources)
-    return found, [worker.close for worker in workers]
+            for _, worker in workers([name], job, peer_python=args.peer_python):
+                closing.append(worker.close)
+                case = f"{kind}, {1e3 * spacing:g} mm"
+                found.append(harness.Contender(name, case, worker.run, len(job.sources), facts=worker.facts))
+                found[-1].facts["sources"] = len(job.sources)
+    return found, closing
 
 
 def reference_times(fine=1.25e-4):

@@ -263,11 +263,17 @@ def simulated(args):
         np.savez_compressed(args.save, clean=clean, **{name: np.stack(each) for name, each in found.items()})
 
 
+def real_images(folder, every=1, crop=None):
+    """One of ``every`` images of a folder, or their middle crop x crop pixels."""
+    images = [Planes(image).values[0] for _, image in read_images(folder)][::every]
+    if crop:
+        corners = [[max(0, (n - crop) // 2) for n in image.shape] for image in images]
+        images = [i[r : r + crop, c : c + crop] for i, (r, c) in zip(images, corners, strict=True)]
+    return images
+
+
 def real(args):
-    images = [Planes(image).values[0] for _, image in read_images(args.images)][:: args.every]
-    if args.crop:
-        corners = [[(n - args.crop) // 2 if n > args.crop else 0 for n in image.shape] for image in images]
-        images = [i[r : r + args.crop, c : c + args.crop] for i, (r, c) in zip(images, corners, strict=True)]
+    images = real_images(args.images, args.every, args.crop)
     edges = [strongest_edges(image) for image in images]
     found = judged(args, "real", images, lambda results: real_figures(results, images, edges))
     if args.save:

@@ -55,7 +55,7 @@ def _srad(image, deviation, iterations, variation):
     return 1 + np.log(found) / scale
 
 
-def _grid(**lists):
+def grid(**lists):
     names = list(lists)
     rows = [{}]
     for name in names:
@@ -69,12 +69,12 @@ def classical(with_slow=True):
         Baseline(
             "median",
             _median,
-            _grid(size=[13, 17, 21, 27, 35, 45, 57, 75, 99, 129, 169]),
+            grid(size=[13, 17, 21, 27, 35, 45, 57, 75, 99, 129, 169]),
         ),
         Baseline(
             "SRAD",
             _srad,
-            _grid(
+            grid(
                 iterations=[30, 60, 150, 300, 600, 1200],
                 variation=[1.0, 1.5, 2.2, 3.0, 4.5, 6.5, 9.0, 10.0],
             ),
@@ -82,26 +82,26 @@ def classical(with_slow=True):
         Baseline(
             "NLM",
             lambda i, d, h, patch, window: denoise_nl_means(i, patch, window, h * d, fast_mode=True),
-            _grid(h=[0.4, 0.6, 0.8, 1.0, 1.2, 1.5], patch=[9, 13, 17, 21, 27, 35], window=[7, 11, 15, 21, 29]),
+            grid(h=[0.4, 0.6, 0.8, 1.0, 1.2, 1.5], patch=[9, 13, 17, 21, 27, 35], window=[7, 11, 15, 21, 29]),
         ),
         Baseline(
             "OBNLM",
             lambda i, d, strength, block, search: obnlm(i, strength=strength, block=block, search=search),
-            _grid(strength=[1.1, 1.6, 2.0, 2.6, 3.4, 4.4], block=[2, 4, 6, 8, 10], search=[5, 8, 12, 16, 22]),
+            grid(strength=[1.1, 1.6, 2.0, 2.6, 3.4, 4.4], block=[2, 4, 6, 8, 10], search=[5, 8, 12, 16, 22]),
         ),
         Baseline(
-            "Gaussian blur", lambda i, d, sigma: gaussian_filter(i, sigma), _grid(sigma=[4, 5, 6.5, 8, 10, 13, 17])
+            "Gaussian blur", lambda i, d, sigma: gaussian_filter(i, sigma), grid(sigma=[4, 5, 6.5, 8, 10, 13, 17])
         ),
-        Baseline("TV", lambda i, d, weight: denoise_tv_chambolle(i, weight), _grid(weight=[0.35, 0.6, 0.85, 1.2, 1.7])),
+        Baseline("TV", lambda i, d, weight: denoise_tv_chambolle(i, weight), grid(weight=[0.35, 0.6, 0.85, 1.2, 1.7])),
     ]
     if with_slow:
         found += [
-            Baseline("BM3D, true sigma", _bm3d, _grid(factor=[1.8, 3.0, 5.0, 8.0, 12.0, 18.0])),
-            Baseline("BM3D, estimated sigma", _estimated_bm3d, _grid(factor=[10.0, 25.0, 40.0, 60.0, 90.0])),
+            Baseline("BM3D, true sigma", _bm3d, grid(factor=[1.8, 3.0, 5.0, 8.0, 12.0, 18.0])),
+            Baseline("BM3D, estimated sigma", _estimated_bm3d, grid(factor=[10.0, 25.0, 40.0, 60.0, 90.0])),
             Baseline(
                 "NLLR",
                 lambda i, d, strength, rounds: low_rank_despeckle(i, strength=strength, rounds=rounds),
-                _grid(strength=[12.0, 25.0, 50.0, 100.0, 200.0, 400.0], rounds=[2]),
+                grid(strength=[12.0, 25.0, 50.0, 100.0, 200.0, 400.0], rounds=[2]),
             ),
         ]
     return found

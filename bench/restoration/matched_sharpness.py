@@ -17,24 +17,23 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.restoration.despeckling_baselines import _grid, classical
+from bench.restoration.bench_despeckling import real_images
+from bench.restoration.despeckling_baselines import classical, grid
 from bench.restoration.doc_tables import put
 from bench.restoration.edge_sharpness import sharpness_ratio, strongest_edges
 from sonoray.assets import load_despeckler
-from sonoray.io.images import read_images
-from sonoray.restoration.images import Planes
 from sonoray.restoration.quality import homogeneity
 from sonoray.training.despeckling.data import speckle_deviation
 
 # Weaker than those of bench_despeckling.py: strong ones do not keep edges.
 GRIDS = {
-    "median": _grid(size=[3, 5, 7]),
-    "SRAD": _grid(iterations=[60, 150, 400, 1000], variation=[0.4, 0.6, 0.8]),
-    "NLM": _grid(h=[0.3, 0.4, 0.5, 0.6, 0.8], patch=[3, 5, 9, 13], window=[15, 21]),
-    "OBNLM": _grid(strength=[0.3, 0.4, 0.5, 0.65, 0.8], block=[2, 3], search=[3, 5, 8]),
-    "Gaussian blur": _grid(sigma=[0.3, 0.5, 0.6, 0.7, 1.0]),
-    "TV": _grid(weight=[0.03, 0.05, 0.06, 0.08, 0.12]),
-    "BM3D, estimated sigma": _grid(factor=[4.0, 8.0, 16.0, 32.0, 64.0]),
+    "median": grid(size=[3, 5, 7]),
+    "SRAD": grid(iterations=[60, 150, 400, 1000], variation=[0.4, 0.6, 0.8]),
+    "NLM": grid(h=[0.3, 0.4, 0.5, 0.6, 0.8], patch=[3, 5, 9, 13], window=[15, 21]),
+    "OBNLM": grid(strength=[0.3, 0.4, 0.5, 0.65, 0.8], block=[2, 3], search=[3, 5, 8]),
+    "Gaussian blur": grid(sigma=[0.3, 0.5, 0.6, 0.7, 1.0]),
+    "TV": grid(weight=[0.03, 0.05, 0.06, 0.08, 0.12]),
+    "BM3D, estimated sigma": grid(factor=[4.0, 8.0, 16.0, 32.0, 64.0]),
 }
 
 
@@ -61,10 +60,7 @@ def main(arguments=None):
     form.add_argument("--crop", type=int, metavar="N", help="judge the middle N x N pixels")
     form.add_argument("--into", type=Path, metavar="FILE", help="put the table into this document, too")
     args = form.parse_args(arguments)
-    images = [Planes(image).values[0] for _, image in read_images(args.images)][:: args.every]
-    if args.crop:
-        corners = [[max(0, (n - args.crop) // 2) for n in image.shape] for image in images]
-        images = [i[r : r + args.crop, c : c + args.crop] for i, (r, c) in zip(images, corners, strict=True)]
+    images = real_images(args.images, args.every, args.crop)
     edges = [strongest_edges(image) for image in images]
     despeckle = load_despeckler()
     even, sharp = figures([despeckle(i) for i in images], images, edges)

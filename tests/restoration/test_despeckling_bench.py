@@ -105,7 +105,7 @@ def test_an_optimum_at_the_edge_is_warned_of_and_scores_are_kept():
 
 
 def test_a_grid_is_climbed_from_its_middle_to_where_no_neighbour_is_better():
-    grid = baselines._grid(by=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], power=[1, 2, 3])
+    grid = baselines.grid(by=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], power=[1, 2, 3])
     image, scores = [np.zeros((4, 4))], {}
 
     def judge(found, truth):
@@ -123,7 +123,7 @@ def test_the_edge_of_a_grid_is_warned_of():
     def judge(found, truth):
         return -float(np.abs(found - truth).max())
 
-    baseline = baselines.Baseline("shift", lambda i, d, by: i + by, baselines._grid(by=[0.1, 0.2, 0.3]))
+    baseline = baselines.Baseline("shift", lambda i, d, by: i + by, baselines.grid(by=[0.1, 0.2, 0.3]))
     image = [np.full((4, 4), 0.2)]
     with pytest.warns(UserWarning, match="shift: best by, 0.3, is at the edge"):
         baselines.tuned(baseline, image, [image[0] + 0.5], [0.0], judge)
