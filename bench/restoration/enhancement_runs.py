@@ -49,10 +49,11 @@ def main() -> None:
     form.add_argument("--images", type=Path, nargs="+", default=[])
     form.add_argument("--cache", type=Path)
     form.add_argument("--seconds", type=float, default=60.0, help="processor time of each run (60)")
+    form.add_argument("--average", type=float, default=0.99, help="decay of the running average of the weights (0.99)")
     form.add_argument("--runs", nargs="+", choices=list(RUNS), default=list(RUNS))
     args = form.parse_args()
     torch.set_num_threads(1)
-    recipe = EnhancementRecipe(batch=BATCH, average=0.99)
+    recipe = EnhancementRecipe(batch=BATCH, average=args.average)
     sources = training_sources(args.images, args.cache or args.folder / "targets", recipe)
     args.folder.mkdir(parents=True, exist_ok=True)
     path = args.folder / "step_seconds.json"
