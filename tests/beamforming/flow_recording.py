@@ -15,13 +15,17 @@ def profile(z):
     return np.maximum(1 - ((z - middle) / half) ** 2, 0)
 
 
-def flow_recording(velocity, angles=(0.0,), n_frames=10, tissue=10.0, n_samples=220, parabolic=False):
+def flow_recording(velocity, angles=(0.0,), n_frames=10, tissue=10.0, n_samples=220, parabolic=False, probe="linear"):
     """I/Q of a 24-element probe; blood moves by `velocity` (x, z) [m/s], z away from the probe.
 
     It is that everywhere in the layer, or where ``parabolic`` that of the middle, falling to 0 at the walls.
     """
     rng = np.random.default_rng(4)
-    probe = sonoray.Probe.linear(24, 0.3e-3, center_frequency=F0)
+    probe = {
+        "linear": sonoray.Probe.linear(24, 0.3e-3, center_frequency=F0),
+        "phased": sonoray.Probe.phased(24, 0.3e-3, center_frequency=F0),
+        "curvilinear": sonoray.Probe.curvilinear(24, 0.3e-3, 20e-3, center_frequency=F0),
+    }[probe]
     n = 120
     x, z = rng.uniform(-5e-3, 5e-3, n), rng.uniform(6e-3, 15.5e-3, n)
     blood = (z > LAYER[0]) & (z < LAYER[1])
@@ -35,7 +39,9 @@ def flow_recording(velocity, angles=(0.0,), n_frames=10, tissue=10.0, n_samples=
         pz = z + share * velocity[1] * k / RATE
         for a, angle in enumerate(angles):
             there = (px * np.sin(angle) + pz * np.cos(angle)) / C0
-            arrival = there[:, None] + np.hypot(px[:, None] - probe.positions[:, 0], pz[:, None]) / C0
+            arrival = (
+                there[:, None] + np.hypot(px[:, None] - probe.positions[:, 0], pz[:, None] - probe.positions[:, 2]) / C0
+            )
             lag = t - arrival[..., None]
             pulse = np.exp(-((lag / 0.25e-6) ** 2))
             weight = strength[:, None] * np.exp(-2j * np.pi * F0 * arrival)

@@ -41,7 +41,7 @@ def first_plane_wave(data):
             "dmas",
             2 / 127,
             1e-3,
-        ),  # ours equals delay-and-sum for equal signals, theirs is a sum over 128 * 127 / 2 pairs
+        ),  # theirs is a sum over 128 * 127 / 2 pairs
         (sonoray.adaptive_method("capon", subarray=0.5, diagonal_loading=0.01), 128, 1e-2),  # theirs is a mean
     ],
     ids=["coherence-factor", "generalized-coherence-factor", "dmas", "capon"],

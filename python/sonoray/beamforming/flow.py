@@ -16,12 +16,13 @@ from ..imaging.dealiasing import unwrap_velocity
 from ..imaging.detection import log_compress, to_uint8
 from ..imaging.doppler import doppler_image, nyquist_velocity
 from ..imaging.scan_conversion import covering_grid, scan_convert
-from ..imaging.vector_doppler import VectorVelocity, vector_velocity
+from ..imaging.vector_doppler import VectorVelocity, solved_directions
 from ..imaging.wall_filters import WallFilter
 from ..media.grids import Grid, SectorGrid
 from ..media.interpolation import Interpolator
 from .adaptive_methods import adaptive_method
-from .bmode import receive_f_number, reconstruct_bmode
+from .bmode import reconstruct_bmode
+from .flow_views import View, seen_directions, vector_views
 
 KINDS = ("color", "power", "vector")
 _EXTENT = ("depth", "spacing", "x", "y")  # options of the default grid
@@ -94,6 +95,7 @@ def reconstruct_doppler(
     color_map: str | None = None,
     variance: bool = False,
     dynamic_range: float = 60.0,
+    receive_angles: Any = None,
     **bmode: Any,
 ) -> FlowImages:
     """Beamform channel data and paint the flow in them over the B-mode image.
@@ -104,7 +106,7 @@ def reconstruct_doppler(
         Two frames or more, all fired alike.
     kind : {"color", "power", "vector"}
         Velocity along the beam; power; velocity in the plane, from plane waves of several angles, each of which is
-        beamformed on its own, with receive apertures that stand above each point.
+        beamformed on its own; see ``receive_angles``.
     wall_filter : int or callable, optional
         See `apply_wall_filter`. None leaves tissue in, for tissue that is to be measured itself.
     frame_rate : float, optional [Hz]
@@ -125,6 +127,11 @@ def reconstruct_doppler(
         Add green for turbulence.
     dynamic_range : float [dB]
         Of the B-mode image.
+    receive_angles : sequence of float, optional [rad]
+        For "vector": axes of receive apertures, from z towards x, each of which sees every plane wave. Default: what
+        ``aperture_axis`` says; "beam" looks along each plane wave and finds velocities across best, with the default
+        "normal" apertures stand above each point. Angles at which echoes are seen are those of the elements that
+        receive each point, by `receive_directions`.
     **bmode
         Options of `reconstruct_bmode`: grid, depth, spacing, sound_speed, medium, f_number, window, device, ... With a
         ``medium`` velocities scale with its mean sound speed over the image.
@@ -137,8 +144,8 @@ def reconstruct_doppler(
     ------
     ArgumentError
         One frame only, no frame rate, fewer frames than the wall filter or the ensemble need, incoherent compounding
-        and methods that lose the phase, ``frames`` (select them first), volumes; for "vector": no two plane waves of
-        different angles, elements that do not face along z, no f-number, another aperture axis, unwrap, persistence.
+        and methods that lose the phase, ``frames`` (select them first), volumes; for "vector": not two directions that
+        differ, unwrap, persistence, receive angles together with an aperture axis or without an f-number.
 
     Examples
     --------
@@ -151,20 +158,24 @@ def reconstruct_doppler(
     _require_phases(bmode)
     colors = color_map or _MAP[kind]
     f0 = _echo_frequency(channel_data)
-    parts, angles = [channel_data], [0.0]
+    views = [View(channel_data, 0.0, bmode.get("aperture_axis", "normal"))]
     if kind == "vector":
-        _require_vectors(channel_data, bmode, unwrap, persistence)
-        parts, angles = _directions(channel_data)
+        _require_signs(unwrap, persistence)
+        views = vector_views(channel_data, receive_angles, bmode)
+    elif receive_angles is not None:
+        raise ArgumentError(f"receive_angles: expected only for 'vector', got them for {kind!r}")
     found = []
-    for part in parts:
-        frames, grid = _beamformed(part, bmode)
+    for view in views:
+        frames, grid = _beamformed(view.data, {**bmode, "aperture_axis": view.aperture_axis})
         bmode = {**{name: value for name, value in bmode.items() if name not in _EXTENT}, "grid": grid}
         speed = velocity_scale(channel_data, grid, bmode)
         found.append(_estimated(frames, (f0, rate, speed), size, wall_filter, average))
     limit = nyquist_velocity(f0, rate, speed)
     estimate, vectors = found[0], None
     if kind == "vector":
-        vectors = _vectors(found, angles)
+        velocities = np.stack([estimate.velocity for estimate in found], axis=1)
+        seen, weights = seen_directions(views, grid, speed / f0, bmode)
+        vectors = [solved_directions(v, seen, weights=weights) for v in velocities]
         speeds = np.stack([np.hypot(*v.velocity) for v in vectors])
         estimate = _Estimate(speeds, *(np.mean([e[k] for e in found], axis=0) for k in (1, 2, 3)))
     elif persistence:
@@ -296,20 +307,6 @@ def _echo_frequency(data: ChannelData) -> float:
     return f0
 
 
-def _directions(data: ChannelData) -> tuple[list[ChannelData], list[float]]:
-    """The data of each plane-wave angle, and the angles."""
-    of_angle: dict[float, list[int]] = {}
-    for i, transmit in enumerate(data.transmits):
-        if transmit.direction is not None:
-            angle = float(np.arctan2(transmit.direction[0], transmit.direction[2]))
-            of_angle.setdefault(round(angle, 6), []).append(i)
-    if len(of_angle) < 2:
-        raise ArgumentError(
-            f"kind: 'vector' expects plane waves of two angles or more, got {len(of_angle)} in {data.n_tx} transmits"
-        )
-    return [data.select(transmits=chosen) for chosen in of_angle.values()], list(of_angle)
-
-
 def _require_phases(bmode: dict[str, Any]) -> None:
     """Refuse options of `reconstruct_bmode` behind which frames have no phases of their echoes, or not all frames."""
     if bmode.get("compounding") == "incoherent":
@@ -325,24 +322,10 @@ def _require_phases(bmode: dict[str, Any]) -> None:
         )
 
 
-def _require_vectors(data: ChannelData, bmode: dict[str, Any], unwrap: bool, persistence: float) -> None:
-    """Refuse what vectors do not have, and receive apertures whose angle is not 0 at every point."""
+def _require_signs(unwrap: bool, persistence: float) -> None:
     for name, value in (("unwrap", unwrap), ("persistence", persistence)):
         if value:
             raise ArgumentError(f"{name}: expected none for 'vector', whose speeds have no sign, got {value!r}")
-    axis = bmode.get("aperture_axis", "normal")
-    if not (isinstance(axis, str) and axis == "normal"):
-        raise ArgumentError(f"aperture_axis: expected 'normal' for 'vector', which receives straight on, got {axis!r}")
-    if not np.allclose(data.probe.normals, (0, 0, 1), atol=1e-3):
-        raise ArgumentError(
-            f"probe: expected elements that all face along z for 'vector', which receives straight on, got a "
-            f"{data.probe.kind} probe with others"
-        )
-    if not receive_f_number(data.probe, bmode.get("f_number"), axis):
-        raise ArgumentError(
-            "f_number: expected one above 0 for 'vector', so that apertures stand above each point; got 0 (the default "
-            "of phased probes)"
-        )
 
 
 def _beamformed(data: ChannelData, bmode: dict[str, Any]) -> tuple[NDArray[np.complex64], Any]:
@@ -366,12 +349,6 @@ def _estimated(
         strength = np.einsum("n...,n...->...", part, part.conj()).real / size
         images.append((*flow, strength))
     return _Estimate(*(np.stack(values) for values in zip(*images, strict=True)))
-
-
-def _vectors(found: list[_Estimate], angles: list[float]) -> list[VectorVelocity]:
-    """Receive apertures stand above each point, so that their angle is 0."""
-    velocities = np.stack([estimate.velocity for estimate in found])
-    return [vector_velocity(velocities[:, k], angles, np.zeros(len(angles))) for k in range(velocities.shape[1])]
 
 
 def _on_flat_grid(estimate: _Estimate, grid: Grid | SectorGrid, limit: float, unsigned: bool) -> tuple[_Estimate, Grid]:
