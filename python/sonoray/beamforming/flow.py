@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._checks import count, option, pair, scalar
 from ..acquisition.channel_data import ChannelData, require_channel_data
 from ..errors import ArgumentError
+from ..imaging import doppler_checks
 from ..imaging.color_overlay import Overlay, draw_overlay, persist, persist_variance
 from ..imaging.dealiasing import unwrap_velocity
 from ..imaging.detection import log_compress, to_uint8
@@ -292,7 +293,7 @@ def flow_timing(channel_data: ChannelData, frame_rate: float | None, ensemble: i
     if not rate:
         raise ArgumentError("frame_rate: expected the rate of the frames in Hz, which the data do not say; got none")
     size = data.n_frames if ensemble is None else count("ensemble", ensemble, 2, data.n_frames)
-    return scalar("frame_rate", rate, 1e-3, 1e6, "Hz"), size
+    return doppler_checks.frame_rate(rate), size
 
 
 def _need_frames(data: ChannelData) -> None:

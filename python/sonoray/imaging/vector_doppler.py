@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .._checks import array, count, scalar
 from ..errors import ArgumentError
+from . import doppler_checks
 
 _MOST_COMBINATIONS = 3**6
 
@@ -185,7 +186,7 @@ def _checked_nyquist(nyquist: float | None, n: int, tried: int) -> float:
             f"aliases: expected the Nyquist velocity, three directions or more and at most {_MOST_COMBINATIONS} "
             f"combinations, got {nyquist}, {n} and {(2 * tried + 1) ** n}"
         )
-    return scalar("nyquist", nyquist, 1e-6, 1e4, "m/s")
+    return doppler_checks.nyquist(nyquist)
 
 
 def _best_alias(
