@@ -106,7 +106,7 @@ def test_edges_are_soft():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: window("kaiser", 0.0), "name"),
+        (lambda: window("parzen", 0.0), "name"),
         (lambda: window("tukey", 0.0, taper=2.0), "taper"),
         (lambda: weight(Transmit.plane(), np.zeros((3, 2))), "points"),
         (lambda: weight(Transmit.plane(), np.full((3, 3), 20.0)), "unit|really in m"),
