@@ -13,7 +13,7 @@ from ultraspy.scan import GridScan
 from bench.adaptive_job import SUBARRAY
 
 NOTES = {
-    "capon": "diagonal loading of its own kind",
+    "capon": "plain Python; times as first arrival over elements",
     "dmas": "squares, too; times as first arrival over elements",
     "pdas": "times as first arrival over elements",
 }
