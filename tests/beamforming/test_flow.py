@@ -7,6 +7,7 @@ import pytest
 
 import sonoray
 from sonoray import ArgumentError, Grid, Probe
+from sonoray.acquisition.scan_lines import ScanLines
 from sonoray.beamforming.flow import gate_samples, reconstruct_doppler
 
 from .flow_recording import LAYER, LIMIT, RATE, flow_recording, profile
@@ -115,6 +116,59 @@ def test_the_sample_volume_hears_its_velocity():
     spectra = sonoray.sonogram(samples, 5e6, RATE, length=32, wall_filter=0)
     peak = spectra.velocities[spectra.power.mean(axis=0).argmax()]
     assert peak == pytest.approx(0.4 * LIMIT, abs=2 * LIMIT / 32)
+
+
+def test_focused_lines_are_frames_like_any_other():
+    lines = [sonoray.Transmit.focused((x, 0.0, 25e-3)) for x in np.linspace(-2e-3, 2e-3, 9)]
+    data = flow_recording((0.0, -0.4 * LIMIT), transmits=lines, n_frames=6)
+    flow = reconstruct_doppler(data, grid=GRID, wall_filter=0)
+    middle = np.abs(GRID.x) < 1.5e-3
+    assert np.median(flow.velocity[0][np.ix_(middle, INSIDE)]) == pytest.approx(0.4 * LIMIT, rel=0.05)
+
+
+def steered_lines(velocity=0.4 * LIMIT, angle=0.2, n_shots=8):
+    """Two frames of beamformed I/Q: tissue everywhere, blood towards the probe between two ranges."""
+    rng = np.random.default_rng(2)
+    x, ranges = np.linspace(-8e-3, 8e-3, 40), np.linspace(5e-3, 20e-3, 200)
+    shape = (2, 1, len(x), len(ranges))
+    blood = (ranges > 10e-3) & (ranges < 15e-3)
+    turn = np.exp(1j * np.pi * velocity / LIMIT * np.arange(n_shots))[:, None, None]
+    speckle = rng.standard_normal((2, *shape)) + 1j * rng.standard_normal((2, *shape))
+    noise = rng.standard_normal((2, 2, n_shots, *shape[2:]))
+    samples = 10 * speckle[0] + blood * speckle[1] * turn + 0.1 * (noise[0] + 1j * noise[1])
+    return ScanLines(samples.astype("c8"), x, angle, ranges, 5e6, frame_rate=20.0)
+
+
+def test_lines_of_a_scanner_are_painted_where_blood_flows():
+    lines = steered_lines()
+    flow = reconstruct_doppler(lines, frame_rate=RATE, wall_filter=0, sound_speed=1540.0)
+    assert flow.velocity.shape == (2, *flow.grid.shape) and flow.nyquist == pytest.approx(LIMIT)
+    assert flow.image_rate == 20
+    x, z = np.meshgrid(flow.grid.x, flow.grid.z, indexing="ij")
+    along, across = z / np.cos(0.2), x - z * np.tan(0.2)
+    seen = np.abs(across) < 7.5e-3
+    blood = seen & (along > 10.5e-3) & (along < 14.5e-3)
+    tissue = seen & ((along < 9.5e-3) | (along > 15.5e-3))
+    assert flow.painted[:, blood].mean() > 0.95
+    assert flow.painted[:, tissue].mean() < 0.2
+    assert np.median(flow.velocity[:, blood]) == pytest.approx(0.4 * LIMIT, rel=0.03)
+    assert not flow.painted[:, np.abs(across) > 8.5e-3].any() and (flow.bmode[:, np.abs(across) > 8.5e-3] == 0).all()
+
+
+def test_what_lines_lack_is_said():
+    lines = steered_lines()
+    for text, given, options in (
+        ("rate of the shots", lines, {}),
+        ("kind", lines, {"kind": "vector", "frame_rate": RATE}),
+        ("ensemble: expected the 8 shots", lines, {"ensemble": 4, "frame_rate": RATE}),
+        ("f_number: expected only with channel data", lines, {"f_number": 1.5, "frame_rate": RATE}),
+        ("I/Q with two shots", replace(lines, samples=lines.samples[:, :1]), {"frame_rate": RATE}),
+        ("I/Q with two shots", replace(lines, samples=np.abs(lines.samples)), {"frame_rate": RATE}),
+        ("grid", lines, {"frame_rate": RATE, "grid": GRID, "spacing": 1e-3}),
+        ("spacing", lines, {"frame_rate": RATE, "spacing": 0.2}),
+    ):
+        with pytest.raises(ArgumentError, match=text):
+            reconstruct_doppler(given, **options)
 
 
 def test_what_cannot_be_done_is_said(towards):

@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 
 from .._checks import count, option, pair, scalar
 from ..acquisition.channel_data import ChannelData, require_channel_data
+from ..acquisition.scan_lines import ScanLines
 from ..errors import ArgumentError
 from ..imaging import doppler_checks
 from ..imaging.color_overlay import Overlay, draw_overlay, persist, persist_variance
 from ..imaging.dealiasing import unwrap_velocity
 from ..imaging.detection import log_compress, to_uint8
-from ..imaging.doppler import doppler_image, nyquist_velocity
-from ..imaging.scan_conversion import covering_grid, scan_convert
+from ..imaging.doppler import nyquist_velocity
 from ..imaging.vector_doppler import VectorVelocity, solved_directions
 from ..imaging.wall_filters import WallFilter
 from ..media.grids import Grid, SectorGrid
 from ..media.interpolation import Interpolator
 from .adaptive_methods import adaptive_method
 from .bmode import reconstruct_bmode
+from .flow_estimates import Estimate, Seen, estimated, on_flat_grid, seen_on_lines
 from .flow_views import View, seen_directions, vector_views
 
 KINDS = ("color", "power", "vector")
@@ -71,17 +72,8 @@ class FlowImages(NamedTuple):
     vectors: list[VectorVelocity] | None = None
 
 
-class _Estimate(NamedTuple):
-    """Of every ensemble, on the points of the beamformed images."""
-
-    velocity: NDArray[np.float32]
-    power: NDArray[np.float32]
-    variance: NDArray[np.float32]
-    strength: NDArray[np.float32]  # mean power without the wall filter, for the B-mode image
-
-
 def reconstruct_doppler(
-    channel_data: ChannelData,
+    channel_data: ChannelData | ScanLines,
     kind: str = "color",
     *,
     wall_filter: WallFilter | None = 1,
@@ -103,15 +95,16 @@ def reconstruct_doppler(
 
     Parameters
     ----------
-    channel_data : ChannelData
-        Two frames or more, all fired alike.
+    channel_data : ChannelData or ScanLines
+        Two frames or more, all fired alike; plane, diverging or focused waves. Lines that a scanner beamformed: the
+        shots of each frame are an ensemble and make one image.
     kind : {"color", "power", "vector"}
         Velocity along the beam; power; velocity in the plane, from plane waves of several angles, each of which is
         beamformed on its own; see ``receive_angles``.
     wall_filter : int or callable, optional
         See `apply_wall_filter`. None leaves tissue in, for tissue that is to be measured itself.
     frame_rate : float, optional [Hz]
-        At which frames follow each other; default what the data say.
+        At which frames (of lines: shots) follow each other; default what channel data say.
     ensemble : int, optional
         Frames that make one image; those left over at the end are not used. Default all.
     average : int or tuple of int
@@ -135,7 +128,8 @@ def reconstruct_doppler(
         receive each point, by `receive_directions`.
     **bmode
         Options of `reconstruct_bmode`: grid, depth, spacing, sound_speed, medium, f_number, window, device, ... With a
-        ``medium`` velocities scale with its mean sound speed over the image.
+        ``medium`` velocities scale with its mean sound speed over the image. Of lines: only ``sound_speed`` and the
+        ``spacing`` or ``grid`` of the picture.
 
     Returns
     -------
@@ -155,35 +149,23 @@ def reconstruct_doppler(
     """
     option("kind", kind, KINDS)
     level = 10 ** (scalar("threshold", threshold, -100.0, 200.0, "dB") / 10)
-    rate, size = flow_timing(channel_data, frame_rate, ensemble)
-    _require_phases(bmode)
     colors = color_map or _MAP[kind]
-    f0 = _echo_frequency(channel_data)
-    views = [View(channel_data, 0.0, bmode.get("aperture_axis", "normal"))]
     if kind == "vector":
         _require_signs(unwrap, persistence)
-        views = vector_views(channel_data, receive_angles, bmode)
     elif receive_angles is not None:
         raise ArgumentError(f"receive_angles: expected only for 'vector', got them for {kind!r}")
-    found = []
-    for view in views:
-        frames, grid = _beamformed(view.data, {**bmode, "aperture_axis": view.aperture_axis})
-        bmode = {**{name: value for name, value in bmode.items() if name not in _EXTENT}, "grid": grid}
-        speed = velocity_scale(channel_data, grid, bmode)
-        found.append(_estimated(frames, (f0, rate, speed), size, wall_filter, average))
-    limit = nyquist_velocity(f0, rate, speed)
-    estimate, vectors = found[0], None
-    if kind == "vector":
-        velocities = np.stack([estimate.velocity for estimate in found], axis=1)
-        seen, weights = seen_directions(views, grid, speed / f0, bmode)
-        vectors = [solved_directions(v, seen, weights=weights) for v in velocities]
-        speeds = np.stack([np.hypot(*v.velocity) for v in vectors])
-        estimate = _Estimate(speeds, *(np.mean([e[k] for e in found], axis=0) for k in (1, 2, 3)))
-    elif persistence:
+    if isinstance(channel_data, ScanLines):
+        seen = seen_on_lines(channel_data, kind, frame_rate, ensemble, wall_filter, average, bmode)
+    else:
+        rate, size = flow_timing(channel_data, frame_rate, ensemble)
+        _require_phases(bmode)
+        seen = _seen(channel_data, kind, (rate, size), receive_angles, (wall_filter, average), bmode)
+    estimate, limit, vectors = seen.estimate, seen.nyquist, seen.vectors
+    if persistence:
         spread = persist_variance(estimate.variance, estimate.power, persistence)
         velocity, power = persist(estimate.velocity, estimate.power, limit, persistence)
         estimate = estimate._replace(velocity=velocity, power=power, variance=spread)
-    estimate, flat = _on_flat_grid(estimate, grid, limit, kind == "vector")
+    estimate, flat = on_flat_grid(estimate, seen.grid, limit, unsigned=kind == "vector")
     inside = estimate.power[estimate.strength > 0]
     noise = float(np.percentile(inside, _NOISE_PERCENTILE)) if inside.size else 0.0
     strong = estimate.power > level * noise
@@ -194,7 +176,36 @@ def reconstruct_doppler(
     db = log_compress(np.sqrt(estimate.strength), dynamic_range=dynamic_range)
     grey = to_uint8(db, dynamic_range)
     shown = _painted(estimate, strong, grey, end, colors, min_velocity, priority, variance)
-    return FlowImages(*estimate[:3], grey, shown.image, shown.mask, flat, end, rate / size, colors, vectors)
+    return FlowImages(*estimate[:3], grey, shown.image, shown.mask, flat, end, seen.image_rate, colors, vectors)
+
+
+def _seen(
+    data: ChannelData,
+    kind: str,
+    timing: tuple[float, int],
+    receive_angles: Any,
+    estimation: tuple[WallFilter | None, Any],
+    bmode: dict[str, Any],
+) -> Seen:
+    """Beamform from every direction and estimate."""
+    f0, (rate, size) = _echo_frequency(data), timing
+    views = [View(data, 0.0, bmode.get("aperture_axis", "normal"))]
+    if kind == "vector":
+        views = vector_views(data, receive_angles, bmode)
+    found = []
+    for view in views:
+        frames, grid = _beamformed(view.data, {**bmode, "aperture_axis": view.aperture_axis})
+        bmode = {**{name: value for name, value in bmode.items() if name not in _EXTENT}, "grid": grid}
+        speed = velocity_scale(data, grid, bmode)
+        found.append(estimated(frames, (f0, rate, speed), size, *estimation))
+    estimate, vectors = found[0], None
+    if kind == "vector":
+        velocities = np.stack([estimate.velocity for estimate in found], axis=1)
+        directions, weights = seen_directions(views, grid, speed / f0, bmode)
+        vectors = [solved_directions(v, directions, weights=weights) for v in velocities]
+        speeds = np.stack([np.hypot(*v.velocity) for v in vectors])
+        estimate = Estimate(speeds, *(np.mean([e[k] for e in found], axis=0) for k in (1, 2, 3)))
+    return Seen(estimate, grid, nyquist_velocity(f0, rate, speed), rate / size, vectors)
 
 
 def gate_samples(
@@ -336,37 +347,8 @@ def _beamformed(data: ChannelData, bmode: dict[str, Any]) -> tuple[NDArray[np.co
     return frames, grid
 
 
-def _estimated(
-    frames: NDArray[np.complex64],
-    physics: tuple[float, float, float],
-    size: int,
-    wall_filter: WallFilter | None,
-    average: Any,
-) -> _Estimate:
-    images = []
-    for first in range(0, len(frames) - size + 1, size):
-        part = frames[first : first + size]
-        flow = doppler_image(part, *physics, wall_filter=wall_filter, average=average)
-        strength = np.einsum("n...,n...->...", part, part.conj()).real / size
-        images.append((*flow, strength))
-    return _Estimate(*(np.stack(values) for values in zip(*images, strict=True)))
-
-
-def _on_flat_grid(estimate: _Estimate, grid: Grid | SectorGrid, limit: float, unsigned: bool) -> tuple[_Estimate, Grid]:
-    if isinstance(grid, Grid):
-        return estimate, grid
-    flat = covering_grid(grid)
-    power, variance, strength = (scan_convert(values, grid, flat, fill=0.0) for values in estimate[1:])
-    if unsigned:
-        return _Estimate(scan_convert(estimate.velocity, grid, flat, fill=0.0), power, variance, strength), flat
-    # Velocities wrap: what is interpolated is the correlation's phasor.
-    phasor = (estimate.power * np.exp(1j * np.pi / limit * estimate.velocity)).astype("c8")
-    velocity = np.angle(scan_convert(phasor, grid, flat, fill=0.0)) * np.float32(limit / np.pi)
-    return _Estimate(velocity, power, variance, strength), flat
-
-
 def _painted(
-    estimate: _Estimate,
+    estimate: Estimate,
     strong: NDArray[np.bool_],
     grey: NDArray[np.uint8],
     limit: float,
