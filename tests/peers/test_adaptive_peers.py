@@ -102,6 +102,10 @@ def test_zea_refocus_of_three_plane_waves(scatterers, peer):
     data = scatterers.with_(samples=padded, start_time=whole)
     grid = Grid((2, 2), 1e-3, (0.0, 10e-3))
     want = peer("zea", "zea", method="refocus", regularization=1e-3, **problem(data, grid)).transpose(0, 2, 1)
-    got = sonoray.decode(data, regularization=1e-3, band=(1e6, 9.9e6))
-    first = round(-got.start_time[0] * fs)
-    assert distance(got.samples[0, :, :, first : first + n], want[:, :, :n]) < 1e-2
+    band = 3e6, 8e6  # of the pulse; below, the waves' codes are much the same, and each side regularises on its own
+    got = sonoray.decode(data, regularization=1e-3, band=band).samples[0]
+    frequency = np.fft.rfftfreq(want.shape[-1], 1 / fs)
+    spectrum = np.where((frequency > band[0]) & (frequency < band[1]), np.fft.rfft(want), 0)
+    want = np.fft.irfft(spectrum, want.shape[-1])
+    first = round(-whole[0] * fs)
+    assert distance(got[..., first + 200 : first + n], want[..., 200:n]) < 5e-3
