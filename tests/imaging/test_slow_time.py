@@ -154,3 +154,13 @@ def test_a_device_finds_what_the_host_finds():
         device = slow_time_moments(sonoray.to_device(frames), f, (1, 3), pair_power=True)
         for a, b in zip(host, device, strict=True):
             np.testing.assert_allclose(b, a, atol=1e-5 * np.abs(host.power).max())
+
+
+def test_phases_of_a_filter_alone_are_refused():
+    """Two frames without their mean are opposites: every velocity would be the Nyquist velocity."""
+    rng = np.random.default_rng(3)
+    frames = (rng.standard_normal((2, 5, 4)) + 1j * rng.standard_normal((2, 5, 4))).astype("c8")
+    for wall_filter in (0, sonoray.SvdFilter(1)):
+        with pytest.raises(ArgumentError, match="leaves two of the 2 dimensions"):
+            sonoray.doppler_velocity(frames, 5e6, 1e3, wall_filter=wall_filter)
+    assert sonoray.doppler_power(frames, wall_filter=0).shape == (5, 4)  # power has no phase

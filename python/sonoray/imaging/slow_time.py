@@ -93,8 +93,16 @@ def slow_time_moments(
     Raises
     ------
     ArgumentError
-        Samples that are not finite; a bad window.
+        Samples that are not finite; a bad window; correlations of what has one dimension left of all frames, whose
+        phase is that of the filter and not of the flow.
     """
+    if lags and slow_time.residual and slow_time.analysis is not None:
+        taken = len(slow_time.analysis)
+        if len(frames) - taken < 2:
+            raise ArgumentError(
+                f"wall_filter: expected one that leaves two of the {len(frames)} dimensions of an ensemble or more for "
+                f"velocities, got one that takes {taken}; use more frames or a lower order"
+            )
     shape = tuple(frames.shape[1:])
     window = averaging_window(average, shape)
     points = int(np.prod(shape))
