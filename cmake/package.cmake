@@ -4,6 +4,7 @@ include(CMakePackageConfigHelpers)
 
 add_library(sonoray_capi OBJECT
   cpp/capi/capi.cpp
+  cpp/capi/host_place.cpp
   cpp/capi/network.cpp
   cpp/capi/pipeline.cpp
   cpp/capi/settings.cpp
@@ -24,7 +25,21 @@ if(SONORAY_ONNXRUNTIME)
   set(inference "${SONORAY_ONNXRUNTIME_LIBRARY}")
 endif()
 
-set(objects $<TARGET_OBJECTS:sonoray_capi> $<TARGET_OBJECTS:sonoray_cpu>)
+# Where device = SONORAY_CUDA runs, or the refusal.
+if(SONORAY_HAVE_CUDA)
+  find_package(CUDAToolkit REQUIRED)
+  add_library(sonoray_place OBJECT cuda/capi/device_place.cu cuda/imaging/display.cu cuda/imaging/envelope.cu)
+  target_include_directories(sonoray_place PRIVATE cpp cuda)
+  set(place $<TARGET_OBJECTS:sonoray_place> $<TARGET_OBJECTS:sonoray_cuda_das>)
+  set(runtime CUDA::cudart_static)
+else()
+  add_library(sonoray_place OBJECT cpp/capi/no_device.cpp)
+  target_include_directories(sonoray_place PRIVATE cpp)
+  target_compile_options(sonoray_place PRIVATE -Wall -Wextra)
+  set(place $<TARGET_OBJECTS:sonoray_place>)
+endif()
+
+set(objects $<TARGET_OBJECTS:sonoray_capi> $<TARGET_OBJECTS:sonoray_cpu> ${place})
 foreach(level IN LISTS levels)
   list(APPEND objects $<TARGET_OBJECTS:sonoray_${level}>)
 endforeach()
@@ -34,7 +49,7 @@ foreach(library sonoray sonoray_static)
   set_target_properties(${library} PROPERTIES LINKER_LANGUAGE CXX OUTPUT_NAME sonoray)
   target_compile_features(${library} INTERFACE cxx_std_17)
   target_include_directories(${library} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_libraries(${library} PRIVATE Threads::Threads ${inference})
+  target_link_libraries(${library} PRIVATE Threads::Threads ${inference} ${runtime})
   if(SONORAY_SANITIZE)
     target_link_options(${library} PUBLIC ${sanitizers})
   endif()
