@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 
 add_library(sonoray_capi OBJECT
   cpp/capi/capi.cpp
-  cpp/capi/host_place.cpp
+  cpp/capi/place.cpp
   cpp/capi/network.cpp
   cpp/capi/pipeline.cpp
   cpp/capi/settings.cpp
@@ -31,7 +31,7 @@ endif()
 # Where device = SONORAY_CUDA runs, or the refusal.
 if(SONORAY_HAVE_CUDA)
   find_package(CUDAToolkit REQUIRED)
-  add_library(sonoray_place OBJECT cuda/capi/device_place.cu cuda/imaging/display.cu cuda/imaging/envelope.cu)
+  add_library(sonoray_place OBJECT cuda/capi/place.cu cuda/imaging/display.cu cuda/imaging/envelope.cu)
   target_include_directories(sonoray_place PRIVATE cpp cuda)
   set(place $<TARGET_OBJECTS:sonoray_place> $<TARGET_OBJECTS:sonoray_cuda_das>)
   set(runtime CUDA::cudart_static)

@@ -1,4 +1,4 @@
-// In place of cuda/capi/device_place.cu, in libraries without CUDA.
+// In place of cuda/capi/place.cu, in libraries without CUDA.
 #include "capi/place.h"
 
 namespace sonoray::capi {

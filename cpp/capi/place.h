@@ -1,6 +1,6 @@
 #pragma once
-// Where a pipeline's frames are worked on: the host (host_place.cpp) or, in libraries built with CUDA, a device
-// (cuda/capi/device_place.cu).
+// Where a pipeline's frames are worked on: the host (place.cpp) or, in libraries built with CUDA, a device
+// (cuda/capi/place.cu).
 #include <cstdint>
 #include <memory>
 #include <vector>

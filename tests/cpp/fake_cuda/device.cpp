@@ -1,5 +1,5 @@
 // The device's side of the C API, compiled for the host; delay-and-sum is the host's.
-#include "capi/device_place.cu"
+#include "capi/place.cu"
 
 #include "beamforming/das_plan.h"
 #include "imaging/display.cu"
