@@ -247,6 +247,7 @@ std::unique_ptr<Place> make_device_place(const Settings& settings) {
   const int index = settings.config.device_index;
   int n = 0;
   const cudaError_t status = cudaGetDeviceCount(&n);
+  if (is_lost(status)) check(status, "cudaGetDeviceCount");
   if (status != cudaSuccess || n == 0) {
     cudaGetLastError();
     throw DeviceError(std::string("device: expected a CUDA device, found no CUDA device: ") +

@@ -44,11 +44,20 @@ State& state() {
 
 bool loses(cudaError_t e) { return e >= cudaErrorAssert; }
 
-/// What a call returns before it does anything.
+void forget(Queue& queue) {
+  queue.work.clear();
+  queue.done = queue.queued;
+}
+
+/// What a call returns before it does anything. A lost device does not do what it had been given.
 cudaError_t call(State& s) {
   if (s.lost) return s.lost;
   if (s.until_failure < 0 || s.until_failure-- > 0) return cudaSuccess;
-  if (loses(s.failure)) s.lost = s.failure;
+  if (loses(s.failure)) {
+    s.lost = s.failure;
+    forget(*s.standard.queue);
+    for (FakeStream* stream : s.streams) forget(*stream->queue);
+  }
   return s.failure;
 }
 
