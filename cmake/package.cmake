@@ -23,7 +23,7 @@ if(SONORAY_ONNXRUNTIME)
   target_include_directories(sonoray_capi PRIVATE "${SONORAY_ONNXRUNTIME_INCLUDE}")
   target_compile_definitions(sonoray_capi PRIVATE SONORAY_HAS_ONNXRUNTIME)
   # By name, which the installed package looks up anew: no path of this machine goes with it.
-  add_library(onnxruntime::onnxruntime UNKNOWN IMPORTED)
+  add_library(onnxruntime::onnxruntime SHARED IMPORTED)
   set_target_properties(onnxruntime::onnxruntime PROPERTIES IMPORTED_LOCATION "${SONORAY_ONNXRUNTIME_LIBRARY}")
   set(inference onnxruntime::onnxruntime)
 endif()

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def instrumented_readers():
-    """Import `sonoray.io` again, watched: the whole package takes minutes, and its other lines tell nothing of a file."""
+    """Import `sonoray.io` again, watched. The whole package takes minutes, and says no more about a file."""
     for module in [name for name in sys.modules if f"{name}.".startswith("sonoray.io.")]:
         del sys.modules[module]
     with atheris.instrument_imports():
@@ -29,8 +29,9 @@ def instrumented_readers():
 def main() -> None:
     """Fuzz one format."""
     sys.path[:0] = [str(ROOT), str(ROOT / "python")]
-    from sonoray import FormatError
     from tests.io.test_io_fuzz import FILES, MAKERS, place_clarius
+
+    from sonoray import FormatError
 
     io = instrumented_readers()
     name, arguments = sys.argv[1], sys.argv[2:]
