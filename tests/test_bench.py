@@ -1,6 +1,7 @@
 """The benchmarks' own rules: fair order, even rounds, a right answer to compare with."""
 
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from bench import harness
+from bench import harness, pages
 from bench.doppler_job import DopplerJob
 from bench.job import common, ensemble
 from bench.peers import sonoray_das, sonoray_doppler
@@ -66,3 +67,16 @@ def test_the_doppler_job_has_one_answer(order):
     execute, images, _ = sonoray_doppler.prepare(job, data, "")
     assert job.judge(images(execute()), data)["error"] < 1e-5
     assert job.judge(np.roll(images(execute()), 1, 0), data)["error"] > 0.05
+
+
+def test_validation_is_written_from_the_figures():
+    """A figure that changed in bench/figures.toml is in the page, and its command names files that exist."""
+    figures = tomllib.loads(pages.FIGURES.read_text())
+    assert pages.written(pages.PAGE.read_text(), figures) == pages.PAGE.read_text(), "run `python -m bench.pages`"
+    assert pages.written(pages.PAGE.read_text(), {**figures, "page": []}) != pages.PAGE.read_text()
+    shown = {page["file"] for page in figures["page"]}
+    assert shown == {path.relative_to(pages.ROOT).as_posix() for path in pages.FIGURES.parent.glob("*.md")}
+    for row in figures["validation"]:
+        for word in row["repeat"].split():
+            file = word.replace(".", "/") + ".py" if word.startswith("bench.") else word
+            assert "/" not in file or (pages.ROOT / file).exists(), row["repeat"]

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <string>
 #include <system_error>
 
 #include "capi/pipeline.h"
@@ -31,7 +32,7 @@ sonoray_status fail(const sonoray_pipeline* p, sonoray_status status, const char
   return status;
 }
 
-/// body(p), with exceptions as statuses.
+/// body(), with exceptions as statuses.
 template <class Body>
 sonoray_status guarded(sonoray_pipeline* p, const Body& body) {
   if (!p) return SONORAY_ARGUMENT;
@@ -41,6 +42,9 @@ sonoray_status guarded(sonoray_pipeline* p, const Body& body) {
     return fail(p, e.status, e.text.c_str());
   } catch (const ArgumentError& e) {
     return fail(p, SONORAY_ARGUMENT, e.what());
+  } catch (const DeviceLost& e) {
+    if (p->pipeline) p->pipeline->lose(e.what());
+    return fail(p, SONORAY_DEVICE_LOST, e.what());
   } catch (const DeviceError& e) {
     return fail(p, SONORAY_DEVICE, e.what());
   } catch (const std::bad_alloc&) {
@@ -62,15 +66,35 @@ sonoray_status not_started(sonoray_pipeline* p) {
   return fail(p, SONORAY_STATE, "pipeline: not streaming; call sonoray_pipeline_start first");
 }
 
+sonoray_status device_lost(sonoray_pipeline* p) {
+  const std::string text = p->pipeline->loss() + "; the device is lost: stop, then prepare anew or destroy the handle";
+  return fail(p, SONORAY_DEVICE_LOST, text.c_str());
+}
+
+/// body() with exceptions as statuses, for calls that need a prepared pipeline whose device is there.
+template <class Body>
+sonoray_status with_pipeline(sonoray_pipeline* p, const Body& body) {
+  return guarded(p, [&]() -> sonoray_status {
+    if (!p->pipeline) return not_prepared(p);
+    if (p->pipeline->lost()) return device_lost(p);
+    return body();
+  });
+}
+
+/// The same for calls that need a stream.
+template <class Body>
+sonoray_status with_stream(sonoray_pipeline* p, const Body& body) {
+  return guarded(p, [&]() -> sonoray_status {
+    if (!p->stream) return not_started(p);
+    if (p->pipeline->lost()) return device_lost(p);
+    return body();
+  });
+}
+
 sonoray_status check_frame(sonoray_pipeline* p, const void* frame, std::size_t bytes) {
-  const std::size_t wanted = p->pipeline->settings().frame_bytes;
-  const auto type = p->pipeline->settings().config.sample_type;
-  const std::size_t alignment = type == SONORAY_INT16 || type == SONORAY_INT16_PAIR ? 2 : 4;
-  if (frame && bytes == wanted && reinterpret_cast<std::uintptr_t>(frame) % alignment == 0) return SONORAY_OK;
   char text[200];
-  std::snprintf(text, sizeof text, "frame: expected %zu bytes, aligned to %zu, got %zu at %p", wanted, alignment, bytes,
-                frame);
-  return fail(p, SONORAY_ARGUMENT, text);
+  const sonoray_status status = p->pipeline->check_frame(frame, bytes, text, sizeof text);
+  return status ? fail(p, status, text) : SONORAY_OK;
 }
 
 /// The caller's output, of whatever size, as this version's.
@@ -97,8 +121,8 @@ const char* sonoray_version(void) { return SONORAY_VERSION; }
 
 const char* sonoray_status_text(sonoray_status status) {
   static const char* const texts[] = {"ok",     "argument", "state",   "data", "device",    "unsupported",
-                                      "memory", "model",    "timeout", "full", "cancelled", "internal"};
-  return status >= 0 && status <= SONORAY_INTERNAL ? texts[status] : "unknown";
+                                      "memory", "model",    "timeout", "full", "cancelled", "internal",   "device lost"};
+  return status >= 0 && status <= SONORAY_DEVICE_LOST ? texts[status] : "unknown";
 }
 
 sonoray_status sonoray_config_init(sonoray_config* config, std::size_t config_size, std::size_t transmit_size) {
@@ -139,18 +163,21 @@ sonoray_status sonoray_pipeline_prepare(sonoray_pipeline* p, const sonoray_confi
 
 sonoray_status sonoray_pipeline_process(sonoray_pipeline* p, const void* frame, std::size_t frame_bytes,
                                         const sonoray_output* output) {
-  return guarded(p, [&]() -> sonoray_status {
-    if (!p->pipeline) return not_prepared(p);
+  return with_pipeline(p, [&]() -> sonoray_status {
     if (p->stream) return fail(p, SONORAY_STATE, "pipeline: streaming; push frames, or stop first");
     if (const sonoray_status status = check_frame(p, frame, frame_bytes)) return status;
     sonoray_output to;
     if (const sonoray_status status = read_output(p, output, to)) return status;
-    sonoray_status status = SONORAY_OK;
-    if (!p->pipeline->image(frame, p->pipeline->own, status))
+    if (!p->pipeline->image(frame, *p->pipeline->own))
       return fail(p, SONORAY_STATE, "pipeline: another thread is in sonoray_pipeline_process");
-    if (status) return bad_data(p);
-    Pipeline::copy(p->pipeline->own, to);
-    return SONORAY_OK;
+    return p->pipeline->place().copy(*p->pipeline->own, to) ? bad_data(p) : SONORAY_OK;
+  });
+}
+
+sonoray_status sonoray_pipeline_wait(sonoray_pipeline* p) {
+  return with_pipeline(p, [&]() -> sonoray_status {
+    if (p->stream) return fail(p, SONORAY_STATE, "pipeline: streaming; pop gives the frames");
+    return p->pipeline->place().wait(*p->pipeline->own) ? bad_data(p) : SONORAY_OK;
   });
 }
 
@@ -158,17 +185,16 @@ sonoray_status sonoray_pipeline_sizes(const sonoray_pipeline* p, std::size_t* fr
                                       std::size_t* envelope_bytes, std::size_t* grey_bytes) {
   if (!p) return SONORAY_ARGUMENT;
   if (!p->pipeline) return not_prepared(p);
-  const Picture& own = p->pipeline->own;
-  if (frame_bytes) *frame_bytes = p->pipeline->settings().frame_bytes;
-  if (image_bytes) *image_bytes = own.image.size() * sizeof(float);
-  if (envelope_bytes) *envelope_bytes = own.envelope.size() * sizeof(float);
-  if (grey_bytes) *grey_bytes = own.grey.size();
+  const Settings& s = p->pipeline->settings();
+  if (frame_bytes) *frame_bytes = s.frame_bytes;
+  if (image_bytes) *image_bytes = s.image_bytes();
+  if (envelope_bytes) *envelope_bytes = s.envelope_bytes();
+  if (grey_bytes) *grey_bytes = static_cast<std::size_t>(s.n_grey());
   return SONORAY_OK;
 }
 
 sonoray_status sonoray_pipeline_set_map(sonoray_pipeline* p, const float* sound_speed, int64_t count) {
-  return guarded(p, [&]() -> sonoray_status {
-    if (!p->pipeline) return not_prepared(p);
+  return with_pipeline(p, [&]() -> sonoray_status {
     p->pipeline->set_map(sound_speed, count);
     return SONORAY_OK;
   });
@@ -176,8 +202,7 @@ sonoray_status sonoray_pipeline_set_map(sonoray_pipeline* p, const float* sound_
 
 sonoray_status sonoray_pipeline_set_tables(sonoray_pipeline* p, const float* times, int64_t times_count,
                                            const float* slowness, int64_t slowness_count, const sonoray_grid* table) {
-  return guarded(p, [&]() -> sonoray_status {
-    if (!p->pipeline) return not_prepared(p);
+  return with_pipeline(p, [&]() -> sonoray_status {
     p->pipeline->set_tables(times, times_count, slowness, slowness_count, table);
     return SONORAY_OK;
   });
@@ -185,10 +210,9 @@ sonoray_status sonoray_pipeline_set_tables(sonoray_pipeline* p, const float* tim
 
 sonoray_status sonoray_pipeline_estimate_map(sonoray_pipeline* p, const void* frame, std::size_t frame_bytes,
                                              float* sound_speed, int64_t count) {
-  return guarded(p, [&]() -> sonoray_status {
-    if (!p->pipeline) return not_prepared(p);
+  return with_pipeline(p, [&]() -> sonoray_status {
     if (const sonoray_status status = check_frame(p, frame, frame_bytes)) return status;
-    p->pipeline->estimate_map(frame, frame_bytes, sound_speed, count);
+    p->pipeline->estimate_map(frame, sound_speed, count);
     return SONORAY_OK;
   });
 }
@@ -205,8 +229,7 @@ std::size_t sonoray_pipeline_last_error(const sonoray_pipeline* p, char* text, s
 void sonoray_pipeline_destroy(sonoray_pipeline* p) { delete p; }
 
 sonoray_status sonoray_pipeline_start(sonoray_pipeline* p) {
-  return guarded(p, [&]() -> sonoray_status {
-    if (!p->pipeline) return not_prepared(p);
+  return with_pipeline(p, [&]() -> sonoray_status {
     if (p->stream) return fail(p, SONORAY_STATE, "pipeline: streaming already");
     if (!p->pipeline->settings().config.ring_frames)
       return fail(p, SONORAY_STATE, "ring_frames: expected 2 to 4096 in the configuration, got 0");
@@ -216,20 +239,19 @@ sonoray_status sonoray_pipeline_start(sonoray_pipeline* p) {
 }
 
 sonoray_status sonoray_pipeline_push(sonoray_pipeline* p, const void* frame, std::size_t frame_bytes, uint64_t number) {
-  return guarded(p, [&]() -> sonoray_status {
-    if (!p->stream) return not_started(p);
+  return with_stream(p, [&]() -> sonoray_status {
     if (const sonoray_status status = check_frame(p, frame, frame_bytes)) return status;
     const sonoray_status status = p->stream->push(frame, number);
     if (status == SONORAY_FULL) return fail(p, status, "ring: full");
     if (status == SONORAY_CANCELLED) return fail(p, status, "push: cancelled");
+    if (status == SONORAY_DEVICE_LOST) return device_lost(p);
     return status;
   });
 }
 
 sonoray_status sonoray_pipeline_pop(sonoray_pipeline* p, double timeout, const sonoray_output* output,
                                     sonoray_frame_info* info) {
-  return guarded(p, [&]() -> sonoray_status {
-    if (!p->stream) return not_started(p);
+  return with_stream(p, [&]() -> sonoray_status {
     if (std::isnan(timeout)) return fail(p, SONORAY_ARGUMENT, "timeout: expected seconds, got NaN");
     if (info && !known_size(info->size, first_info, sizeof(sonoray_frame_info)))
       return fail(p, SONORAY_ARGUMENT, "info: expected size to be sizeof(sonoray_frame_info)");
@@ -244,6 +266,8 @@ sonoray_status sonoray_pipeline_pop(sonoray_pipeline* p, double timeout, const s
     }
     if (!info) status = of_frame;
     if (of_frame == SONORAY_DATA) bad_data(p);
+    if (of_frame == SONORAY_DEVICE_LOST) device_lost(p);
+    if (of_frame == SONORAY_DEVICE) fail(p, of_frame, "frame: the device failed");
     if (of_frame == SONORAY_INTERNAL) fail(p, of_frame, "frame: the worker failed with an exception");
     if (status == SONORAY_TIMEOUT) return fail(p, status, "pop: no frame in the time given");
     if (status == SONORAY_CANCELLED) return fail(p, status, "pop: cancelled");

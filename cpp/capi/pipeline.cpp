@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <system_error>
 
 #include "core/error.h"
@@ -41,29 +40,21 @@ Pipeline::Pipeline(const sonoray_config* config)
       frame_pool_(make_pool(frames_, settings_.config.threads)),
       map_pool_(make_pool(maps_, settings_.config.map_threads)),
       network_(settings_) {
-  const sonoray_config& c = settings_.config;
-  DisplayProblem p;
-  p.n_rows = settings_.n_rows;
-  p.n_columns = settings_.n_columns;
-  p.complex_values = settings_.complex_image();
-  p.detected = c.compounding == SONORAY_INCOHERENT;
-  p.gain = depth_gain(settings_.depths, c.attenuation,
-                      c.center_frequency > 0 ? c.center_frequency : c.demodulation_frequency, c.surface, c.max_gain);
-  p.dynamic_range = static_cast<float>(c.dynamic_range);
-  p.reference = static_cast<float>(c.reference);
-  p.scan = settings_.scan ? &*settings_.scan : nullptr;
-  display_ = std::make_unique<DisplayPlan>(frames_, p);
-  sets_[0].set_speed(frames_, settings_, c.sound_speed);
-  sets_[0].finish(frames_, settings_);
-  allocate(own);
+  place_ = settings_.on_device() ? make_device_place(settings_) : make_host_place(frames_, settings_);
+  sets_[0].set_speed(frames_, settings_, settings_.config.sound_speed);
+  place_->set_tables(0, sets_[0].problem(settings_));
+  own = place_->picture(false);
 }
 
-void Pipeline::allocate(Picture& picture) const {
-  const auto n = static_cast<std::size_t>(settings_.n_points());
-  picture.image.resize(n * (settings_.complex_image() ? 2 : 1));
-  picture.envelope.resize(n);
-  picture.decibels.resize(n);
-  picture.grey.resize(n_grey());
+void Pipeline::lose(const char* text) {
+  const std::lock_guard<std::mutex> hold(losing_);
+  if (!lost_) loss_ = text;
+  lost_.store(true, std::memory_order_release);
+}
+
+std::string Pipeline::loss() const {
+  const std::lock_guard<std::mutex> hold(losing_);
+  return loss_;
 }
 
 /// Frames leave `process` and their set of tables, whatever happens in between.
@@ -94,43 +85,45 @@ struct Pipeline::InUse {
   int set;
 };
 
-bool Pipeline::image(const void* frame, Picture& picture, sonoray_status& status) {
+bool Pipeline::image(const void* frame, Picture& picture) {
   if (busy_.exchange(true, std::memory_order_acquire)) return false;
   const InFrame frames(*this);
-  {
-    const InUse use(*this);
-    sets_[use.set].plan()(frame, picture.image.data());
-    picture.generation = sets_[use.set].generation;
-  }
-  const bool finite =
-      (*display_)(picture.image.data(), picture.envelope.data(), picture.decibels.data(), picture.grey.data());
-  picture.reference = display_->reference();
-  status = finite ? SONORAY_OK : SONORAY_DATA;
+  const InUse use(*this);
+  place_->image(use.set, frame, picture);
+  picture.generation = sets_[use.set].generation;
   return true;
 }
 
+sonoray_status Pipeline::check_frame(const void* frame, std::size_t bytes, char* text, std::size_t capacity) const {
+  const std::size_t wanted = settings_.frame_bytes, alignment = settings_.frame_alignment;
+  if (frame && bytes == wanted && reinterpret_cast<std::uintptr_t>(frame) % alignment == 0) {
+    place_->check_memory("frame", frame);
+    return SONORAY_OK;
+  }
+  std::snprintf(text, capacity, "frame: expected %zu bytes, aligned to %zu, got %zu at %p", wanted, alignment, bytes,
+                frame);
+  return SONORAY_ARGUMENT;
+}
+
 sonoray_status Pipeline::check(const sonoray_output& output, char* text, std::size_t capacity) const {
+  const std::size_t envelope = settings_.envelope_bytes();
   const Item items[] = {
-      {"image", output.image, output.image_bytes, own.image.size() * sizeof(float), alignof(float)},
-      {"envelope", output.envelope, output.envelope_bytes, own.envelope.size() * sizeof(float), alignof(float)},
-      {"decibels", output.decibels, output.decibels_bytes, own.decibels.size() * sizeof(float), alignof(float)},
-      {"grey", output.grey, output.grey_bytes, own.grey.size(), 1},
+      {"output.image", output.image, output.image_bytes, settings_.image_bytes(), alignof(float)},
+      {"output.envelope", output.envelope, output.envelope_bytes, envelope, alignof(float)},
+      {"output.decibels", output.decibels, output.decibels_bytes, envelope, alignof(float)},
+      {"output.grey", output.grey, output.grey_bytes, static_cast<std::size_t>(settings_.n_grey()), 1},
   };
   for (const Item& item : items) {
     if (!item.pointer) continue;
-    if (item.given == item.wanted && reinterpret_cast<std::uintptr_t>(item.pointer) % item.alignment == 0) continue;
-    std::snprintf(text, capacity, "output.%s: expected %zu bytes, aligned to %zu, got %zu at %p", item.name,
-                  item.wanted, item.alignment, item.given, item.pointer);
+    if (item.given == item.wanted && reinterpret_cast<std::uintptr_t>(item.pointer) % item.alignment == 0) {
+      place_->check_memory(item.name, item.pointer);
+      continue;
+    }
+    std::snprintf(text, capacity, "%s: expected %zu bytes, aligned to %zu, got %zu at %p", item.name, item.wanted,
+                  item.alignment, item.given, item.pointer);
     return SONORAY_ARGUMENT;
   }
   return SONORAY_OK;
-}
-
-void Pipeline::copy(const Picture& from, const sonoray_output& to) {
-  if (to.image) std::memcpy(to.image, from.image.data(), to.image_bytes);
-  if (to.envelope) std::memcpy(to.envelope, from.envelope.data(), to.envelope_bytes);
-  if (to.decibels) std::memcpy(to.decibels, from.decibels.data(), to.decibels_bytes);
-  if (to.grey) std::memcpy(to.grey, from.grey.data(), to.grey_bytes);
 }
 
 /// make(tables) fills the set that no frame uses; then frames use it.
@@ -145,7 +138,7 @@ void Pipeline::replace(const Make& make) {
   }
   Tables& tables = sets_[idle];
   make(tables);
-  tables.finish(frames_, settings_);
+  place_->set_tables(idle, tables.problem(settings_));
   const std::lock_guard<std::mutex> hold(swapping_);
   tables.generation = ++generation_;
   active_ = idle;
@@ -159,7 +152,8 @@ void Pipeline::set_map(const float* sound_speed, std::int64_t count) {
   if (!settings_.map) throw Failure(SONORAY_STATE, "map: no grid for maps was configured");
   require(sound_speed != nullptr, "sound_speed: expected an array, got NULL");
   require_count("sound_speed", settings_.map->size(), count);
-  place_map(sound_speed);
+  std::vector<char> room;
+  place_map(static_cast<const float*>(place_->read(sound_speed, sizeof(float) * count, room)));
 }
 
 void Pipeline::set_tables(const float* times, std::int64_t times_count, const float* slowness,
@@ -172,16 +166,21 @@ void Pipeline::set_tables(const float* times, std::int64_t times_count, const fl
     grid = read_map_grid(*table, "table");
     require_count("slowness", settings_.config.n_elements * grid.size(), slowness_count);
   }
+  std::vector<char> rooms[2];
+  const auto read = [&](const float* from, std::int64_t n, std::vector<char>& room) {
+    return from ? static_cast<const float*>(place_->read(from, sizeof(float) * n, room)) : nullptr;
+  };
+  times = read(times, times_count, rooms[0]);
+  slowness = read(slowness, slowness_count, rooms[1]);
   replace([&](Tables& tables) { tables.set_given(settings_, times, slowness, &grid); });
 }
 
-void Pipeline::estimate_map(const void* frame, std::size_t bytes, float* sound_speed, std::int64_t count) {
-  require(frame != nullptr, "frame: expected a frame, got NULL");
-  require(bytes == settings_.frame_bytes,
-          "frame_bytes: expected " + std::to_string(settings_.frame_bytes) + ", got " + std::to_string(bytes));
+void Pipeline::estimate_map(const void* frame, float* sound_speed, std::int64_t count) {
   if (!settings_.map) throw Failure(SONORAY_STATE, "map: no grid for maps was configured");
   if (sound_speed) require_count("sound_speed", settings_.map->size(), count);
-  std::vector<float> found = network_(settings_, frame);
+  if (sound_speed) place_->check_memory("sound_speed", sound_speed);
+  std::vector<char> room;
+  std::vector<float> found = network_(settings_, place_->read(frame, settings_.frame_bytes, room));
   const double* limits = settings_.config.map_limits;
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (!std::isfinite(found[i]))
@@ -190,7 +189,7 @@ void Pipeline::estimate_map(const void* frame, std::size_t bytes, float* sound_s
     found[i] = std::fmin(std::fmax(found[i], static_cast<float>(limits[0])), static_cast<float>(limits[1]));
   }
   place_map(found.data());
-  if (sound_speed) std::memcpy(sound_speed, found.data(), found.size() * sizeof(float));
+  if (sound_speed) place_->write(sound_speed, found.data(), found.size() * sizeof(float));
 }
 
 std::uint32_t Pipeline::generation() {

@@ -5,46 +5,43 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <vector>
+#include <string>
 
 #include "capi/network.h"
+#include "capi/place.h"
 #include "capi/settings.h"
 #include "capi/tables.h"
 #include "core/thread_pool.h"
-#include "imaging/display.h"
 
 namespace sonoray::capi {
-
-/// All that a frame becomes.
-struct Picture {
-  std::vector<float> image, envelope, decibels;
-  std::vector<std::uint8_t> grey;
-  float reference = 0.0f;
-  std::uint32_t generation = 0;
-};
 
 class Pipeline {
  public:
   explicit Pipeline(const sonoray_config*);
 
   const Settings& settings() const { return settings_; }
-  void allocate(Picture&) const;
-  std::size_t n_grey() const { return static_cast<std::size_t>(display_->n_grey()); }
+  Place& place() { return *place_; }
 
-  /// One frame into a picture; allocates nothing. Not from two threads at once: false if another is in here.
-  bool image(const void* frame, Picture&, sonoray_status&);
+  /// One frame into a picture, or the samples that the picture keeps (null); allocates nothing. Not from two threads at
+  /// once: false if another is in here.
+  bool image(const void* frame, Picture&);
 
-  /// The status and text of an output that a picture does not fit; SONORAY_OK if it does. Never throws.
+  /// The status and text of a frame, or of an output that a picture does not fit; SONORAY_OK if it does.
+  sonoray_status check_frame(const void* frame, std::size_t bytes, char* text, std::size_t capacity) const;
   sonoray_status check(const sonoray_output&, char* text, std::size_t capacity) const;
-  static void copy(const Picture&, const sonoray_output&);
 
   void set_map(const float* sound_speed, std::int64_t count);
   void set_tables(const float* times, std::int64_t times_count, const float* slowness, std::int64_t slowness_count,
                   const sonoray_grid* table);
-  void estimate_map(const void* frame, std::size_t bytes, float* sound_speed, std::int64_t count);
+  void estimate_map(const void* frame, float* sound_speed, std::int64_t count);
   std::uint32_t generation();
 
-  Picture own;  ///< of `process`
+  /// Once the device is lost, with the text of the call that lost it.
+  bool lost() const { return lost_.load(std::memory_order_acquire); }
+  void lose(const char* text);
+  std::string loss() const;
+
+  std::unique_ptr<Picture> own;  ///< of `process`
 
  private:
   struct InFrame;
@@ -57,7 +54,7 @@ class Pipeline {
   Settings settings_;
   Cpu frames_, maps_;  // before the pools, which are written into them
   std::unique_ptr<ThreadPool> frame_pool_, map_pool_;
-  std::unique_ptr<DisplayPlan> display_;
+  std::unique_ptr<Place> place_;
   Network network_;
   std::mutex making_;  // one map at a time
   std::mutex swapping_;
@@ -66,7 +63,9 @@ class Pipeline {
   int active_ = 0;
   int users_[2] = {0, 0};
   std::uint32_t generation_ = 0;
-  std::atomic<bool> busy_{false};
+  std::atomic<bool> busy_{false}, lost_{false};
+  mutable std::mutex losing_;  // of the text
+  std::string loss_;
 };
 
 }  // namespace sonoray::capi

@@ -212,14 +212,19 @@ void read_sampling(Settings& s) {
     stride[1] = item * shape[2];
     stride[0] = stride[1] * shape[1];
   }
+  // A device reads pairs as one.
+  const std::int64_t alignment = s.iq() && !s.on_device() ? item / 2 : item;
   std::int64_t bytes = item;
   for (int d = 0; d < 3; ++d) {
     count(("stride[" + std::to_string(d) + "]").c_str(), stride[d], item, std::int64_t(1) << 36);
-    require(stride[d] % (s.iq() ? item / 2 : item) == 0, "stride: expected multiples of a number's size");
+    require(stride[d] % alignment == 0,
+            "stride[" + std::to_string(d) + "]: expected a multiple of " + std::to_string(alignment) + " bytes, got " +
+                std::to_string(stride[d]));
     bytes += (shape[d] - 1) * stride[d];
     count("bytes of a frame", bytes, 1, std::int64_t(1) << 36);
   }
   s.frame_bytes = static_cast<std::size_t>(bytes);
+  s.frame_alignment = static_cast<std::size_t>(alignment);
   const bool narrow = c.sample_type == SONORAY_INT16_PAIR;
   s.samples.kind = narrow || c.sample_type == SONORAY_INT16 ? 'i' : pairs ? 'c' : 'f';
   s.samples.item_size = static_cast<int>(narrow ? 2 : item);
@@ -266,9 +271,11 @@ void check_image(const sonoray_config& c) {
 void check_place(const sonoray_config& c) {
   require(c.device == SONORAY_CPU || c.device == SONORAY_CUDA,
           "device: expected SONORAY_CPU or SONORAY_CUDA, got " + std::to_string(c.device));
-  if (c.device == SONORAY_CUDA)
-    throw Failure(SONORAY_UNSUPPORTED,
-                  "device: expected SONORAY_CPU, got SONORAY_CUDA, on which no pipeline runs in this version");
+  if (c.device == SONORAY_CUDA) {
+    count("device_index", c.device_index, 0, 1023);
+  } else {
+    require(c.stream == nullptr, "stream: expected NULL for SONORAY_CPU, got a stream");
+  }
 }
 
 /// The elements and points that a map must cover.

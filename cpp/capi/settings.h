@@ -32,9 +32,13 @@ struct Settings {
   std::optional<EikonalGrid> map;
   std::string model;
   Strided samples{};  ///< type, shape and strides of one frame
-  std::size_t frame_bytes = 0;
+  std::size_t frame_bytes = 0, frame_alignment = 1;
 
   std::int64_t n_points() const { return n_rows * n_columns; }
+  std::int64_t n_grey() const { return scan ? scan->shape[0] * scan->shape[1] : n_points(); }
+  std::size_t image_bytes() const { return static_cast<std::size_t>(n_points()) * (complex_image() ? 8 : 4); }
+  std::size_t envelope_bytes() const { return static_cast<std::size_t>(n_points()) * 4; }
+  bool on_device() const { return config.device == SONORAY_CUDA; }
   bool iq() const { return config.demodulation_frequency > 0; }
   bool complex_image() const { return iq() && config.compounding == SONORAY_COHERENT; }
 };

@@ -17,6 +17,11 @@
  * After `prepare`, `process` allocates nothing and takes no lock that another handle shares; after `start`, neither do
  * `push` and `pop`.
  *
+ * Devices. With `device` SONORAY_CUDA frames, outputs, maps and tables may be in memory of that device or of the host,
+ * each as it comes. Work queues on `stream`: `process` returns when it has read a frame of the host and written outputs
+ * of the host, and before that for those of the device, which `sonoray_pipeline_wait` or the stream waits for. The
+ * stream must outlive its use; the handle may outlive the stream.
+ *
  * Threads. A handle has no state in common with another: handles may run in parallel. Of one handle one thread at a
  * time calls `process`; or one thread pushes while one other pops. `set_map`, `set_tables`, `estimate_map` may come
  * from one further thread meanwhile, `cancel`, `statistics` and `last_error` from any. `prepare`, `start`, `stop` and
@@ -54,14 +59,16 @@ enum {
   SONORAY_ARGUMENT = 1,    /* an argument or a field of the configuration: the text says which, wanted, got */
   SONORAY_STATE = 2,       /* not now: not prepared, not started, or started already */
   SONORAY_DATA = 3,        /* a frame whose image holds NaN or infinity; outputs are not written */
-  SONORAY_DEVICE = 4,      /* no such device, no driver, the device was lost, or it failed */
+  SONORAY_DEVICE = 4,      /* no such device, no driver, or it failed */
   SONORAY_UNSUPPORTED = 5, /* known, but not in this build or not for this combination */
   SONORAY_MEMORY = 6,      /* out of memory or threads; only from functions that take some */
   SONORAY_MODEL = 7,       /* the network failed, or its map is no sound speed */
   SONORAY_TIMEOUT = 8,     /* nothing came in the time given */
   SONORAY_FULL = 9,        /* no room in the ring (SONORAY_WHEN_FULL_REFUSE) */
   SONORAY_CANCELLED = 10,  /* `cancel` ended the call */
-  SONORAY_INTERNAL = 11    /* a defect of the library; please report the text */
+  SONORAY_INTERNAL = 11,   /* a defect of the library; please report the text */
+  SONORAY_DEVICE_LOST = 12 /* the device is gone or its context damaged: from now on all that this handle says, until
+                              it is stopped and prepared again, on the CPU perhaps */
 };
 
 /* One or two words for a status; a static string. */
@@ -136,10 +143,11 @@ typedef struct sonoray_config {
   size_t transmit_size; /* of sonoray_transmit, set by init */
 
   /* Where. */
-  int32_t device;       /* SONORAY_CPU (default); SONORAY_CUDA is reserved, refused in this version */
-  int32_t device_index; /* reserved with it */
-  void* stream;         /* reserved with it, for a cudaStream_t and frames in device memory */
-  int32_t threads;      /* of `process` and the stream's worker, this thread included; 0: all processors */
+  int32_t device;       /* SONORAY_CPU (default) or SONORAY_CUDA, where the library was built with CUDA */
+  int32_t device_index; /* which CUDA device; default 0 */
+  void* stream;         /* a cudaStream_t of that device; NULL (default): its default stream */
+  int32_t threads;      /* of `process` and the stream's worker, this thread included; 0: all processors. On CUDA of
+                           `prepare` only */
   int32_t map_threads;  /* of set_map and estimate_map; default 1, so as not to disturb the frames */
 
   /* Probe. */
@@ -222,7 +230,7 @@ typedef struct sonoray_output {
 typedef struct sonoray_frame_info {
   size_t size;             /* sizeof(sonoray_frame_info) */
   uint64_t number;         /* given to `push` */
-  sonoray_status status;   /* of this frame: SONORAY_OK, SONORAY_DATA, SONORAY_DEVICE */
+  sonoray_status status;   /* of this frame: SONORAY_OK, SONORAY_DATA, SONORAY_DEVICE, SONORAY_DEVICE_LOST */
   uint32_t map_generation; /* how many maps or tables had been put in place */
   double latency;          /* [s] from `push` to the finished frame */
   double reference;        /* value shown as 0 dB */
@@ -252,9 +260,14 @@ SONORAY_C_API sonoray_status sonoray_pipeline_create(sonoray_pipeline** pipeline
  * again on a handle that is not streaming. After a failure the handle is as if just created. */
 SONORAY_C_API sonoray_status sonoray_pipeline_prepare(sonoray_pipeline* pipeline, const sonoray_config* config);
 
-/* One frame, at once. `frame_bytes` is what the configuration says: anything else is refused. */
+/* One frame, at once. `frame_bytes` is what the configuration says: anything else is refused. On a device see "Devices"
+ * above: a frame that gives NaN is only reported at once if an output is in memory of the host. */
 SONORAY_C_API sonoray_status sonoray_pipeline_process(sonoray_pipeline* pipeline, const void* frame, size_t frame_bytes,
                                                       const sonoray_output* output);
+
+/* Waits for what `process` queued on a device. SONORAY_DATA if a frame since the last wait gave NaN or infinity, and its
+ * outputs in device memory were not written. On the CPU there is nothing to wait for: the last frame's status. */
+SONORAY_C_API sonoray_status sonoray_pipeline_wait(sonoray_pipeline* pipeline);
 
 /* Bytes of a frame, and of an output's arrays (any pointer may be NULL). */
 SONORAY_C_API sonoray_status sonoray_pipeline_sizes(const sonoray_pipeline* pipeline, size_t* frame_bytes,

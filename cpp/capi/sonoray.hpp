@@ -87,6 +87,9 @@ class Pipeline {
     check(sonoray_pipeline_process(get(), samples, bytes, &output));
   }
 
+  /// For what `process` queued on a device.
+  void wait() { check(sonoray_pipeline_wait(get())); }
+
   void set_map(const std::vector<float>& sound_speed) {
     check(sonoray_pipeline_set_map(get(), sound_speed.data(), static_cast<std::int64_t>(sound_speed.size())));
   }

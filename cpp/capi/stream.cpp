@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <system_error>
+
+#include "core/error.h"
 
 namespace sonoray::capi {
 
@@ -33,8 +34,7 @@ Stream::Stream(Pipeline& pipeline)
       pending_(slots_.size()),
       done_(slots_.size()) {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    slots_[i].frame.resize(pipeline.settings().frame_bytes);
-    pipeline.allocate(slots_[i].picture);
+    slots_[i].picture = pipeline.place().picture(true);
     free_.put(static_cast<int>(i));
   }
   try {
@@ -59,6 +59,10 @@ int Stream::room(std::unique_lock<std::mutex>& hold, sonoray_status& status) {
       status = SONORAY_CANCELLED;
       return -1;
     }
+    if (pipeline_.lost()) {
+      status = SONORAY_DEVICE_LOST;
+      return -1;
+    }
     if (!free_.empty()) return free_.take();
     if (when_full_ == SONORAY_WHEN_FULL_REFUSE) {
       ++refused_;
@@ -81,7 +85,14 @@ sonoray_status Stream::push(const void* frame, std::uint64_t number) {
   if (index < 0) return status;
   hold.unlock();
   Slot& slot = slots_[index];
-  std::memcpy(slot.frame.data(), frame, slot.frame.size());
+  try {
+    pipeline_.place().keep(frame, *slot.picture);
+  } catch (const std::exception& e) {
+    if (dynamic_cast<const DeviceLost*>(&e)) lose(e.what());
+    hold.lock();
+    free_.put(index);
+    throw;
+  }
   slot.number = number;
   slot.pushed = now;
   hold.lock();
@@ -96,6 +107,16 @@ sonoray_status Stream::push(const void* frame, std::uint64_t number) {
   return SONORAY_OK;
 }
 
+/// Wakes whoever waits for what will not come.
+void Stream::lose(const char* text) {
+  {
+    const std::lock_guard<std::mutex> hold(lock_);
+    pipeline_.lose(text);
+  }
+  has_room_.notify_all();
+  has_result_.notify_all();
+}
+
 void Stream::work() {
   std::unique_lock<std::mutex> hold(lock_);
   running_ = true;
@@ -107,7 +128,12 @@ void Stream::work() {
     hold.unlock();
     Slot& slot = slots_[index];
     try {
-      if (!pipeline_.image(slot.frame.data(), slot.picture, slot.status)) slot.status = SONORAY_INTERNAL;
+      slot.status = !pipeline_.image(nullptr, *slot.picture) ? SONORAY_INTERNAL : pipeline_.place().wait(*slot.picture);
+    } catch (const DeviceLost& e) {
+      slot.status = SONORAY_DEVICE_LOST;
+      lose(e.what());
+    } catch (const DeviceError&) {
+      slot.status = SONORAY_DEVICE;
     } catch (...) {  // an exception would end the process; the next frame may be well
       slot.status = SONORAY_INTERNAL;
     }
@@ -126,7 +152,7 @@ void Stream::work() {
 
 sonoray_status Stream::pop(double timeout, const sonoray_output& output, sonoray_frame_info& info) {
   std::unique_lock<std::mutex> hold(lock_);
-  const auto ready = [this] { return cancelled_ || !done_.empty(); };
+  const auto ready = [this] { return cancelled_ || !done_.empty() || pipeline_.lost(); };
   if (timeout < 0) {
     has_result_.wait(hold, ready);
   } else {
@@ -134,16 +160,23 @@ sonoray_status Stream::pop(double timeout, const sonoray_output& output, sonoray
     has_result_.wait_for(hold, wait, ready);
   }
   if (cancelled_) return SONORAY_CANCELLED;
-  if (done_.empty()) return SONORAY_TIMEOUT;
+  if (done_.empty()) return pipeline_.lost() ? SONORAY_DEVICE_LOST : SONORAY_TIMEOUT;
   const int index = done_.take();
   hold.unlock();
-  const Slot& slot = slots_[index];
-  if (slot.status == SONORAY_OK) Pipeline::copy(slot.picture, output);
+  Slot& slot = slots_[index];
+  try {
+    if (slot.status == SONORAY_OK) pipeline_.place().copy(*slot.picture, output);
+  } catch (const std::exception& e) {
+    if (dynamic_cast<const DeviceLost*>(&e)) lose(e.what());
+    hold.lock();
+    free_.put(index);
+    throw;
+  }
   info.number = slot.number;
   info.status = slot.status;
-  info.map_generation = slot.picture.generation;
+  info.map_generation = slot.picture->generation;
   info.latency = slot.latency;
-  info.reference = slot.picture.reference;
+  info.reference = slot.picture->reference;
   hold.lock();
   free_.put(index);
   hold.unlock();

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -43,8 +44,7 @@ class Stream {
   using Clock = std::chrono::steady_clock;
 
   struct Slot {
-    std::vector<char> frame;
-    Picture picture;
+    std::unique_ptr<Picture> picture;
     std::uint64_t number = 0;
     sonoray_status status = SONORAY_OK;
     Clock::time_point pushed;
@@ -71,6 +71,7 @@ class Stream {
   };
 
   int room(std::unique_lock<std::mutex>&, sonoray_status&);
+  void lose(const char* text);
   void work();
 
   Pipeline& pipeline_;

@@ -151,7 +151,9 @@ void Tables::set_given(const Settings& s, const float* times, const float* slown
     if (!(value >= 8e-5f && value <= 3.4e-3f)) scalar("slowness", value, 8e-5, 3.4e-3, "s/m");
 }
 
-void Tables::finish(const Cpu& frames, const Settings& s) {
+std::int64_t Tables::nodes(const Settings& s) { return s.map ? table_grid(s, s.config.table_spacing).size() : 0; }
+
+DasProblem Tables::problem(const Settings& s) const {
   constexpr float pedestal[] = {0.5f, 0.5f, 0.54f, 0.5f};
   const float taper[] = {0.0f, 1.0f, 1.0f, static_cast<float>(s.config.tukey_taper)};
   const std::int64_t n = s.n_points(), n_rx = s.config.n_elements, n_tx = s.config.n_transmits;
@@ -181,7 +183,7 @@ void Tables::finish(const Cpu& frames, const Settings& s) {
   p.wavelengths = s.config.element_width < 0 ? -1.0f : static_cast<float>(s.config.element_width);
   p.cubic = s.config.interpolation == SONORAY_CUBIC;
   p.compounding = s.config.compounding == SONORAY_COHERENT ? Compounding::coherent : Compounding::incoherent;
-  plan_ = std::make_unique<DasPlan>(frames, p, s.samples);
+  return p;
 }
 
 }  // namespace sonoray::capi

@@ -1,10 +1,9 @@
 #pragma once
 // Everything of a frame's beamforming that depends on the sound speed, replaced as one.
 #include <cstdint>
-#include <memory>
 #include <vector>
 
-#include "beamforming/das_plan.h"
+#include "beamforming/das.h"
 #include "capi/settings.h"
 
 namespace sonoray::capi {
@@ -18,11 +17,13 @@ class Tables {
   /// Arrival times (n_transmits, n_points), and mean slownesses (n_elements, *table.shape) or null.
   void set_given(const Settings&, const float* times, const float* slowness, const EikonalGrid* table);
 
-  /// Makes the plan with which frames are beamformed on `frames`.
-  void finish(const Cpu& frames, const Settings&);
+  /// How frames are beamformed with these tables; shows them.
+  DasProblem problem(const Settings&) const;
 
-  DasPlan& plan() { return *plan_; }
   std::uint32_t generation = 0;
+
+  /// Nodes of the tables that maps will give; 0 if none will come.
+  static std::int64_t nodes(const Settings&);
 
  private:
   void set_grid(const EikonalGrid&, std::int64_t n_elements);
@@ -31,7 +32,6 @@ class Tables {
   waves::SlownessTable table_;
   bool tabulated_ = false;
   double speed_ = 1540.0;
-  std::unique_ptr<DasPlan> plan_;
 };
 
 }  // namespace sonoray::capi

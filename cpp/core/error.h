@@ -16,6 +16,11 @@ struct SONORAY_API DeviceError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The device is gone, or its context is damaged: nothing runs there any more.
+struct DeviceLost : DeviceError {
+  using DeviceError::DeviceError;
+};
+
 /// Throws ArgumentError(text) unless `ok`.
 inline void require(bool ok, const std::string& text) {
   if (!ok) throw ArgumentError(text);

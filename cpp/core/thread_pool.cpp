@@ -43,8 +43,13 @@ struct Job {
   }
 };
 
-// In the static block of every thread: a library loaded later would otherwise allocate it at the first use.
-__attribute__((tls_model("initial-exec"))) thread_local bool inside_task = false;
+// In the static block of every thread: a library loaded later would otherwise allocate it at the first use. Not beside
+// the CUDA runtime, whose own page of thread-local memory fits into no static block: such a library could not be loaded
+// later at all.
+#if !defined(SONORAY_BESIDE_CUDA)
+__attribute__((tls_model("initial-exec")))
+#endif
+thread_local bool inside_task = false;
 
 }  // namespace
 

@@ -27,36 +27,40 @@ bool locate(const std::vector<double>& axis, double value, std::int64_t& node, f
 
 }  // namespace
 
+std::vector<display_kernel::Place> scan_places(const Cpu& exec, const DisplayProblem& problem) {
+  const ScanConversion& s = *problem.scan;
+  require(problem.n_rows == static_cast<std::int64_t>(s.angles.size()) &&
+              problem.n_columns == static_cast<std::int64_t>(s.ranges.size()) && problem.n_rows > 1 &&
+              problem.n_columns > 1,
+          "display: expected a sector of at least two angles and ranges");
+  constexpr double turn = 6.283185307179586;
+  const double low = s.angles[0] - margin * (s.angles[1] - s.angles[0]);
+  std::vector<display_kernel::Place> places(s.shape[0] * s.shape[1]);
+  for_each(exec, s.shape[0], [&](std::int64_t i) {
+    const double x = s.origin[0] + s.spacing[0] * i - s.apex[0];
+    for (std::int64_t j = 0; j < s.shape[1]; ++j) {
+      const double z = s.origin[1] + s.spacing[1] * j - s.apex[1];
+      display_kernel::Place& at = places[i * s.shape[1] + j];
+      std::int64_t row = 0, column = 0;
+      const double angle = std::atan2(x, z);  // sectors may reach beyond -pi to pi
+      const bool a = locate(s.angles, angle - turn * std::floor((angle - low) / turn), row, at.row);
+      const bool b = locate(s.ranges, std::hypot(x, z), column, at.column);
+      at.node = a && b ? static_cast<std::int32_t>(row * problem.n_columns + column) : -1;
+    }
+  });
+  return places;
+}
+
 DisplayPlan::DisplayPlan(const Cpu& exec, const DisplayProblem& problem)
     : exec_(exec), problem_(problem), n_grey_(problem.n_rows * problem.n_columns), largest_(problem.n_rows) {
   require(static_cast<std::int64_t>(problem.gain.size()) == problem.n_columns, "gain: expected one value per column");
   if (!problem.complex_values && !problem.detected)
     analytic_ = std::make_unique<EnvelopePlan>(exec, problem.n_rows, problem.n_columns);
-  if (problem.scan) place(*problem.scan);
+  if (problem.scan) {
+    places_ = scan_places(exec, problem);
+    n_grey_ = static_cast<std::int64_t>(places_.size());
+  }
   problem_.scan = nullptr;
-}
-
-void DisplayPlan::place(const ScanConversion& s) {
-  require(problem_.n_rows == static_cast<std::int64_t>(s.angles.size()) &&
-              problem_.n_columns == static_cast<std::int64_t>(s.ranges.size()) && problem_.n_rows > 1 &&
-              problem_.n_columns > 1,
-          "display: expected a sector of at least two angles and ranges");
-  n_grey_ = s.shape[0] * s.shape[1];
-  constexpr double turn = 6.283185307179586;
-  const double low = s.angles[0] - margin * (s.angles[1] - s.angles[0]);
-  places_.resize(n_grey_);
-  for_each(exec_, s.shape[0], [&](std::int64_t i) {
-    const double x = s.origin[0] + s.spacing[0] * i - s.apex[0];
-    for (std::int64_t j = 0; j < s.shape[1]; ++j) {
-      const double z = s.origin[1] + s.spacing[1] * j - s.apex[1];
-      display_kernel::Place& at = places_[i * s.shape[1] + j];
-      std::int64_t row = 0, column = 0;
-      const double angle = std::atan2(x, z);  // sectors may reach beyond -pi to pi
-      const bool a = locate(s.angles, angle - turn * std::floor((angle - low) / turn), row, at.row);
-      const bool b = locate(s.ranges, std::hypot(x, z), column, at.column);
-      at.node = a && b ? static_cast<std::int32_t>(row * problem_.n_columns + column) : -1;
-    }
-  });
 }
 
 void DisplayPlan::detect(const float* image, float* envelope, std::int64_t row) {
@@ -65,13 +69,8 @@ void DisplayPlan::detect(const float* image, float* envelope, std::int64_t row) 
   float largest = 0.0f;
   bool finite = true;
   for (std::int64_t i = 0; i < n; ++i) {
-    float value;
-    if (problem_.complex_values) {
-      const float *pair = image + 2 * (row * n + i), re = pair[0], im = pair[1];
-      value = std::sqrt(re * re + im * im);
-    } else {
-      value = problem_.detected ? std::fabs(image[row * n + i]) : to[i];
-    }
+    float value =
+        display_kernel::magnitude(image, envelope, row * n + i, problem_.complex_values, problem_.detected);
     value *= problem_.gain[i];
     finite &= value <= std::numeric_limits<float>::max();  // false for NaN, too
     largest = value > largest ? value : largest;
@@ -89,7 +88,7 @@ bool DisplayPlan::operator()(const float* image, float* envelope, float* decibel
     largest = std::max(largest, value);
   }
   reference_ = problem_.reference > 0.0f ? problem_.reference : largest;
-  const float span = problem_.dynamic_range, floor = static_cast<float>(std::pow(10.0, -span / 20.0));
+  const float span = problem_.dynamic_range, floor = display_floor(span);
   const bool direct = places_.empty();
   for_each(
       exec_, problem_.n_rows * problem_.n_columns,
@@ -109,6 +108,8 @@ bool DisplayPlan::operator()(const float* image, float* envelope, float* decibel
       grain);
   return true;
 }
+
+float display_floor(float dynamic_range) { return static_cast<float>(std::pow(10.0, -dynamic_range / 20.0)); }
 
 std::vector<float> depth_gain(const std::vector<double>& depths, double attenuation, double frequency, double surface,
                               double max_gain) {

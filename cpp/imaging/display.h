@@ -28,6 +28,12 @@ struct DisplayProblem {
   const ScanConversion* scan = nullptr;
 };
 
+/// Where the points of problem.scan lie in the image.
+std::vector<display_kernel::Place> scan_places(const Cpu&, const DisplayProblem&);
+
+/// 10^(-dynamic_range / 20), for display_kernel::decibels.
+float display_floor(float dynamic_range);
+
 /// Memory and tables made once; a call allocates nothing. One call at a time.
 class DisplayPlan {
  public:
@@ -44,7 +50,6 @@ class DisplayPlan {
 
  private:
   void detect(const float* image, float* envelope, std::int64_t row);
-  void place(const ScanConversion&);
 
   Cpu exec_;
   DisplayProblem problem_;

@@ -7,6 +7,16 @@
 
 namespace sonoray::display_kernel {
 
+/// What is detected at point i of an image of pairs, of magnitudes already, or (else) of RF with its envelope.
+SONORAY_HD inline float magnitude(const float* image, const float* envelope, std::int64_t i, bool complex_values,
+                                  bool detected) {
+  if (complex_values) {
+    const float re = image[2 * i], im = image[2 * i + 1];
+    return sqrtf(re * re + im * im);
+  }
+  return detected ? fabsf(image[i]) : envelope[i];
+}
+
 /// 20 log10(envelope / reference), clipped to [-dynamic_range, 0]; `floor` is 10^(-dynamic_range / 20). Without a
 /// reference (an image of zeros) all is dark.
 SONORAY_HD inline float decibels(float envelope, float reference, float floor, float dynamic_range) {

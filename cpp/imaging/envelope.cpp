@@ -11,20 +11,31 @@
 
 namespace sonoray {
 
-EnvelopePlan::EnvelopePlan(const Cpu& exec, std::int64_t n_rows, std::int64_t n)
-    : exec_(exec), n_rows_(n_rows), n_(n), workers_(0) {
-  require(n_rows > 0 && n > 0, "envelope: expected rows of at least one number");
-  roots_.resize(2 * n);
+std::vector<float> envelope_roots(std::int64_t n) {
+  std::vector<float> roots(2 * n);
   const double turn = -2 * 3.14159265358979323846 / static_cast<double>(n);
   for (std::int64_t k = 0; k < n; ++k) {
-    roots_[2 * k] = static_cast<float>(std::cos(turn * k));
-    roots_[2 * k + 1] = static_cast<float>(std::sin(turn * k));
+    roots[2 * k] = static_cast<float>(std::cos(turn * k));
+    roots[2 * k + 1] = static_cast<float>(std::sin(turn * k));
   }
+  return roots;
+}
+
+std::vector<int> envelope_factors(std::int64_t n) {
+  std::vector<int> factors;
   std::int64_t rest = n;
   for (std::int64_t r = 4; rest > 1; r = r == 4 ? 2 : r == 2 ? 3 : r + 2) {
     if (r * r > rest && r > 4) r = rest;
-    for (; rest % r == 0; rest /= r) factors_.push_back(static_cast<int>(r));
+    for (; rest % r == 0; rest /= r) factors.push_back(static_cast<int>(r));
   }
+  return factors;
+}
+
+EnvelopePlan::EnvelopePlan(const Cpu& exec, std::int64_t n_rows, std::int64_t n)
+    : exec_(exec), n_rows_(n_rows), n_(n), workers_(0) {
+  require(n_rows > 0 && n > 0, "envelope: expected rows of at least one number");
+  roots_ = envelope_roots(n);
+  factors_ = envelope_factors(n);
   workers_ = std::min<std::int64_t>(thread_count(exec), (n_rows + envelope_rows - 1) / envelope_rows);
   memory_.resize(workers_ * envelope_scratch(n) + 16);
 }

@@ -8,6 +8,10 @@
 
 namespace sonoray {
 
+/// (n, 2) exp(-2 pi i k / n), and the factors of n, fours first.
+std::vector<float> envelope_roots(std::int64_t n);
+std::vector<int> envelope_factors(std::int64_t n);
+
 /// Envelopes of rows of n numbers; tables and the memory of all threads are made once. One call at a time.
 /// Cost n * (sum of the prime factors of n, fours counting as one), so lengths with small factors are quick.
 class EnvelopePlan {
@@ -20,7 +24,7 @@ class EnvelopePlan {
  private:
   Cpu exec_;
   std::int64_t n_rows_, n_, workers_;
-  std::vector<float> roots_;  // (n, 2) exp(-2 pi i k / n)
+  std::vector<float> roots_;
   std::vector<int> factors_;
   std::vector<float> memory_;
 };

@@ -8,10 +8,36 @@
 
 namespace sonoray {
 
+/// Whether no later call can succeed either: errors that stay with the context until the process ends.
+inline bool is_lost(cudaError_t status) {
+  switch (status) {
+    case cudaErrorAssert:
+    case cudaErrorContextIsDestroyed:
+    case cudaErrorDevicesUnavailable:
+    case cudaErrorECCUncorrectable:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalAddress:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorMpsClientTerminated:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorUnknown:
+      return true;
+    default:
+      return false;
+  }
+}
+
 inline void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // clear it, so that the next call does not report this one again
-  throw DeviceError(std::string("CUDA, ") + what + ": " + cudaGetErrorString(status));
+  const std::string text = std::string("CUDA, ") + what + ": " + cudaGetErrorString(status);
+  if (is_lost(status)) throw DeviceLost(text);
+  throw DeviceError(text);
 }
 
 inline cudaStream_t stream_of(const Cuda& exec) { return static_cast<cudaStream_t>(exec.stream); }

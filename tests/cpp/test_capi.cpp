@@ -72,7 +72,8 @@ void test_configurations_are_refused_by_name() {
   CHECK(refused([](Scene& s) { s.config.transmit_size += 8; }, "sonoray_config_init"));
   CHECK(refused([](Scene& s) { s.config.grid.reserved[2] = 5; }, "grid.reserved: expected 0, got 5"));
   CHECK(refused([](Scene& s) { s.config.display.reserved[0] = -1; }, "display.reserved"));
-  CHECK(refused([](Scene& s) { s.config.device = SONORAY_CUDA; }, "device", SONORAY_UNSUPPORTED));
+  CHECK(refused([](Scene& s) { s.config.device = 2; }, "device: expected"));
+  CHECK(refused([](Scene& s) { s.config.stream = &s; }, "stream: expected NULL"));
   CHECK(refused([](Scene& s) { s.config.model = "/nowhere.onnx"; }, "model", SONORAY_UNSUPPORTED));
   const Scene scene;
   Handle h(scene.config);
@@ -82,6 +83,31 @@ void test_configurations_are_refused_by_name() {
   Result r(h.p);
   CHECK(sonoray_pipeline_process(h.p, nullptr, 0, &r.output) == SONORAY_STATE && contains(h.error(), "not prepared"));
   CHECK(sonoray_pipeline_prepare(h.p, &scene.config) == SONORAY_OK);  // and is good again
+}
+
+/// Neither a build without CUDA nor a machine without a device is an accident: each says what it is.
+void test_no_device() {
+  Scene scene;
+  scene.config.device = SONORAY_CUDA;
+  const Handle h(scene.config);
+  if (h.prepared == SONORAY_OK) return;  // there is one
+  const bool none = h.prepared == SONORAY_DEVICE && contains(h.error(), "found no CUDA device");
+  CHECK(none || (h.prepared == SONORAY_UNSUPPORTED && contains(h.error(), "which this library was built without")));
+  CHECK(std::string(sonoray_status_text(SONORAY_DEVICE_LOST)) == "device lost");
+}
+
+/// On the CPU there is nothing to wait for.
+void test_wait() {
+  const Scene scene(true);
+  const Handle h(scene.config);
+  Result r(h.p);
+  CHECK(sonoray_pipeline_wait(h.p) == SONORAY_OK);
+  auto frame = scene.frame();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(frame.data() + 8 * 90, &nan, 4);
+  CHECK(sonoray_pipeline_process(h.p, frame.data(), frame.size(), &r.output) == SONORAY_DATA);
+  CHECK(sonoray_pipeline_wait(h.p) == SONORAY_DATA);
+  CHECK(sonoray_pipeline_wait(nullptr) == SONORAY_ARGUMENT);
 }
 
 void test_frames_and_outputs_are_refused() {
@@ -265,6 +291,8 @@ int main() {
   test_point_is_where_it_is();
   test_only_wanted_outputs_are_written();
   test_configurations_are_refused_by_name();
+  test_no_device();
+  test_wait();
   test_frames_and_outputs_are_refused();
   test_not_a_number_in_a_frame();
   test_coincident_elements();
