@@ -114,14 +114,40 @@ def test_options_without_their_kind_are_refused(flow_file, tmp_path, capsys):
         ("spectral_method", ("--doppler", "color", "--spectral-method", "capon")),
         ("ensemble", (*spectral, "--ensemble", 5)),
         ("priority", (*spectral, "--priority", 90)),
+        ("receive_deg", ("--doppler", "color", "--receive-deg", -10, 10)),
     ):
         text = refused(capsys, "beamform", flow_file, "-o", tmp_path / "a.png", *given, "--quiet")
         assert f"{option}: expected only with --doppler" in text
     assert "spectral_window" in refused(
         capsys, "beamform", flow_file, "-o", tmp_path / "a.wav", *spectral, "--spectral-window", 8
     )
+    assert "dynamic_range: expected only for a sonogram" in refused(
+        capsys, "beamform", flow_file, "-o", tmp_path / "a.wav", *spectral, "--dynamic-range", 30
+    )
+    for option, *values in (("depth_mm", 7, 15), ("spacing_mm", 0.1), ("x_mm", -1, 1), ("frame", 2)):
+        call = ("beamform", flow_file, "-o", tmp_path / "a.png", *spectral, "--" + option.replace("_", "-"))
+        assert f"{option}: expected only for images" in refused(capsys, *call, *values)
     assert "ensemble" in refused(capsys, "view", flow_file, "-o", tmp_path / "a.png", "--ensemble", 5)
     assert not list(tmp_path.iterdir())
+
+
+def test_movie_rates_are_refused_before_the_work(flow_file, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sonoray.cli.beamform.channel_data", lambda path: pytest.fail("read"))
+    for text, name, rate in (
+        ("at most 50 Hz for .gif", "a.gif", 100),
+        ("frame_rate", "a.apng", -1),
+        ("movie_rate", "a.png", 10),
+    ):
+        assert text in refused(capsys, "beamform", flow_file, "-o", tmp_path / name, "--movie-rate", rate)
+
+
+def test_vectors_from_receive_angles(tmp_path, capsys):
+    sonoray.write(tmp_path / "v.h5", flow_recording((0.9 * LIMIT, 0.4 * LIMIT), n_frames=8))
+    call = ("beamform", tmp_path / "v.h5", "-o", tmp_path / "v.png", "--doppler", "vector", "--wall-filter", "poly:0")
+    status, text, _ = answer(capsys, *call, "--receive-deg", -12, 12, "--json", *WHERE)
+    assert status == 0
+    assert json.loads(text)["median_velocity"] == pytest.approx(np.hypot(0.9, 0.4) * LIMIT, rel=0.25)
+    assert "degrees" in refused(capsys, *call, "--receive-deg", -12, 200, *WHERE)
 
 
 def test_mistakes_are_answered_with_one_line(flow_file, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Adaptive beamformers against zea and ultraspy: I/Q of one plane wave, 128 elements, no f-number.
+"""Adaptive beamformers against zea, ultraspy and vbeam: I/Q of one plane wave, 128 elements, no f-number.
 
 Work: image points times elements. The floor is arithmetic: `operations` of the job at 32 of single precision in a
 cycle (two AVX2 units that multiply and add) and 3 GHz, 96 GFlop/s for one thread. Times of ours that no peer has, or
@@ -16,7 +16,7 @@ from bench import harness
 from bench.adaptive_job import AdaptiveJob, operations
 from bench.peers.worker import workers
 
-PEERS = ("sonoray", "zea", "ultraspy")
+PEERS = ("sonoray", "zea", "ultraspy", "vbeam")
 METHODS = ("coherence-factor", "generalized-coherence-factor", "dmas", "pdas", "capon")
 PEAK = 96e9  # operations a second and thread
 OWN = (

@@ -7,6 +7,7 @@ has another window. Times of ours that no peer has (filters, bandwidth, aliases,
     PYTHONPATH=python:. python bench/imaging/bench_doppler.py [--rounds 6] [--threads 1] [--peer-python PYTHON]
 """
 
+import argparse
 import os
 import sys
 
@@ -61,6 +62,7 @@ def own_contenders(job):
 def main(argv=None):
     parser = harness.options(__doc__)
     parser.add_argument("--peers", nargs="+", default=PEERS)
+    parser.add_argument("--own", action=argparse.BooleanOptionalAction, default=True, help="also ours alone")
     parser.add_argument(
         "--peer-python",
         default=os.environ.get("SONORAY_PEERS_PYTHON", sys.executable),
@@ -76,7 +78,8 @@ def main(argv=None):
             finally:
                 for worker, _ in found:
                     worker.close()
-    results += harness.measure(own_contenders(DopplerJob()), args.rounds)
+    if args.own:
+        results += harness.measure(own_contenders(DopplerJob()), args.rounds)
     print({**harness.machine(), "copy GB/s": round(bandwidth / 1e9, 1)})
     print(harness.table(results, "Msamples"))
     if args.json:

@@ -1,4 +1,4 @@
-"""ultraspy: p-DAS in numba; its Capon is plain Python over the points."""
+"""ultraspy: p-DAS and DMAS (of I/Q with the squares, too) in numba; its Capon is plain Python over the points."""
 
 import os
 
@@ -6,18 +6,27 @@ os.environ.setdefault("ULTRASPY_CPU_LIB", "numba")
 
 import numpy as np
 from ultraspy.beamformers.capon import Capon
+from ultraspy.beamformers.fdmas import FilteredDelayMultiplyAndSum
 from ultraspy.beamformers.pdas import PDelayAndSum
 from ultraspy.scan import GridScan
 
 from bench.adaptive_job import SUBARRAY
 
+NOTES = {
+    "capon": "plain Python; times as first arrival over elements",
+    "dmas": "squares, too; times as first arrival over elements",
+    "pdas": "times as first arrival over elements",
+}
+
 
 def prepare(job, data, option):
-    if job.n_tx > 1 or job.method not in ("pdas", "capon"):
-        raise NotImplementedError("adapter covers p-DAS and Capon of one transmit")
+    if job.n_tx > 1 or job.method not in NOTES:
+        raise NotImplementedError(f"adapter covers {', '.join(NOTES)} of one transmit")
     if job.method == "pdas":
         beamformer = PDelayAndSum(is_iq=True, on_gpu=False)
         beamformer.set_p(2)
+    elif job.method == "dmas":
+        beamformer = FilteredDelayMultiplyAndSum(is_iq=True, on_gpu=False)
     else:
         beamformer = Capon(is_iq=True, on_gpu=False, diagonal_loading_mode=True, l_prop=SUBARRAY)
     n = job.n_elements
@@ -45,5 +54,4 @@ def prepare(job, data, option):
         image = np.asarray(result).squeeze()
         return (image if image.shape == (len(job.x), len(job.z)) else image.T)[None]
 
-    note = "diagonal loading of its own kind" if job.method == "capon" else "times as first arrival over elements"
-    return lambda: beamformer.beamform_cpu(traces, scan), images, note
+    return lambda: beamformer.beamform_cpu(traces, scan), images, NOTES[job.method]

@@ -18,14 +18,13 @@ from vbeam.wavefront import PlaneWavefront, ReflectedWavefront
 _SIGNAL_FOR_POINT = vb.signal_for_point
 
 
-def prepare(job, data, option):
-    if job.n_frames > 1 or job.f_number:
-        raise NotImplementedError("adapter covers one frame without f-number")
+def signal_setup(job, data):
+    """Geometry, signals and names of axes of the first frame."""
     backend_manager.active_backend = "jax"
     n_tx, n = job.n_tx, job.n_elements
     positions = np.zeros((n, 3), np.float32)
     positions[:, 0] = job.elements
-    setup = SignalForPointSetup(
+    return SignalForPointSetup(
         sender=ElementGeometry(jnp.zeros(3), 0.0, 0.0),
         point_position=None,
         receiver=ElementGeometry(jnp.asarray(positions), jnp.zeros(n), jnp.zeros(n)),
@@ -52,6 +51,12 @@ def prepare(job, data, option):
         ),
         scan=linear_scan(jnp.asarray(job.x, jnp.float32), jnp.asarray(job.z, jnp.float32)),
     )
+
+
+def prepare(job, data, option):
+    if job.n_frames > 1 or job.f_number:
+        raise NotImplementedError("adapter covers one frame without f-number")
+    setup = signal_setup(job, data)
     # Real samples go without phase rotation (vbeam itself would make them analytic first).
     real = functools.partial(_SIGNAL_FOR_POINT, modulation_frequency=None)
     vb.signal_for_point = _SIGNAL_FOR_POINT if job.kind == "iq" else real

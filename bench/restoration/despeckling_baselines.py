@@ -97,7 +97,7 @@ def classical(with_slow=True):
     if with_slow:
         found += [
             Baseline("BM3D, true sigma", _bm3d, grid(factor=[1.8, 3.0, 5.0, 8.0, 12.0, 18.0])),
-            Baseline("BM3D, estimated sigma", _estimated_bm3d, grid(factor=[10.0, 25.0, 40.0, 60.0, 90.0])),
+            Baseline("BM3D, estimated sigma", _estimated_bm3d, grid(factor=[10.0, 25.0, 40.0, 60.0, 90.0, 130.0, 190.0])),
             Baseline(
                 "NLLR",
                 lambda i, d, strength, rounds: low_rank_despeckle(i, strength=strength, rounds=rounds),

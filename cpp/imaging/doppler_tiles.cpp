@@ -108,32 +108,63 @@ SONORAY_INLINE const float* filter(const SlowTimeFilter& f, std::int64_t n, floa
   return f.residual ? x : y;
 }
 
-/// Moments of `width` pixels: y points at their real parts in the first frame. With Squares also their powers.
-template <bool Squares>
-SONORAY_INLINE doppler_kernel::LagSum<Lanes> lag_sum(const float* y, std::int64_t m, std::int64_t lag, Lanes& power) {
+/// Ensembles that are filtered and taken apart: rows of the scratch.
+struct Rows {
+  const float* y;
+  SONORAY_INLINE Rows at(int c) const { return {y + c}; }
+  SONORAY_INLINE void load(std::int64_t k, Lanes& re, Lanes& im) const {
+    re = simd::load<Lanes>(y + k * row);
+    im = simd::load<Lanes>(y + k * row + tile);
+  }
+};
+
+/// Ensembles as they lie in memory. What comes next is asked for as often as something is used: rows lie far apart, so
+/// that the processor does not foresee it, and a tile that is read at once would leave memory idle while it is summed.
+struct Frames {
+  static constexpr int ahead = 16;  // vectors
+  const float* x;
+  std::int64_t stride;
+  SONORAY_INLINE Frames at(int c) const { return {x + 2 * c, stride}; }
+  SONORAY_INLINE void load(std::int64_t k, Lanes& re, Lanes& im) const {
+    const float* from = x + k * stride;
+    take(from, re, im);
+    __builtin_prefetch(from + 2 * width * ahead);
+  }
+};
+
+/// Moments of `width` pixels. With Squares also their powers.
+template <bool Squares, class Source>
+SONORAY_INLINE doppler_kernel::LagSum<Lanes> lag_sum(const Source& y, std::int64_t m, std::int64_t lag, Lanes& power) {
   doppler_kernel::LagSum<Lanes> sum;
   Lanes squares{};
   Lanes before_re{}, before_im{};  // of the frame before, for neighbours
   for (std::int64_t k = 0; k < m; ++k) {
-    const Lanes re = simd::load<Lanes>(y + k * row), im = simd::load<Lanes>(y + k * row + tile);
+    Lanes re, im;
+    y.load(k, re, im);
     if constexpr (Squares) squares += doppler_kernel::square(re, im);
     if (lag == 1) {
       sum.add(re, im, before_re, before_im);
       before_re = re;
       before_im = im;
     } else if (k >= lag && lag > 0) {
-      sum.add(re, im, simd::load<Lanes>(y + (k - lag) * row), simd::load<Lanes>(y + (k - lag) * row + tile));
+      Lanes early_re, early_im;
+      y.load(k - lag, early_re, early_im);
+      sum.add(re, im, early_re, early_im);
     }
   }
   if constexpr (Squares) power = squares;
   return sum;
 }
 
-SONORAY_INLINE Lanes square_at(const float* y, std::int64_t k) {
-  return doppler_kernel::square(simd::load<Lanes>(y + k * row), simd::load<Lanes>(y + k * row + tile));
+template <class Source>
+SONORAY_INLINE Lanes square_at(const Source& y, std::int64_t k) {
+  Lanes re, im;
+  y.load(k, re, im);
+  return doppler_kernel::square(re, im);
 }
 
-SONORAY_INLINE void moments(const float* y, std::int64_t m, std::int64_t first, std::int64_t count,
+template <class Source>
+SONORAY_INLINE void moments(const Source& y, std::int64_t m, std::int64_t first, std::int64_t count,
                             const DopplerMoments& to) {
   float sums[row], power[tile], pairs[tile];
   const std::int64_t n_lags = to.lags.shape[0], n_points = to.lagged.shape[1];
@@ -143,13 +174,13 @@ SONORAY_INLINE void moments(const float* y, std::int64_t m, std::int64_t first, 
     for (int c = 0; c < tile; c += width) {
       Lanes squares{};
       const bool wanted = i == 0 && (to.power || to.pair_power);
-      const auto sum = wanted ? lag_sum<true>(y + c, m, lag, squares) : lag_sum<false>(y + c, m, lag, squares);
+      const auto sum = wanted ? lag_sum<true>(y.at(c), m, lag, squares) : lag_sum<false>(y.at(c), m, lag, squares);
       simd::store(sums + c, sum.re * scale);
       simd::store(sums + tile + c, sum.im * scale);
       if (!wanted) continue;
       simd::store(power + c, squares * (1.0f / static_cast<float>(m)));
       if (to.pair_power)
-        simd::store(pairs + c, doppler_kernel::pair_power(squares, square_at(y + c, 0), square_at(y + c, m - 1),
+        simd::store(pairs + c, doppler_kernel::pair_power(squares, square_at(y.at(c), 0), square_at(y.at(c), m - 1),
                                                           1.0f / static_cast<float>(m - 1)));
     }
     if (n_lags) write_pixels(sums, count, reinterpret_cast<float*>(to.lagged.data + i * n_points + first));
@@ -165,12 +196,16 @@ void doppler_tiles(const View<const std::complex<float>, 2>& frames, const SlowT
   const std::int64_t n = frames.shape[0], n_points = frames.shape[1], m = doppler_kernel::filtered_frames(n, f);
   for (std::int64_t b = begin; b < end; ++b) {
     const std::int64_t first = b * tile, left = n_points - first, count = left < tile ? left : tile;
+    if (!f.analysis && !to.filtered && count == tile) {
+      moments(Frames{reinterpret_cast<const float*>(frames.data + first), 2 * n_points}, m, first, count, to);
+      continue;
+    }
     for (std::int64_t k = 0; k < n; ++k)
       read_pixels(reinterpret_cast<const float*>(frames.data + k * n_points + first), count, scratch + k * row);
     const float* y = filter(f, n, scratch);
     for (std::int64_t k = 0; to.filtered && k < m; ++k)
       write_pixels(y + k * row, count, reinterpret_cast<float*>(to.filtered.data + k * n_points + first));
-    if (to.power || to.pair_power || to.lags.shape[0]) moments(y, m, first, count, to);
+    if (to.power || to.pair_power || to.lags.shape[0]) moments(Rows{y}, m, first, count, to);
   }
 }
 

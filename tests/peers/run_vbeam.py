@@ -1,4 +1,5 @@
-"""Child: delay-and-sum of plane waves with vbeam on JAX, in double precision. Arguments: in.npz out.npz."""
+"""Child: plane waves with vbeam on JAX, in double precision: delay-and-sum, or times the coherence factor if `method`
+says so. Arguments: in.npz out.npz."""
 
 import functools
 import os
@@ -54,7 +55,11 @@ setup = SignalForPointSetup(
 )
 if not is_iq:  # otherwise vbeam rotates the phase of real samples, too
     vb.signal_for_point = functools.partial(vb.signal_for_point, modulation_frequency=None)
+arguments = {k: v for k, v in setup.data.items() if v is not None}
 beamform = vb.get_das_beamformer(
     setup, compensate_for_apodization_overlap=False, log_compress=False, scan_convert=False
 )
-np.savez(sys.argv[2], image=np.asarray(beamform(**{k: v for k, v in setup.data.items() if v is not None})))
+image = np.asarray(beamform(**arguments))
+if "method" in given:
+    image = image * np.asarray(vb.get_coherence_beamformer(setup, scan_convert=False)(**arguments))
+np.savez(sys.argv[2], image=image)

@@ -15,19 +15,22 @@ from ..acquisition.probes import Probe
 from ..acquisition.transmits import Transmit
 from ..errors import ArgumentError
 
-WINDOWS = ("boxcar", "hann", "hamming", "tukey")
+WINDOWS = ("boxcar", "hann", "hamming", "blackman", "tukey", "kaiser")
+KAISER_BETA = 6.0
 
 
-def window(name: str, u: Any, *, taper: float = 0.25) -> NDArray[np.float64]:
+def window(name: str, u: Any, *, taper: float = 0.25, beta: float = KAISER_BETA) -> NDArray[np.float64]:
     """Window function of a position in the aperture.
 
     Parameters
     ----------
-    name : {"boxcar", "hann", "hamming", "tukey"}
+    name : {"boxcar", "hann", "hamming", "blackman", "tukey", "kaiser"}
     u : array_like
         Position; the window covers -1 to 1 and is zero outside.
     taper : float
         Fraction of a Tukey window that is tapered: 0 is a boxcar, 1 a Hann window.
+    beta : float
+        Of a Kaiser window: pi times its time-bandwidth product.
 
     Returns
     -------
@@ -36,7 +39,7 @@ def window(name: str, u: Any, *, taper: float = 0.25) -> NDArray[np.float64]:
     Raises
     ------
     ArgumentError
-        Unknown name; ``taper`` outside 0 to 1.
+        Unknown name; ``taper`` outside 0 to 1, ``beta`` outside 0 to 50.
 
     References
     ----------
@@ -45,6 +48,7 @@ def window(name: str, u: Any, *, taper: float = 0.25) -> NDArray[np.float64]:
     """
     option("name", name, WINDOWS)
     a = scalar("taper", taper, 0.0, 1.0, "(fraction)")
+    b = scalar("beta", beta, 0.0, 50.0, "(number)")
     r = np.abs(np.asarray(u, float))
     if name == "boxcar" or (name == "tukey" and a == 0):
         value = np.ones_like(r)
@@ -52,6 +56,10 @@ def window(name: str, u: Any, *, taper: float = 0.25) -> NDArray[np.float64]:
         value = 0.5 + 0.5 * np.cos(np.pi * r)
     elif name == "hamming":
         value = 0.54 + 0.46 * np.cos(np.pi * r)
+    elif name == "blackman":
+        value = np.maximum(0.42 + 0.5 * np.cos(np.pi * r) + 0.08 * np.cos(2 * np.pi * r), 0.0)
+    elif name == "kaiser":
+        value = np.i0(b * np.sqrt(np.maximum(1 - r**2, 0))) / np.i0(b)
     else:
         value = 0.5 + 0.5 * np.cos(np.pi * np.clip((r - 1 + a) / a, 0.0, 1.0))
     return np.where(r <= 1, value, 0.0)

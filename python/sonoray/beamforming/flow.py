@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 
 from .._checks import count, option, pair, scalar
 from ..acquisition.channel_data import ChannelData, require_channel_data
+from ..acquisition.scan_lines import ScanLines
 from ..errors import ArgumentError
+from ..imaging import doppler_checks
 from ..imaging.color_overlay import Overlay, draw_overlay, persist, persist_variance
 from ..imaging.dealiasing import unwrap_velocity
 from ..imaging.detection import log_compress, to_uint8
-from ..imaging.doppler import doppler_image, nyquist_velocity
-from ..imaging.scan_conversion import covering_grid, scan_convert
-from ..imaging.vector_doppler import VectorVelocity, vector_velocity
+from ..imaging.doppler import nyquist_velocity
+from ..imaging.vector_doppler import VectorVelocity, solved_directions
 from ..imaging.wall_filters import WallFilter
 from ..media.grids import Grid, SectorGrid
 from ..media.interpolation import Interpolator
 from .adaptive_methods import adaptive_method
-from .bmode import receive_f_number, reconstruct_bmode
+from .bmode import reconstruct_bmode
+from .flow_estimates import Estimate, Seen, estimated, on_flat_grid, seen_on_lines
+from .flow_views import View, seen_directions, vector_views
 
 KINDS = ("color", "power", "vector")
 _EXTENT = ("depth", "spacing", "x", "y")  # options of the default grid
@@ -69,17 +72,8 @@ class FlowImages(NamedTuple):
     vectors: list[VectorVelocity] | None = None
 
 
-class _Estimate(NamedTuple):
-    """Of every ensemble, on the points of the beamformed images."""
-
-    velocity: NDArray[np.float32]
-    power: NDArray[np.float32]
-    variance: NDArray[np.float32]
-    strength: NDArray[np.float32]  # mean power without the wall filter, for the B-mode image
-
-
 def reconstruct_doppler(
-    channel_data: ChannelData,
+    channel_data: ChannelData | ScanLines,
     kind: str = "color",
     *,
     wall_filter: WallFilter | None = 1,
@@ -94,21 +88,23 @@ def reconstruct_doppler(
     color_map: str | None = None,
     variance: bool = False,
     dynamic_range: float = 60.0,
+    receive_angles: Any = None,
     **bmode: Any,
 ) -> FlowImages:
     """Beamform channel data and paint the flow in them over the B-mode image.
 
     Parameters
     ----------
-    channel_data : ChannelData
-        Two frames or more, all fired alike.
+    channel_data : ChannelData or ScanLines
+        Two frames or more, all fired alike; plane, diverging or focused waves. Lines that a scanner beamformed: the
+        shots of each frame are an ensemble and make one image.
     kind : {"color", "power", "vector"}
         Velocity along the beam; power; velocity in the plane, from plane waves of several angles, each of which is
-        beamformed on its own, with receive apertures that stand above each point.
+        beamformed on its own; see ``receive_angles``.
     wall_filter : int or callable, optional
         See `apply_wall_filter`. None leaves tissue in, for tissue that is to be measured itself.
     frame_rate : float, optional [Hz]
-        At which frames follow each other; default what the data say.
+        At which frames (of lines: shots) follow each other; default what channel data say.
     ensemble : int, optional
         Frames that make one image; those left over at the end are not used. Default all.
     average : int or tuple of int
@@ -125,9 +121,15 @@ def reconstruct_doppler(
         Add green for turbulence.
     dynamic_range : float [dB]
         Of the B-mode image.
+    receive_angles : sequence of float, optional [rad]
+        For "vector": axes of receive apertures, from z towards x, each of which sees every plane wave. Default: what
+        ``aperture_axis`` says; "beam" looks along each plane wave and finds velocities across best, with the default
+        "normal" apertures stand above each point. Angles at which echoes are seen are those of the elements that
+        receive each point, by `receive_directions`.
     **bmode
         Options of `reconstruct_bmode`: grid, depth, spacing, sound_speed, medium, f_number, window, device, ... With a
-        ``medium`` velocities scale with its mean sound speed over the image.
+        ``medium`` velocities scale with its mean sound speed over the image. Of lines: only ``sound_speed`` and the
+        ``spacing`` or ``grid`` of the picture.
 
     Returns
     -------
@@ -137,8 +139,8 @@ def reconstruct_doppler(
     ------
     ArgumentError
         One frame only, no frame rate, fewer frames than the wall filter or the ensemble need, incoherent compounding
-        and methods that lose the phase, ``frames`` (select them first), volumes; for "vector": no two plane waves of
-        different angles, elements that do not face along z, no f-number, another aperture axis, unwrap, persistence.
+        and methods that lose the phase, ``frames`` (select them first), volumes; for "vector": not two directions that
+        differ, unwrap, persistence, receive angles together with an aperture axis or without an f-number.
 
     Examples
     --------
@@ -147,31 +149,23 @@ def reconstruct_doppler(
     """
     option("kind", kind, KINDS)
     level = 10 ** (scalar("threshold", threshold, -100.0, 200.0, "dB") / 10)
-    rate, size = flow_timing(channel_data, frame_rate, ensemble)
-    _require_phases(bmode)
     colors = color_map or _MAP[kind]
-    f0 = _echo_frequency(channel_data)
-    parts, angles = [channel_data], [0.0]
     if kind == "vector":
-        _require_vectors(channel_data, bmode, unwrap, persistence)
-        parts, angles = _directions(channel_data)
-    found = []
-    for part in parts:
-        frames, grid = _beamformed(part, bmode)
-        bmode = {**{name: value for name, value in bmode.items() if name not in _EXTENT}, "grid": grid}
-        speed = velocity_scale(channel_data, grid, bmode)
-        found.append(_estimated(frames, (f0, rate, speed), size, wall_filter, average))
-    limit = nyquist_velocity(f0, rate, speed)
-    estimate, vectors = found[0], None
-    if kind == "vector":
-        vectors = _vectors(found, angles)
-        speeds = np.stack([np.hypot(*v.velocity) for v in vectors])
-        estimate = _Estimate(speeds, *(np.mean([e[k] for e in found], axis=0) for k in (1, 2, 3)))
-    elif persistence:
+        _require_signs(unwrap, persistence)
+    elif receive_angles is not None:
+        raise ArgumentError(f"receive_angles: expected only for 'vector', got them for {kind!r}")
+    if isinstance(channel_data, ScanLines):
+        seen = seen_on_lines(channel_data, kind, frame_rate, ensemble, wall_filter, average, bmode)
+    else:
+        rate, size = flow_timing(channel_data, frame_rate, ensemble)
+        _require_phases(bmode)
+        seen = _seen(channel_data, kind, (rate, size), receive_angles, (wall_filter, average), bmode)
+    estimate, limit, vectors = seen.estimate, seen.nyquist, seen.vectors
+    if persistence:
         spread = persist_variance(estimate.variance, estimate.power, persistence)
         velocity, power = persist(estimate.velocity, estimate.power, limit, persistence)
         estimate = estimate._replace(velocity=velocity, power=power, variance=spread)
-    estimate, flat = _on_flat_grid(estimate, grid, limit, kind == "vector")
+    estimate, flat = on_flat_grid(estimate, seen.grid, limit, unsigned=kind == "vector")
     inside = estimate.power[estimate.strength > 0]
     noise = float(np.percentile(inside, _NOISE_PERCENTILE)) if inside.size else 0.0
     strong = estimate.power > level * noise
@@ -182,7 +176,36 @@ def reconstruct_doppler(
     db = log_compress(np.sqrt(estimate.strength), dynamic_range=dynamic_range)
     grey = to_uint8(db, dynamic_range)
     shown = _painted(estimate, strong, grey, end, colors, min_velocity, priority, variance)
-    return FlowImages(*estimate[:3], grey, shown.image, shown.mask, flat, end, rate / size, colors, vectors)
+    return FlowImages(*estimate[:3], grey, shown.image, shown.mask, flat, end, seen.image_rate, colors, vectors)
+
+
+def _seen(
+    data: ChannelData,
+    kind: str,
+    timing: tuple[float, int],
+    receive_angles: Any,
+    estimation: tuple[WallFilter | None, Any],
+    bmode: dict[str, Any],
+) -> Seen:
+    """Beamform from every direction and estimate."""
+    f0, (rate, size) = _echo_frequency(data), timing
+    views = [View(data, 0.0, bmode.get("aperture_axis", "normal"))]
+    if kind == "vector":
+        views = vector_views(data, receive_angles, bmode)
+    found = []
+    for view in views:
+        frames, grid = _beamformed(view.data, {**bmode, "aperture_axis": view.aperture_axis})
+        bmode = {**{name: value for name, value in bmode.items() if name not in _EXTENT}, "grid": grid}
+        speed = velocity_scale(data, grid, bmode)
+        found.append(estimated(frames, (f0, rate, speed), size, *estimation))
+    estimate, vectors = found[0], None
+    if kind == "vector":
+        velocities = np.stack([estimate.velocity for estimate in found], axis=1)
+        directions, weights = seen_directions(views, grid, speed / f0, bmode)
+        vectors = [solved_directions(v, directions, weights=weights) for v in velocities]
+        speeds = np.stack([np.hypot(*v.velocity) for v in vectors])
+        estimate = Estimate(speeds, *(np.mean([e[k] for e in found], axis=0) for k in (1, 2, 3)))
+    return Seen(estimate, grid, nyquist_velocity(f0, rate, speed), rate / size, vectors)
 
 
 def gate_samples(
@@ -281,7 +304,7 @@ def flow_timing(channel_data: ChannelData, frame_rate: float | None, ensemble: i
     if not rate:
         raise ArgumentError("frame_rate: expected the rate of the frames in Hz, which the data do not say; got none")
     size = data.n_frames if ensemble is None else count("ensemble", ensemble, 2, data.n_frames)
-    return scalar("frame_rate", rate, 1e-3, 1e6, "Hz"), size
+    return doppler_checks.frame_rate(rate), size
 
 
 def _need_frames(data: ChannelData) -> None:
@@ -294,20 +317,6 @@ def _echo_frequency(data: ChannelData) -> float:
     if not f0:
         raise ArgumentError("center_frequency: expected that of the pulse in Hz, which the data do not say; got 0")
     return f0
-
-
-def _directions(data: ChannelData) -> tuple[list[ChannelData], list[float]]:
-    """The data of each plane-wave angle, and the angles."""
-    of_angle: dict[float, list[int]] = {}
-    for i, transmit in enumerate(data.transmits):
-        if transmit.direction is not None:
-            angle = float(np.arctan2(transmit.direction[0], transmit.direction[2]))
-            of_angle.setdefault(round(angle, 6), []).append(i)
-    if len(of_angle) < 2:
-        raise ArgumentError(
-            f"kind: 'vector' expects plane waves of two angles or more, got {len(of_angle)} in {data.n_tx} transmits"
-        )
-    return [data.select(transmits=chosen) for chosen in of_angle.values()], list(of_angle)
 
 
 def _require_phases(bmode: dict[str, Any]) -> None:
@@ -325,24 +334,10 @@ def _require_phases(bmode: dict[str, Any]) -> None:
         )
 
 
-def _require_vectors(data: ChannelData, bmode: dict[str, Any], unwrap: bool, persistence: float) -> None:
-    """Refuse what vectors do not have, and receive apertures whose angle is not 0 at every point."""
+def _require_signs(unwrap: bool, persistence: float) -> None:
     for name, value in (("unwrap", unwrap), ("persistence", persistence)):
         if value:
             raise ArgumentError(f"{name}: expected none for 'vector', whose speeds have no sign, got {value!r}")
-    axis = bmode.get("aperture_axis", "normal")
-    if not (isinstance(axis, str) and axis == "normal"):
-        raise ArgumentError(f"aperture_axis: expected 'normal' for 'vector', which receives straight on, got {axis!r}")
-    if not np.allclose(data.probe.normals, (0, 0, 1), atol=1e-3):
-        raise ArgumentError(
-            f"probe: expected elements that all face along z for 'vector', which receives straight on, got a "
-            f"{data.probe.kind} probe with others"
-        )
-    if not receive_f_number(data.probe, bmode.get("f_number"), axis):
-        raise ArgumentError(
-            "f_number: expected one above 0 for 'vector', so that apertures stand above each point; got 0 (the default "
-            "of phased probes)"
-        )
 
 
 def _beamformed(data: ChannelData, bmode: dict[str, Any]) -> tuple[NDArray[np.complex64], Any]:
@@ -352,43 +347,8 @@ def _beamformed(data: ChannelData, bmode: dict[str, Any]) -> tuple[NDArray[np.co
     return frames, grid
 
 
-def _estimated(
-    frames: NDArray[np.complex64],
-    physics: tuple[float, float, float],
-    size: int,
-    wall_filter: WallFilter | None,
-    average: Any,
-) -> _Estimate:
-    images = []
-    for first in range(0, len(frames) - size + 1, size):
-        part = frames[first : first + size]
-        flow = doppler_image(part, *physics, wall_filter=wall_filter, average=average)
-        strength = np.einsum("n...,n...->...", part, part.conj()).real / size
-        images.append((*flow, strength))
-    return _Estimate(*(np.stack(values) for values in zip(*images, strict=True)))
-
-
-def _vectors(found: list[_Estimate], angles: list[float]) -> list[VectorVelocity]:
-    """Receive apertures stand above each point, so that their angle is 0."""
-    velocities = np.stack([estimate.velocity for estimate in found])
-    return [vector_velocity(velocities[:, k], angles, np.zeros(len(angles))) for k in range(velocities.shape[1])]
-
-
-def _on_flat_grid(estimate: _Estimate, grid: Grid | SectorGrid, limit: float, unsigned: bool) -> tuple[_Estimate, Grid]:
-    if isinstance(grid, Grid):
-        return estimate, grid
-    flat = covering_grid(grid)
-    power, variance, strength = (scan_convert(values, grid, flat, fill=0.0) for values in estimate[1:])
-    if unsigned:
-        return _Estimate(scan_convert(estimate.velocity, grid, flat, fill=0.0), power, variance, strength), flat
-    # Velocities wrap: what is interpolated is the correlation's phasor.
-    phasor = (estimate.power * np.exp(1j * np.pi / limit * estimate.velocity)).astype("c8")
-    velocity = np.angle(scan_convert(phasor, grid, flat, fill=0.0)) * np.float32(limit / np.pi)
-    return _Estimate(velocity, power, variance, strength), flat
-
-
 def _painted(
-    estimate: _Estimate,
+    estimate: Estimate,
     strong: NDArray[np.bool_],
     grey: NDArray[np.uint8],
     limit: float,

@@ -10,11 +10,10 @@ from .._checks import array, option, scalar
 from ..acquisition.probes import Probe
 from ..acquisition.transmits import Transmit
 from ..errors import ArgumentError
+from . import apodization
 
-_WINDOWS = {"boxcar": (0.5, 0.0), "hann": (0.5, 1.0), "hamming": (0.54, 1.0)}  # pedestal, taper
+_TAPERED = {"boxcar": (0.5, 0.0), "hann": (0.5, 1.0), "hamming": (0.54, 1.0)}  # pedestal, taper; others are tables
 _TUKEY_ALPHA = 0.5
-_TABLES = ("blackman", "kaiser")
-_KAISER_BETA = 6.0
 _NODES = 257  # between them windows are linear: 1e-5 off at worst
 _AXES = ("normal", "beam", "line")
 _BEAMS = ("plane", "diverging", "focused")
@@ -33,20 +32,18 @@ def window_plan(window: Any) -> dict[str, Any]:
         return _table(window)
     pair = isinstance(window, tuple) and len(window) == 2
     name, number = window if pair else (window, None)
-    option("window", name, (*_WINDOWS, "tukey", *_TABLES))
+    option("window", name, apodization.WINDOWS)
     if pair and name not in ("tukey", "kaiser"):
         raise ArgumentError(f"window: expected a name, got {window!r}; only 'tukey' and 'kaiser' take a number")
     if name == "tukey":
         alpha = scalar("window: alpha of tukey", _TUKEY_ALPHA if number is None else number, 0.0, 1.0, "(fraction)")
         return {"pedestal": 0.5, "taper": alpha, "window": None}
-    u = np.linspace(0.0, 1.0, _NODES)
-    if name == "blackman":
-        return _table(0.42 + 0.5 * np.cos(np.pi * u) + 0.08 * np.cos(2 * np.pi * u))
-    if name == "kaiser":
-        beta = scalar("window: beta of kaiser", _KAISER_BETA if number is None else number, 0.0, 50.0, "(number)")
-        return _table(np.i0(beta * np.sqrt(1 - u**2)) / np.i0(beta))
-    pedestal, taper = _WINDOWS[name]
-    return {"pedestal": pedestal, "taper": taper, "window": None}
+    if name in _TAPERED:
+        pedestal, taper = _TAPERED[name]
+        return {"pedestal": pedestal, "taper": taper, "window": None}
+    default = apodization.KAISER_BETA
+    beta = default if number is None else scalar("window: beta of kaiser", number, 0.0, 50.0, "(number)")
+    return _table(apodization.window(name, np.linspace(0.0, 1.0, _NODES), beta=beta))
 
 
 def _table(values: NDArray[Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from sonoray.io.pictures import as_rows
 from sonoray.io.videos import Video, write_video
 
 MOVIES = (".mp4", ".gif", ".apng", ".avi", ".mov", ".mkv")
+SONOGRAM_RANGE = 40.0  # dB
 _STILL, _SOUND = (".png", ".h5"), (".png", ".wav")
 _SHOWN_RATE = 20.0  # frames per second of a movie, where data are faster or do not say
 _LEAST_ROWS = 400  # of a picture with a colour bar
@@ -38,11 +39,13 @@ _TAKEN_BY = {  # options, and the kinds that take them
         ("ensemble", "average", "threshold_db", "min_velocity_cm", "priority", "variance", "color_map"), KINDS
     ),
     **dict.fromkeys(("unwrap", "persistence"), _SIGNED),
+    "receive_deg": ("vector",),
     **dict.fromkeys(
         ("gate_mm", "gate_size_mm", "spectral_window", "spectral_method", "flow_angle_deg", "baseline"), _SPECTRAL
     ),
 }
-_NOT_HEARD = ("spectral_window", "spectral_method", "flow_angle_deg")
+_NOT_HEARD = ("spectral_window", "spectral_method", "flow_angle_deg", "dynamic_range")
+_OF_IMAGES = ("depth_mm", "spacing_mm", "x_mm", "y_mm", "at_mm", "frame")  # a sample volume has its own points
 
 
 def add_doppler(form: Any) -> None:
@@ -63,6 +66,10 @@ def add_doppler(form: Any) -> None:
     group.add_argument("--min-velocity-cm", type=float, metavar="V", help="paint above, cm/s (default: 0)")
     group.add_argument("--priority", type=int, help="grey above which tissue stays, 0-255 (default: 255)")
     group.add_argument("--persistence", type=float, metavar="P", help="over images, 0 to below 1 (default: 0)")
+    group.add_argument(
+        "--receive-deg", type=float, nargs="+", metavar="DEG",
+        help="vector: axes of receive apertures, each with every plane wave (default: one as --aperture-axis says)",
+    )  # fmt: skip
     group.add_argument("--unwrap", action="store_true", default=None, help="resolve aliases by continuity")
     group.add_argument("--variance", action="store_true", default=None, help="green where flow is turbulent")
     group.add_argument(
@@ -85,6 +92,12 @@ def check_doppler(args: argparse.Namespace) -> None:
         if getattr(args, name) is not None and args.doppler not in kinds:
             asked = f"'{args.doppler}'" if args.doppler else "none"
             raise sonoray.ArgumentError(f"{name}: expected only with --doppler {', '.join(kinds)}, got it with {asked}")
+    if args.doppler == "spectral":
+        for name in _OF_IMAGES:
+            if getattr(args, name, None):
+                raise sonoray.ArgumentError(
+                    f"{name}: expected only for images, got it with 'spectral', whose place is --gate-mm"
+                )
     if args.doppler == "spectral" and args.output.suffix.lower() == ".wav":
         for name in _NOT_HEARD:
             if getattr(args, name) is not None:
@@ -125,6 +138,7 @@ def run_doppler(
         priority=_first(args.priority, 255),
         color_map=args.color_map or (None if args.doppler == "power" else preset.color_map),
         variance=bool(args.variance),
+        receive_angles=_radians(args.receive_deg),
         dynamic_range=_first(args.dynamic_range, preset.dynamic_range),
         **bmode,
     )
@@ -139,6 +153,12 @@ def run_doppler(
         "painted": round(float(flow.painted.mean()), 4),
         "median_velocity": round(median, 4),
     }
+
+
+def _radians(degrees: list[float] | None) -> NDArray[np.float64] | None:
+    if degrees is None:
+        return None
+    return np.asarray(np.deg2rad([scalar("receive_deg", d, -60.0, 60.0, "degrees") for d in degrees]))
 
 
 def _first(given: Any, default: Any) -> Any:
@@ -192,7 +212,7 @@ def _spectral(args: argparse.Namespace, data: sonoray.ChannelData, bmode: dict[s
         baseline=baseline,
     )
     traces = sonoray.spectral_traces(spectra)
-    _sonogram_picture(args.output, spectra, traces)
+    _sonogram_picture(args.output, spectra, traces, args.dynamic_range)
     return {
         "points": samples.shape[1],
         "duration": round(len(samples) / data.frame_rate, 4),
@@ -202,10 +222,10 @@ def _spectral(args: argparse.Namespace, data: sonoray.ChannelData, bmode: dict[s
     }
 
 
-def _sonogram_picture(path: Path, spectra: Any, traces: Any) -> None:
+def _sonogram_picture(path: Path, spectra: Any, traces: Any, dynamic_range: float) -> None:
     from sonoray.plotting import save_figure, show_sonogram
 
-    save_figure(path, show_sonogram(spectra, traces=traces))
+    save_figure(path, show_sonogram(spectra, traces=traces, dynamic_range=dynamic_range))
 
 
 def write_movie(path: Path, frames: NDArray[np.uint8], wanted: float | None, measured: float) -> None:

@@ -11,12 +11,14 @@ import numpy as np
 
 import sonoray
 from sonoray._checks import scalar
+from sonoray.beamforming.apodization import WINDOWS
 from sonoray.beamforming.bmode import reconstruct_bmode
 from sonoray.beamforming.presets import ImagingPreset, imaging_preset, imaging_presets
 from sonoray.io import write, write_dicom, write_png
 from sonoray.io.pictures import as_rows
+from sonoray.io.videos import check_video_writable
 
-from ._doppler import MOVIES, add_doppler, check_doppler, endings, run_doppler, write_movie
+from ._doppler import MOVIES, SONOGRAM_RANGE, add_doppler, check_doppler, endings, run_doppler, write_movie
 from ._files import channel_data, check_output, medium_of
 from ._methods import add_method, finds_weights, method_of
 from ._volumes import VOLUMES, add_apertures, lensed, metres, sheets, write_decibels
@@ -38,7 +40,7 @@ def add(commands: Any) -> None:
     form.add_argument("--depth-mm", type=float, nargs=2, metavar=("FIRST", "LAST"), help="depth range (default: all)")
     form.add_argument("--spacing-mm", type=float, help="distance of image points (default: a third of the wavelength)")
     form.add_argument("--f-number", type=float, help="receive, 0 for none (default: 1.5; 0 for phased, ring, bowl)")
-    form.add_argument("--window", help="receive: boxcar, hann, hamming, blackman, tukey or kaiser (default: hann)")
+    form.add_argument("--window", help=f"receive: {', '.join(WINDOWS)} (default: hann)")
     add_apertures(form)
     form.add_argument(
         "--compounding",
@@ -56,7 +58,9 @@ def add(commands: Any) -> None:
     )
     form.add_argument("--frame", type=int, default=0, help="which frame goes into a .png or .dcm (default: 0)")
     form.add_argument("--all-frames", action="store_true", help="beamform every frame (kept in .h5)")
-    form.add_argument("--dynamic-range", type=float, help="of the picture, dB (default: the preset's, or 60)")
+    form.add_argument(
+        "--dynamic-range", type=float, help="of the picture, dB (default: the preset's, or 60; spectra 40)"
+    )
     form.add_argument("--tgc-db", type=float, metavar="A", help="make up for attenuation, dB/cm/MHz (default: 0)")
     form.add_argument("--movie-rate", type=float, metavar="HZ", help="of a movie, frames/s (default: real, or 20)")
     form.add_argument(
@@ -73,6 +77,11 @@ def run(args: argparse.Namespace) -> None:
     """Read, beamform, write."""
     check_output(args.output, endings(args.doppler) if args.doppler else OUTPUTS, (args.file, args.medium))
     check_doppler(args)
+    movie = args.output.suffix.lower() in MOVIES
+    if movie:
+        check_video_writable(args.output, np.zeros((1, 2, 2), np.uint8), args.movie_rate)
+    elif args.movie_rate is not None:
+        raise sonoray.ArgumentError(f"movie_rate: expected only for {', '.join(MOVIES)}, got {args.output.name}")
     preset = imaging_preset(args.preset) if args.preset else ImagingPreset("default")
     data = channel_data(args.file)
     if args.center_frequency is not None:
@@ -80,11 +89,10 @@ def run(args: argparse.Namespace) -> None:
     data = lensed(data, args.lens)
     if not 0 <= args.frame < data.n_frames:
         raise sonoray.ArgumentError(f"frame: expected 0 to {data.n_frames - 1}, got {args.frame}")
-    movie = args.output.suffix.lower() in MOVIES
     if movie and data.n_frames < 2:
         raise sonoray.ArgumentError(f"output: expected a picture (.png) of data with one frame, got {args.output.name}")
     if args.dynamic_range is None:
-        args.dynamic_range = preset.dynamic_range
+        args.dynamic_range = SONOGRAM_RANGE if args.doppler == "spectral" else preset.dynamic_range
     scalar("dynamic_range", args.dynamic_range, 1.0, 300.0, "dB")
     tgc = preset.tgc if args.tgc_db is None else 100 * scalar("tgc", args.tgc_db, 0.0, 20.0, "dB/cm/MHz")
     data = sonoray.time_gain_compensation(data, attenuation=tgc) if tgc else data

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._checks import count, finite, option, pair, scalar
 from ..errors import ArgumentError
+from . import doppler_checks
 
 # Control points (value, red, green, blue) from the fastest flow away from the probe to the fastest towards it.
 _VELOCITY_MAPS = {
@@ -185,7 +186,7 @@ def draw_overlay(
     if grey.dtype != np.uint8 or grey.ndim < 2:
         raise ArgumentError(f"bmode: expected uint8 of shape (..., n_rows, n_columns), got {grey.dtype} {grey.shape}")
     speed = _like("velocity", velocity, grey)
-    limit = scalar("nyquist", nyquist, 1e-6, 1e3, "m/s")
+    limit = doppler_checks.nyquist(nyquist)
     strength = None if power is None else _like("power", power, grey)
     inside = np.ones(grey.shape[-2:], bool) if box is None else np.asarray(box)
     if inside.dtype != bool or inside.shape != grey.shape[-2:]:
@@ -233,7 +234,7 @@ def persist(velocity: Any, power: Any, nyquist: float, persistence: float) -> tu
         Shapes that differ, NaN, values out of range.
     """
     keep = scalar("persistence", persistence, 0.0, 0.99, "(ratio)")
-    limit = scalar("nyquist", nyquist, 1e-6, 1e3, "m/s")
+    limit = doppler_checks.nyquist(nyquist)
     strength = _real("power", power)
     speed = _like("velocity", velocity, strength)
     if not keep:

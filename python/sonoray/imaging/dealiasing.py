@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .._checks import array, count, pair, scalar
 from ..errors import ArgumentError
+from . import doppler_checks
 from .doppler import doppler_velocity, nyquist_velocity
 from .slow_time import averaging_window
 from .wall_filters import PolynomialFilter, WallFilter, apply_wall_filter
@@ -51,8 +52,8 @@ def dual_rate_velocity(
        Aerosp. Electron. Syst. 21, 470 (1985).
     .. [2] D. Posada et al., Staggered multiple-PRF ultrafast color Doppler, IEEE Trans. Med. Imaging 35, 1510 (2016).
     """
-    n1 = scalar("first_nyquist", first_nyquist, 1e-6, 1e4, "m/s")
-    n2 = scalar("second_nyquist", second_nyquist, 1e-6, 1e4, "m/s")
+    n1 = doppler_checks.nyquist(first_nyquist, "first_nyquist")
+    n2 = doppler_checks.nyquist(second_nyquist, "second_nyquist")
     v1, v2 = _velocities("first", first, n1), _velocities("second", second, n2)
     if v1.shape != v2.shape:
         raise ArgumentError(f"second: expected shape {v1.shape}, got {v2.shape}")
@@ -235,7 +236,7 @@ def unwrap_velocity(velocity: Any, nyquist: float, *, visible: Any = None) -> ND
     ----------
     .. [1] D. C. Ghiglia, M. D. Pritt, Two-Dimensional Phase Unwrapping, Wiley (1998): quality-guided paths.
     """
-    turn = 2 * scalar("nyquist", nyquist, 1e-6, 1e4, "m/s")
+    turn = 2 * doppler_checks.nyquist(nyquist)
     speeds = _velocities("velocity", velocity, turn / 2)
     mask = np.ones(speeds.shape, bool) if visible is None else np.asarray(visible)
     if mask.shape != speeds.shape or mask.dtype != bool:

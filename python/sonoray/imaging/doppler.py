@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._checks import count, pair, scalar
 from ..errors import ArgumentError
+from . import doppler_checks
 from .slow_time import Moments, phase, slow_time_moments
 from .wall_filters import WallFilter, prepared
 
@@ -40,7 +41,7 @@ def nyquist_velocity(center_frequency: float, frame_rate: float, sound_speed: fl
     0.74
     """
     f = scalar("center_frequency", center_frequency, 2e4, 1e8, "Hz")
-    rate = scalar("frame_rate", frame_rate, 1e-3, 1e6, "Hz")
+    rate = doppler_checks.frame_rate(frame_rate)
     return scalar("sound_speed", sound_speed, 300.0, 12000.0, "m/s") * rate / (4 * f)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._checks import count, option, scalar
 from ..errors import ArgumentError
+from . import doppler_checks
 from .doppler import nyquist_velocity
 from .wall_filters import WallFilter, apply_wall_filter, slow_time_frames
 
@@ -227,7 +228,7 @@ def doppler_audio(
     ArgumentError
         As for `sonogram`; an audio rate that is too low.
     """
-    rate = scalar("frame_rate", frame_rate, 1.0, 1e6, "Hz")
+    rate = doppler_checks.frame_rate(frame_rate)
     shift = scalar("baseline", baseline, -1.0, 1.0, "(fraction of Nyquist)")
     out = count("audio_rate", audio_rate, 1000, 1_000_000)
     if out < (1 + abs(shift)) * rate:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .._checks import array, count, scalar
 from ..errors import ArgumentError
+from . import doppler_checks
 
 _MOST_COMBINATIONS = 3**6
 
@@ -84,15 +85,43 @@ def vector_velocity(
     .. [3] I. K. Ekroll, J. Avdal, A. Swillens, H. Torp, L. Løvstakken, An extended least squares method for
        aliasing-resistant vector velocity estimation, IEEE Trans. UFFC 63, 1745 (2016).
     """
-    measured = np.asarray(velocities)
-    if measured.ndim < 1 or len(measured) < 2 or measured.dtype.kind != "f":
-        raise ArgumentError(
-            f"velocities: expected real ones of two directions or more, got {measured.dtype} {measured.shape}"
-        )
-    measured = array("velocities", measured, measured.shape)
-    tx = _per_direction("transmit_angles", transmit_angles, measured.shape)
-    rx = _per_direction("receive_angles", receive_angles, measured.shape)
-    matrix = -0.5 * np.stack([np.sin(tx) + np.sin(rx), np.cos(tx) + np.cos(rx)])  # (2, n_directions, ...)
+    shape = _checked(velocities).shape
+    tx = _per_direction("transmit_angles", transmit_angles, shape)
+    rx = _per_direction("receive_angles", receive_angles, shape)
+    seen = 0.5 * np.stack([np.sin(tx) + np.sin(rx), np.cos(tx) + np.cos(rx)])
+    return solved_directions(velocities, seen, weights=weights, nyquist=nyquist, aliases=aliases, tolerance=tolerance)
+
+
+def solved_directions(
+    velocities: Any,
+    directions: NDArray[np.float64],
+    *,
+    weights: Any = None,
+    nyquist: float | None = None,
+    aliases: int = 0,
+    tolerance: float | None = None,
+) -> VectorVelocity:
+    """`vector_velocity` for directions along which echoes were seen, of any length.
+
+    Parameters
+    ----------
+    velocities, weights, nyquist, aliases, tolerance
+        As for `vector_velocity`.
+    directions : (2, n_directions, ...) float
+        (u_tx + u_rx) / 2 along x and z; its image axes broadcast. u_rx is the mean over the receiving elements, see
+        `receive_directions`.
+
+    Returns
+    -------
+    VectorVelocity
+
+    Raises
+    ------
+    ArgumentError
+        As for `vector_velocity`.
+    """
+    measured = _checked(velocities)
+    matrix = -directions
     weight = np.ones(measured.shape)
     if weights is not None:
         weight = array("weights", weights, measured.shape)
@@ -112,6 +141,15 @@ def vector_velocity(
     velocity, misfit = best
     residual = np.sqrt(misfit / np.maximum(weight.sum(axis=0), np.finfo(float).tiny))
     return VectorVelocity(velocity.astype("f4"), residual.astype("f4"), condition.astype("f4"))
+
+
+def _checked(velocities: Any) -> NDArray[np.float64]:
+    measured = np.asarray(velocities)
+    if measured.ndim < 1 or len(measured) < 2 or measured.dtype.kind != "f":
+        raise ArgumentError(
+            f"velocities: expected real ones of two directions or more, got {measured.dtype} {measured.shape}"
+        )
+    return array("velocities", measured, measured.shape)
 
 
 def _per_direction(name: str, angles: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -148,7 +186,7 @@ def _checked_nyquist(nyquist: float | None, n: int, tried: int) -> float:
             f"aliases: expected the Nyquist velocity, three directions or more and at most {_MOST_COMBINATIONS} "
             f"combinations, got {nyquist}, {n} and {(2 * tried + 1) ** n}"
         )
-    return scalar("nyquist", nyquist, 1e-6, 1e4, "m/s")
+    return doppler_checks.nyquist(nyquist)
 
 
 def _best_alias(

@@ -26,6 +26,7 @@ from .writing import atomic
 MOVIES = (".mp4", ".avi", ".mov", ".mkv")
 PILED = {".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF", ".png": "PNG", ".apng": "PNG"}
 ARRAYS = (".npy", ".npz")
+_RATES = (1e-3, 1e5)  # Hz
 MOST_BYTES = 2 << 30  # of a movie, whose size says nothing about its frames
 _RATE = 20.0  # Hz, where nobody says
 _GIF_RATE = 50.0  # Hz
@@ -59,7 +60,7 @@ class Video:
             raise ArgumentError(f"frames: expected uint8, uint16 or floating point, got {frames.dtype}")
         object.__setattr__(self, "frames", frames)
         if self.frame_rate is not None:
-            object.__setattr__(self, "frame_rate", scalar("frame_rate", self.frame_rate, 1e-3, 1e5, "Hz"))
+            object.__setattr__(self, "frame_rate", scalar("frame_rate", self.frame_rate, *_RATES, "Hz"))
 
 
 def read_video(path: Any) -> Video:
@@ -146,6 +147,8 @@ def check_video_writable(path: Any, frames: NDArray[Any], frame_rate: float | No
     deep = ending in (".tif", ".tiff", "") and frames.dtype == np.uint16 and frames.ndim == 3
     if ending not in ARRAYS and frames.dtype != np.uint8 and not deep:
         raise ArgumentError(f"frames: expected uint8 for {ending or 'a folder'}, got {frames.dtype}; .npy holds all")
+    if frame_rate is not None:
+        scalar("frame_rate", frame_rate, *_RATES, "Hz")
     if ending == ".gif" and frame_rate is not None and frame_rate > _GIF_RATE:
         raise ArgumentError(
             f"frame_rate: expected at most {_GIF_RATE:g} Hz for .gif, whose times are in 10 ms and which viewers show "
@@ -153,6 +156,8 @@ def check_video_writable(path: Any, frames: NDArray[Any], frame_rate: float | No
         )
     if ending == "" and target.exists():
         raise ArgumentError(f"path: expected a folder that is not there yet, got {target}")
+    if ending in MOVIES:
+        _imageio()  # there or not
 
 
 def _stacked(path: Path, frames: Iterable[NDArray[Any]]) -> NDArray[Any]:
@@ -261,7 +266,7 @@ def _movie(path: Path) -> Video:
         raise FormatError(f"{path}: expected a movie: {type(error).__name__}: {error}") from None
     if not frames:
         raise FormatError(f"{path}: expected a movie with frames, found none")
-    return _checked(path, _stacked(path, frames), rate if 1e-3 <= rate <= 1e5 else None)
+    return _checked(path, _stacked(path, frames), rate if _RATES[0] <= rate <= _RATES[1] else None)
 
 
 def _write_piled(path: Path, kind: str, frames: NDArray[Any], rate: float) -> None:
