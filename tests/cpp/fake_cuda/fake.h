@@ -15,9 +15,9 @@ void devices(int n);
 void fail(long calls, cudaError_t status);
 void mend();
 
-long allocations();      ///< of device and pinned memory, so far
-long synchronisations(); ///< so far
-long alive();            ///< pieces of memory, streams and events that have not been freed
-bool misused();          ///< a pointer, stream or event that was none, or freed twice
+long allocations();       ///< of device and pinned memory, so far
+long synchronisations();  ///< so far
+long alive();             ///< pieces of memory, streams and events that have not been freed
+bool misused();           ///< a pointer, stream or event that was none, or freed twice
 
 }  // namespace fake
