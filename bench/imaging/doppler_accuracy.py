@@ -1,6 +1,6 @@
 """Errors of Doppler estimators where velocities are known: the tables of docs/doppler.md, and its pictures.
 
-    PYTHONPATH=python:. python bench/imaging/doppler_accuracy.py [--data FOLDER] [--pictures FOLDER]
+    PYTHONPATH=python:. python bench/imaging/doppler_accuracy.py [--data FOLDER] [--pictures FOLDER] [--only TITLE ...]
 
 Simulated vessels need nothing; the rotating disk and the carotid are found in FOLDER (default SONORAY_DATA). A minute.
 """
@@ -26,6 +26,7 @@ from bench.imaging.doppler_scenes import (
     carotid,
     data_folder,
     disk,
+    disk_data,
     parabola,
     vessel,
     walls,
@@ -189,6 +190,23 @@ def disk_rows(folder):
     yield row("`displacement_velocity` of every third", moved)
 
 
+def disk_vector_rows(folder):
+    """The real disk, one plane wave seen from 10 degrees to either side: how fast it turns by vx(z) and by vz(x)."""
+    data = disk_data(folder)
+    grid = sonoray.Grid.from_extent(x=(-6e-3, 5e-3), z=(18e-3, 27e-3), spacing=2.5e-4)
+    for window in ("hann", "boxcar"):
+        for f_number in (1.5, 2.5, 4.0):
+            flow = sonoray.reconstruct_doppler(
+                data, "vector", wall_filter=None, receive_angles=np.deg2rad([-10, 10]), f_number=f_number,
+                window=window, grid=grid, average=7,
+            )  # fmt: skip
+            across, along = flow.vectors[0].velocity
+            from_along = np.polyfit(grid.x, along.mean(axis=1), 1)[0]
+            from_across = -np.polyfit(grid.z, across.mean(axis=0), 1)[0]
+            error = f"{100 * (from_across / from_along - 1):+.1f} %"
+            yield window, f"{f_number:g}", f"{from_along:.1f} /s", f"{from_across:.1f} /s", error
+
+
 def carotid_rows(folder):
     """The real carotid against what its scanner painted."""
     iq, _, _, painted = carotid(folder)
@@ -217,16 +235,32 @@ def main(argv=None):
     parser.add_argument(
         "--pictures", help="folder for pictures; those of real data are for looking, not for the repository"
     )
+    parser.add_argument("--only", nargs="+", metavar="TITLE", help="tables to make (default: all)")
     args = parser.parse_args(argv)
-    show("Wall filters", ("filter", "tissue", "blood", "bias / Nyquist", "spread / Nyquist"), filter_rows())
-    show("Lags", ("SNR", "lags", "bias / Nyquist", "median error / Nyquist", "off by more than half"), estimator_rows())
-    show("Beyond Nyquist", ("estimator", "peak 0.7", "1.6", "2.4"), alias_rows())
-    show("Vectors", ("flow", "directions [degrees]", "aliases", "condition", "rms x", "rms z"), vector_rows())
     folder = data_folder(args.data)
+    tables = {
+        "Wall filters": (("filter", "tissue", "blood", "bias / Nyquist", "spread / Nyquist"), filter_rows),
+        "Lags": (("SNR", "lags", "bias / Nyquist", "median error / Nyquist", "off by more than half"), estimator_rows),
+        "Beyond Nyquist": (("estimator", "peak 0.7", "1.6", "2.4"), alias_rows),
+        "Vectors": (("flow", "directions [degrees]", "aliases", "condition", "rms x", "rms z"), vector_rows),
+    }
     if folder:
-        show("Rotating disk", ("estimate", "slope", "linear in x", "rms residual"), disk_rows(folder))
-        head = ("filter", "Dice", "filled inside", "filled outside", "towards the probe", "median")
-        show("Carotid", head, carotid_rows(folder))
+        tables |= {
+            "Rotating disk": (("estimate", "slope", "linear in x", "rms residual"), lambda: disk_rows(folder)),
+            "Vectors on the disk": (
+                ("window", "f-number", "turns, from along the beam", "from across", "across off by"),
+                lambda: disk_vector_rows(folder),
+            ),
+            "Carotid": (
+                ("filter", "Dice", "filled inside", "filled outside", "towards the probe", "median"),
+                lambda: carotid_rows(folder),
+            ),
+        }
+    unknown = set(args.only or ()) - set(tables)
+    if unknown:
+        parser.error(f"--only: expected some of {', '.join(map(repr, tables))}, got {', '.join(map(repr, unknown))}")
+    for title in args.only or tables:
+        show(title, tables[title][0], tables[title][1]())
     if args.pictures:
         doppler_pictures.draw(Path(args.pictures), folder, aliased(1.6))
 

@@ -54,9 +54,14 @@ def walls(times, motion, level):
     return tissue * np.float32(10 ** (level / 20))
 
 
+def disk_data(folder):
+    """Channel data of the rotating disk."""
+    return sonoray.read(folder / "must-rotating-disk" / "PWI_disk.mat")
+
+
 def disk(folder):
     """Channel data of the rotating disk, a grid, its images and the points on the disk."""
-    data = sonoray.read(folder / "must-rotating-disk" / "PWI_disk.mat")
+    data = disk_data(folder)
     grid = sonoray.Grid.from_extent(x=(-10e-3, 9e-3), z=(13e-3, 32e-3), spacing=(2e-4, 7e-5))
     on_disk = np.hypot(grid.x[:, None] + 0.7e-3, grid.z - 22.5e-3) < 8.5e-3
     return data, grid, sonoray.reconstruct_bmode(data, grid=grid)[0], on_disk

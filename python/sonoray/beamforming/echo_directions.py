@@ -23,12 +23,15 @@ def receive_directions(
     beam_origins: NDArray[Any] | None = None,
     wavelength: float = 0.0,
 ) -> NDArray[np.float64]:
-    """Mean over the receive aperture of the unit vectors from its elements to each point of an image.
+    """Mean over the power that the receive aperture sums of the unit vectors from its elements to each point.
 
-    Delay-and-sum adds what elements receive, sum_e a_e D_e x_e, a_e being the aperture's weights and D_e the elements'
-    directivity. Where a scatterer moves by d, the phase of x_e turns by -2 pi (u_tx + u_e) . d / wavelength, that of
-    the sum by the weighted mean. An aperture that ends at the side of the probe thus looks less obliquely than its
-    axis, and a wide one less deep than a point.
+    Delay-and-sum adds sum_e w_e x_e, w_e being the aperture's window times the elements' directivity. Where scatterers
+    move by d, the phase of x_e turns by -2 pi (u_tx + u_e) . d / wavelength. Many scatterers lie in a resolution cell,
+    and what they send into different directions is not correlated: of the products behind the lag-one correlation only
+    those of an element with itself are left on average, sum_e w_e^2 exp(-2 pi i (u_tx + u_e) . d / wavelength), whose
+    phase is that of sum_e w_e^2 u_e / sum_e w_e^2 for small d. (A single scatterer at the point would have w_e
+    instead of the squares; symmetric apertures look along their axis either way.) An aperture that ends at the side of
+    the probe thus looks less obliquely than its axis, and a wide one less deep than a point.
 
     Parameters
     ----------
@@ -67,8 +70,9 @@ def receive_directions(
         weight = np.where((reach >= 0) & (u <= 1), _weights(window, np.minimum(np.abs(u), 1)), 0.0)
     if probe.width and wavelength:
         weight = weight * np.sinc(probe.width / wavelength * lateral / distance) * np.maximum(depth / distance, 0)
-    total = weight.sum(axis=1)
-    mean = np.einsum("pe,pec->cp", weight / distance, d)[[0, 2]] / np.where(total == 0, 1, total)
+    power = weight**2
+    total = power.sum(axis=1)
+    mean = np.einsum("pe,pec->cp", power / distance, d)[[0, 2]] / np.where(total == 0, 1, total)
     rows, columns = (_between(n, at) for n, at in zip(grid.shape, nodes, strict=True))
     return np.asarray(rows @ mean.reshape(2, *map(len, nodes)) @ columns.T)
 
