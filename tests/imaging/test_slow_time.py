@@ -164,3 +164,29 @@ def test_phases_of_a_filter_alone_are_refused():
         with pytest.raises(ArgumentError, match="leaves two of the 2 dimensions"):
             sonoray.doppler_velocity(frames, 5e6, 1e3, wall_filter=wall_filter)
     assert sonoray.doppler_power(frames, wall_filter=0).shape == (5, 4)  # power has no phase
+    image = sonoray.doppler_image(frames, 5e6, 1e3, wall_filter=0, power_only=True)
+    np.testing.assert_allclose(image.power, sonoray.doppler_power(frames, wall_filter=0))
+    assert (image.velocity == 0).all() and (image.variance == 1).all() and (image.power > 0).all()
+
+
+@pytest.mark.parametrize(("n", "wall_filter"), [(3, sonoray.SvdFilter(1, 1)), (4, sonoray.SvdFilter(1, 2))])
+def test_phases_of_a_subspace_of_one_dimension_are_refused(n, wall_filter):
+    """Every point then is a multiple of one vector in time: one velocity over the whole image."""
+    rng = np.random.default_rng(4)
+    frames = (rng.standard_normal((n, 5, 4)) + 1j * rng.standard_normal((n, 5, 4))).astype("c8")
+    with pytest.raises(ArgumentError, match=f"leaves two of the {n} dimensions.*leaves 1"):
+        sonoray.doppler_velocity(frames, 5e6, 1e3, wall_filter=wall_filter)
+    assert (sonoray.doppler_power(frames, wall_filter=wall_filter) > 0).all()
+
+
+def test_an_ensemble_of_which_the_data_leave_one_dimension_has_no_velocity_and_ends_nothing():
+    """Four frames: tissue of two slow components far above blood at half of Nyquist; one of two is left as noise."""
+    rng = np.random.default_rng(6)
+    slow = np.exp(1j * np.pi * np.outer(np.arange(4), [0.03, -0.03]))
+    parts = rng.standard_normal((3, 200))
+    blood = np.exp(1j * np.pi * 0.5 * np.arange(4))[:, None] * parts[2]
+    frames = (1e4 * slow @ parts[:2] + blood).astype("c8").reshape(4, 20, 10)
+    learned = sonoray.SvdFilter(noise=1)
+    assert learned.components(frames) == (2, 3)
+    image = sonoray.doppler_image(frames, 5e6, 1e3, wall_filter=learned)
+    assert (image.velocity == 0).all() and (image.variance == 1).all() and image.power.max() > 0

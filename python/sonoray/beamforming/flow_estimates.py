@@ -1,5 +1,6 @@
 """Velocity, power and variance of ensembles: of beamformed frames, or of lines that a scanner beamformed."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,8 @@ def estimated(
     size: int,
     wall_filter: WallFilter | None,
     average: Any,
+    *,
+    power_only: bool = False,
 ) -> Estimate:
     """Estimate from each ensemble of ``size`` frames.
 
@@ -52,11 +55,13 @@ def estimated(
     size : int
     wall_filter, average
         As for `doppler_velocity`.
+    power_only : bool
+        As for `doppler_image`.
     """
     images = []
     for first in range(0, len(frames) - size + 1, size):
         part = frames[first : first + size]
-        flow = doppler_image(part, *physics, wall_filter=wall_filter, average=average)
+        flow = doppler_image(part, *physics, wall_filter=wall_filter, average=average, power_only=power_only)
         strength = np.einsum("n...,n...->...", part, part.conj()).real / size
         images.append((*flow, strength))
     return Estimate(*(np.stack(values) for values in zip(*images, strict=True)))
@@ -83,7 +88,7 @@ def seen_on_lines(
     Raises
     ------
     ArgumentError
-        Samples without phase, one shot, no rate, other options, "vector".
+        Samples without phase, one shot, one line, no rate, other options, "vector".
     """
     option("kind", kind, ("color", "power"))
     n_shots = lines.samples.shape[1]
@@ -92,6 +97,8 @@ def seen_on_lines(
             f"channel_data: expected lines of I/Q with two shots or more for Doppler, got {lines.samples.dtype} with "
             f"{n_shots}"
         )
+    if len(lines.x) < 2:
+        raise ArgumentError("channel_data: expected two lines or more for Doppler images, got 1")
     if frame_rate is None:
         raise ArgumentError("frame_rate: expected the rate of the shots in Hz, which lines do not say; got none")
     if ensemble is not None and ensemble != n_shots:
@@ -102,7 +109,9 @@ def seen_on_lines(
         raise ArgumentError(f"{unused[0]}: expected only with channel data, got it with lines that are beamformed")
     c = scalar("sound_speed", given.get("sound_speed", 1540.0), 300.0, 12000.0, "m/s")
     shots = lines.samples.reshape(-1, *lines.samples.shape[2:])
-    estimate = estimated(shots, (lines.center_frequency, frame_rate, c), n_shots, wall_filter, average)
+    estimate = estimated(
+        shots, (lines.center_frequency, frame_rate, c), n_shots, wall_filter, average, power_only=kind == "power"
+    )
     limit = nyquist_velocity(lines.center_frequency, frame_rate, c)
     return Seen(estimate, (lines, _picture_grid(lines, given)), limit, lines.frame_rate)
 
@@ -122,8 +131,11 @@ def _picture_grid(lines: ScanLines, given: dict[str, Any]) -> Grid:
 
 
 def on_flat_grid(
-    estimate: Estimate, grid: Grid | SectorGrid | tuple[ScanLines, Grid], limit: float, *, unsigned: bool
-) -> tuple[Estimate, Grid]:
+    estimate: Estimate,
+    grid: Grid | SectorGrid | tuple[ScanLines, Grid],
+    limit: float,
+    vectors: list[VectorVelocity] | None,
+) -> tuple[Estimate, Grid, list[VectorVelocity] | None]:
     """Scan-convert what is not on a Cartesian grid.
 
     Parameters
@@ -132,11 +144,11 @@ def on_flat_grid(
     grid : Grid, SectorGrid or (ScanLines, Grid)
     limit : float [m/s]
         Nyquist velocity: velocities wrap, so that what is interpolated is the correlation's phasor.
-    unsigned : bool
-        Speeds, which do not wrap.
+    vectors : list of VectorVelocity, optional
+        Which do not wrap; velocities then are their lengths.
     """
     if isinstance(grid, Grid):
-        return estimate, grid
+        return estimate, grid, vectors
     flat = grid[1] if isinstance(grid, tuple) else covering_grid(grid)
 
     def convert(values: NDArray[Any]) -> NDArray[Any]:
@@ -145,8 +157,17 @@ def on_flat_grid(
         return scan_convert(values, grid, flat, fill=0.0)
 
     power, variance, strength = (convert(values) for values in estimate[1:])
-    if unsigned:
-        return Estimate(convert(estimate.velocity), power, variance, strength), flat
+    if vectors is not None:
+        vectors = [_converted(v, convert) for v in vectors]
+        speeds = np.stack([np.hypot(*v.velocity) for v in vectors])
+        return Estimate(speeds, power, variance, strength), flat, vectors
     phasor = (estimate.power * np.exp(1j * np.pi / limit * estimate.velocity)).astype("c8")
     velocity = np.angle(convert(phasor)) * np.float32(limit / np.pi)
-    return Estimate(velocity, power, variance, strength), flat
+    return Estimate(velocity, power, variance, strength), flat, None
+
+
+def _converted(vectors: VectorVelocity, convert: Callable[[NDArray[Any]], NDArray[Any]]) -> VectorVelocity:
+    """Vectors on another grid; what is determined nowhere around a point, or outside, has an infinite condition."""
+    well = convert(np.divide(1, vectors.condition, dtype="f4"))
+    condition = np.divide(1, well, out=np.full_like(well, np.inf), where=well > 0)
+    return VectorVelocity(convert(vectors.velocity), convert(vectors.residual), condition)

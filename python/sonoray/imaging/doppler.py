@@ -243,6 +243,7 @@ def doppler_image(
     *,
     wall_filter: WallFilter | None = None,
     average: Any = 1,
+    power_only: bool = False,
 ) -> DopplerImage:
     """Velocity, power and variance in one pass over the ensembles.
 
@@ -250,6 +251,9 @@ def doppler_image(
     ----------
     iq, center_frequency, frame_rate, sound_speed, wall_filter, average
         As for `doppler_velocity`.
+    power_only : bool
+        A filter that leaves one dimension of an ensemble, of which no velocity is known, is no error: the velocity
+        then is 0 and the variance 1.
 
     Returns
     -------
@@ -261,7 +265,10 @@ def doppler_image(
         As for `doppler_velocity`.
     """
     limit = nyquist_velocity(center_frequency, frame_rate, sound_speed)
-    found = slow_time_moments(*prepared(iq, wall_filter), (1,), average=average, pair_power=True)
+    frames, slow_time = prepared(iq, wall_filter)
+    if power_only:
+        slow_time = slow_time._replace(refused=False)
+    found = slow_time_moments(frames, slow_time, (1,), average=average, pair_power=True)
     return DopplerImage(phase(found.lagged[0], limit / np.pi), found.power, _variance(found))
 
 

@@ -27,11 +27,21 @@ class SlowTimeFilter(NamedTuple):
         S; None: y = A x.
     residual : bool
         y = x - S A x.
+    refused : bool
+        Whether correlations of what has fewer than two dimensions left are refused; else they are 0, which says that
+        no velocity is known: for filters whose rank the data decide, and where only power is asked for.
     """
 
     analysis: NDArray[Any] | None = None
     synthesis: NDArray[Any] | None = None
     residual: bool = False
+    refused: bool = True
+
+    def dimensions(self, n: int) -> int:
+        """Dimensions that a subspace, removed or kept, leaves of ensembles of n frames."""
+        if self.analysis is None or self.synthesis is None:
+            return self.n_frames(n)
+        return n - len(self.analysis) if self.residual else len(self.analysis)
 
     def n_frames(self, n: int) -> int:
         """Frames that are left of n."""
@@ -94,15 +104,15 @@ def slow_time_moments(
     ------
     ArgumentError
         Samples that are not finite; a bad window; correlations of what has one dimension left of all frames, whose
-        phase is that of the filter and not of the flow.
+        phase is that of the filter and not of the flow, if the filter has them refused.
     """
-    if lags and slow_time.residual and slow_time.analysis is not None:
-        taken = len(slow_time.analysis)
-        if len(frames) - taken < 2:
-            raise ArgumentError(
-                f"wall_filter: expected one that leaves two of the {len(frames)} dimensions of an ensemble or more for "
-                f"velocities, got one that takes {taken}; use more frames or a lower order"
-            )
+    left = slow_time.dimensions(len(frames))
+    unknown = bool(lags) and left < 2
+    if unknown and slow_time.refused:
+        raise ArgumentError(
+            f"wall_filter: expected one that leaves two of the {len(frames)} dimensions of an ensemble or more for "
+            f"velocities, got one that leaves {left}; use more frames, or a filter of lower order or rank, or none"
+        )
     shape = tuple(frames.shape[1:])
     window = averaging_window(average, shape)
     points = int(np.prod(shape))
@@ -113,6 +123,8 @@ def slow_time_moments(
     if not np.isfinite(out["power"]).all():  # every sample enters it
         finite("iq", to_host(frames))
     pairs = _averaged(out["pair_power"].reshape(shape), window) if pair_power else None
+    if unknown:
+        out["lagged"][...] = 0
     lagged = _averaged(out["lagged"].reshape(len(lags), *shape), (1, *window))
     return Moments(lagged, _averaged(out["power"].reshape(shape), window), pairs)
 

@@ -45,6 +45,9 @@ class SvdFilter:
 
     Notes
     -----
+    Where rules find fewer than two components of blood velocities are 0 (and the variance 1): one component has one
+    phase for the whole image, the filter's. With numbers for both estimators of velocities refuse it.
+
     The n_frames x n_frames matrix of products is diagonalised in double precision; work is about
     8 n_frames^2 n_points for it and 16 rank n_frames n_points for the filter.
 
@@ -121,8 +124,11 @@ class SvdFilter:
         # The shorter of the two sums: what stays, or what goes.
         gone = np.r_[0:first, end : len(flat)]
         if end - first < len(gone):
-            return subspace_kept(times[:, first:end])
-        return subspace_removed(times[:, gone]) if len(gone) else SlowTimeFilter()
+            taken = subspace_kept(times[:, first:end])
+        else:
+            taken = subspace_removed(times[:, gone]) if len(gone) else SlowTimeFilter()
+        # Whoever gave numbers can give others; an ensemble of which data leave too little does not end a movie.
+        return taken._replace(refused=not (isinstance(self.rank, str) or isinstance(self.noise, str)))
 
     def _kept(
         self, flat: NDArray[np.complex64], values: NDArray[np.float64], times: NDArray[np.complex128]

@@ -154,7 +154,7 @@ class PolynomialFilter:
     Raises
     ------
     ArgumentError
-        Fewer frames than order + 2; times that do not rise.
+        Fewer frames than order + 2, for velocities order + 3; times that do not rise.
 
     References
     ----------
@@ -181,9 +181,9 @@ class PolynomialFilter:
     def slow_time(self, frames: NDArray[Any]) -> SlowTimeFilter:
         """Return the filter for as many frames as these."""
         if self.order + 2 > len(frames):
-            raise ArgumentError(
-                f"wall_filter: expected at most {len(frames) - 2} for {len(frames)} frames, got {self.order}"
-            )
+            n = len(frames)
+            most = f"velocities: {n - 3}" if n > 2 else "velocities: none at all"
+            raise ArgumentError(f"wall_filter: expected at most {n - 2} for {n} frames ({most}), got {self.order}")
         return subspace_removed(self.basis(len(frames)))
 
     def basis(self, n_frames: int) -> NDArray[np.float64]:
