@@ -124,7 +124,7 @@ def test_options_without_their_kind_are_refused(flow_file, tmp_path, capsys):
     assert "dynamic_range: expected only for a sonogram" in refused(
         capsys, "beamform", flow_file, "-o", tmp_path / "a.wav", *spectral, "--dynamic-range", 30
     )
-    for option, *values in (("depth_mm", 7, 15), ("spacing_mm", 0.1), ("x_mm", -1, 1), ("frame", 2)):
+    for option, *values in (("depth_mm", 7, 15), ("spacing_mm", 0.1), ("spacing_mm", 0), ("x_mm", -1, 1), ("frame", 2)):
         call = ("beamform", flow_file, "-o", tmp_path / "a.png", *spectral, "--" + option.replace("_", "-"))
         assert f"{option}: expected only for images" in refused(capsys, *call, *values)
     assert "ensemble" in refused(capsys, "view", flow_file, "-o", tmp_path / "a.png", "--ensemble", 5)

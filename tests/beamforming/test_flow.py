@@ -50,6 +50,26 @@ def test_power_has_no_direction(towards):
     assert 0.7 < ratio < 1.4
 
 
+def test_power_of_two_frames_needs_no_velocity(towards):
+    flow = reconstruct_doppler(towards, "power", grid=GRID, wall_filter=0, ensemble=2)
+    assert flow.power.shape == (5, *GRID.shape) and (flow.velocity == 0).all()
+    assert flow.power[..., INSIDE].mean() > 5 * flow.power[..., OUTSIDE].mean()
+
+
+def test_vectors_of_a_sector_are_on_the_grid_of_the_picture():
+    data = flow_recording(
+        (0.5 * LIMIT, 0.3 * LIMIT), np.deg2rad([-12.0, 0.0, 12.0]), n_frames=4, tissue=1.0, probe="curvilinear"
+    )
+    flow = reconstruct_doppler(data, "vector", wall_filter=None, average=9, depth=(7e-3, 15e-3), spacing=2e-4)
+    found = flow.vectors[0]
+    assert found.velocity.shape == (2, *flow.grid.shape) and found.condition.shape == flow.grid.shape
+    np.testing.assert_array_equal(flow.velocity[0], np.hypot(*found.velocity))
+    middle = np.abs(flow.grid.x) < 2e-3
+    inside = (flow.grid.z > LAYER[0] + 5e-4) & (flow.grid.z < LAYER[1] - 5e-4)
+    assert np.median(found.velocity[1][np.ix_(middle, inside)]) == pytest.approx(0.3 * LIMIT, rel=0.1)
+    assert np.isinf(found.condition[0, 0]) and np.isfinite(found.condition[np.ix_(middle, inside)]).all()
+
+
 def test_aliases_are_resolved_on_request():
     data = flow_recording((0.0, -1.4 * LIMIT), n_frames=5, tissue=1.0, parabolic=True)
     plain, mended = (
@@ -166,6 +186,7 @@ def test_what_lines_lack_is_said():
         ("I/Q with two shots", replace(lines, samples=np.abs(lines.samples)), {"frame_rate": RATE}),
         ("grid", lines, {"frame_rate": RATE, "grid": GRID, "spacing": 1e-3}),
         ("spacing", lines, {"frame_rate": RATE, "spacing": 0.2}),
+        ("two lines", replace(lines, samples=lines.samples[:, :, :1], x=lines.x[:1]), {"frame_rate": RATE}),
     ):
         with pytest.raises(ArgumentError, match=text):
             reconstruct_doppler(given, **options)
@@ -179,6 +200,8 @@ def test_what_cannot_be_done_is_said(towards):
         ("wall_filter: expected at most 8", towards, {"wall_filter": 9}),
         ("wall_filter: expected at most 2", towards, {"wall_filter": 3, "ensemble": 4}),
         ("ensemble", towards, {"ensemble": 11}),
+        ("at most 0 for 2 frames .velocities: none at all", towards, {"wall_filter": 1, "ensemble": 2}),
+        ("leaves two of the 2 dimensions", towards, {"wall_filter": 0, "ensemble": 2}),
         ("two angles", towards, {"kind": "vector"}),
         ("compounding", towards, {"compounding": "incoherent"}),
         ("method.*dmas", towards, {"method": "dmas"}),
@@ -214,6 +237,12 @@ def test_vectors_want_directions_that_differ():
         ("f_number", data, {"receive_angles": [0.1], "f_number": 0}),
         ("unwrap", data, {"unwrap": True}),
         ("persistence", data, {"persistence": 0.5}),
+        ("method: .*window's weights.*'capon'", data, {"method": "capon"}),
+        (
+            "transmit 1 of 2 without a direction",
+            replace(data, transmits=[data.transmits[0], sonoray.Transmit.focused((0.0, 0.0, 0.02))]),
+            {"receive_angles": [-0.1, 0.1]},
+        ),
     ):
         with pytest.raises(ArgumentError, match=text):
             reconstruct_doppler(given, "vector", grid=GRID, wall_filter=0, **options)

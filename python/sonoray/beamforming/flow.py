@@ -38,7 +38,8 @@ class FlowImages(NamedTuple):
     Attributes
     ----------
     velocity : (n_images, n_x, n_z) float32 [m/s]
-        Positive towards the probe; 0 outside a sector.
+        Positive towards the probe; 0 outside a sector, and where an ensemble has too few dimensions left behind the
+        wall filter ("power", and filters whose rank the data decide).
     power : (n_images, n_x, n_z) float32
         Behind the wall filter, in the square of the samples' unit.
     variance : (n_images, n_x, n_z) float32
@@ -56,7 +57,7 @@ class FlowImages(NamedTuple):
     color_map : str
         Of ``picture``, see `map_colors`.
     vectors : list of VectorVelocity, optional
-        For "vector": velocities along x and z of each ensemble. ``velocity`` then is the speed.
+        For "vector": velocities along x and z of each ensemble, on ``grid``. ``velocity`` then is the speed.
     """
 
     velocity: NDArray[np.float32]
@@ -125,7 +126,7 @@ def reconstruct_doppler(
         For "vector": axes of receive apertures, from z towards x, each of which sees every plane wave. Default: what
         ``aperture_axis`` says; "beam" looks along each plane wave and finds velocities across best, with the default
         "normal" apertures stand above each point. Angles at which echoes are seen are those of the elements that
-        receive each point, by `receive_directions`.
+        receive each point, by `receive_directions`, in a straight line: a ``medium`` bends none of them.
     **bmode
         Options of `reconstruct_bmode`: grid, depth, spacing, sound_speed, medium, f_number, window, device, ... With a
         ``medium`` velocities scale with its mean sound speed over the image. Of lines: only ``sound_speed`` and the
@@ -138,9 +139,10 @@ def reconstruct_doppler(
     Raises
     ------
     ArgumentError
-        One frame only, no frame rate, fewer frames than the wall filter or the ensemble need, incoherent compounding
-        and methods that lose the phase, ``frames`` (select them first), volumes; for "vector": not two directions that
-        differ, unwrap, persistence, receive angles together with an aperture axis or without an f-number.
+        One frame or line only, no frame rate, fewer frames than the wall filter or the ensemble need, incoherent
+        compounding and methods that lose the phase, ``frames`` (select them first), volumes; for "vector": not two
+        directions that differ, other than plane waves, methods that find their own weights, unwrap, persistence,
+        receive angles together with an aperture axis or without an f-number.
 
     Examples
     --------
@@ -165,7 +167,7 @@ def reconstruct_doppler(
         spread = persist_variance(estimate.variance, estimate.power, persistence)
         velocity, power = persist(estimate.velocity, estimate.power, limit, persistence)
         estimate = estimate._replace(velocity=velocity, power=power, variance=spread)
-    estimate, flat = on_flat_grid(estimate, seen.grid, limit, unsigned=kind == "vector")
+    estimate, flat, vectors = on_flat_grid(estimate, seen.grid, limit, vectors)
     inside = estimate.power[estimate.strength > 0]
     noise = float(np.percentile(inside, _NOISE_PERCENTILE)) if inside.size else 0.0
     strong = estimate.power > level * noise
@@ -197,7 +199,7 @@ def _seen(
         frames, grid = _beamformed(view.data, {**bmode, "aperture_axis": view.aperture_axis})
         bmode = {**{name: value for name, value in bmode.items() if name not in _EXTENT}, "grid": grid}
         speed = velocity_scale(data, grid, bmode)
-        found.append(estimated(frames, (f0, rate, speed), size, *estimation))
+        found.append(estimated(frames, (f0, rate, speed), size, *estimation, power_only=kind == "power"))
     estimate, vectors = found[0], None
     if kind == "vector":
         velocities = np.stack([estimate.velocity for estimate in found], axis=1)

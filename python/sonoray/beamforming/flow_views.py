@@ -9,6 +9,7 @@ from .._checks import array
 from ..acquisition.channel_data import ChannelData
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
+from .adaptive_methods import adaptive_method
 from .bmode import receive_f_number
 from .echo_directions import receive_directions
 from .receive_aperture import beam_origins
@@ -47,11 +48,21 @@ def vector_views(data: ChannelData, receive_angles: Any, bmode: dict[str, Any]) 
     ArgumentError
         As `reconstruct_doppler`.
     """
+    method = bmode.get("method", "das")
+    if method != "das" and adaptive_method(method).finds_weights:
+        raise ArgumentError(
+            f"method: expected one that keeps the window's weights for 'vector', which needs the directions that an "
+            f"aperture sees, got {adaptive_method(method).name!r}, which finds its own"
+        )
     of_angle: dict[float, list[int]] = {}
     for i, transmit in enumerate(data.transmits):
-        if transmit.direction is not None:
-            angle = float(np.arctan2(transmit.direction[0], transmit.direction[2]))
-            of_angle.setdefault(round(angle, 6), []).append(i)
+        if transmit.direction is None:
+            raise ArgumentError(
+                f"kind: 'vector' expects plane waves of two angles or more, or receive_angles, got transmit {i} of "
+                f"{data.n_tx} without a direction; data.select(transmits=...) picks"
+            )
+        angle = float(np.arctan2(transmit.direction[0], transmit.direction[2]))
+        of_angle.setdefault(round(angle, 6), []).append(i)
     axes = [bmode.get("aperture_axis", "normal")]
     if receive_angles is not None:
         if not (isinstance(axes[0], str) and axes[0] == "normal"):
@@ -66,7 +77,7 @@ def vector_views(data: ChannelData, receive_angles: Any, bmode: dict[str, Any]) 
             "receive_angles", np.atleast_1d(receive_angles), (None,), low=-_STEEPEST, high=_STEEPEST, unit="rad"
         )
         axes = [(float(np.sin(a)), 0.0, float(np.cos(a))) for a in np.unique(angles)]
-    if len(of_angle) * len(axes) < 2 or not of_angle:
+    if len(of_angle) * len(axes) < 2:
         raise ArgumentError(
             f"kind: 'vector' expects plane waves of two angles or more, or receive_angles, got {len(of_angle)} in "
             f"{data.n_tx} transmits and {len(axes)} receive aperture{'s' * (len(axes) > 1)}"

@@ -45,7 +45,7 @@ _TAKEN_BY = {  # options, and the kinds that take them
     ),
 }
 _NOT_HEARD = ("spectral_window", "spectral_method", "flow_angle_deg", "dynamic_range")
-_OF_IMAGES = ("depth_mm", "spacing_mm", "x_mm", "y_mm", "at_mm", "frame")  # a sample volume has its own points
+_OF_IMAGES = ("depth_mm", "spacing_mm", "x_mm", "y_mm", "at_mm")  # a sample volume has its own points
 
 
 def add_doppler(form: Any) -> None:
@@ -68,7 +68,8 @@ def add_doppler(form: Any) -> None:
     group.add_argument("--persistence", type=float, metavar="P", help="over images, 0 to below 1 (default: 0)")
     group.add_argument(
         "--receive-deg", type=float, nargs="+", metavar="DEG",
-        help="vector: axes of receive apertures, each with every plane wave (default: one as --aperture-axis says)",
+        help="vector: axes of receive apertures, degrees from z towards +x, -60 to 60, each with every plane wave "
+        "(default: one as --aperture-axis says)",
     )  # fmt: skip
     group.add_argument("--unwrap", action="store_true", default=None, help="resolve aliases by continuity")
     group.add_argument("--variance", action="store_true", default=None, help="green where flow is turbulent")
@@ -93,11 +94,11 @@ def check_doppler(args: argparse.Namespace) -> None:
             asked = f"'{args.doppler}'" if args.doppler else "none"
             raise sonoray.ArgumentError(f"{name}: expected only with --doppler {', '.join(kinds)}, got it with {asked}")
     if args.doppler == "spectral":
-        for name in _OF_IMAGES:
-            if getattr(args, name, None):
-                raise sonoray.ArgumentError(
-                    f"{name}: expected only for images, got it with 'spectral', whose place is --gate-mm"
-                )
+        given = [name for name in _OF_IMAGES if getattr(args, name) is not None] + ["frame"] * bool(args.frame)
+        if given:
+            raise sonoray.ArgumentError(
+                f"{given[0]}: expected only for images, got it with 'spectral', whose place is --gate-mm"
+            )
     if args.doppler == "spectral" and args.output.suffix.lower() == ".wav":
         for name in _NOT_HEARD:
             if getattr(args, name) is not None:
