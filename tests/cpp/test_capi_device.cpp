@@ -3,6 +3,8 @@
 // where there is one.
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <thread>
@@ -272,7 +274,7 @@ void test_any_call_may_fail() {
         return status == expected || (error == cudaErrorMemoryAllocation && status == SONORAY_MEMORY);
       };
       if (h.prepared != SONORAY_OK) {
-        CHECK(fits(h.prepared) && !h.error().empty());
+        CHECK((fits(h.prepared) || (calls == 0 && h.prepared == SONORAY_DEVICE)) && !h.error().empty());
         CHECK(process() == SONORAY_STATE);
       } else {
         const sonoray_status status = process(), map_status = set_map();
@@ -293,6 +295,167 @@ void test_any_call_may_fail() {
       CHECK(sonoray_pipeline_process(h.p, frame.data(), frame.size(), &again.output) == SONORAY_OK);
     }
   }
+}
+
+void sleep_until_finished(sonoray_pipeline* p, std::uint64_t frames) {
+  sonoray_statistics s{};
+  s.size = sizeof s;
+  while (sonoray_pipeline_statistics(p, &s) == SONORAY_OK && s.finished < frames)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+/// A call on a thread of its own, that waits by the time it is made; `end` cancels one that would wait for ever.
+template <class Call>
+class Waiting {
+ public:
+  Waiting(sonoray_pipeline* p, const Call& call)
+      : p_(p), thread_([this, call] {
+          status_ = call();
+          back_ = true;
+        }) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  sonoray_status end() {
+    for (int i = 0; i < 500 && !back_; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (!back_) sonoray_pipeline_cancel(p_);
+    thread_.join();
+    return status_;
+  }
+
+ private:
+  sonoray_pipeline* const p_;
+  sonoray_status status_ = SONORAY_OK;
+  std::atomic<bool> back_{false};
+  std::thread thread_;
+};
+
+/// A prepared stream of two frames, and what may be done with it.
+struct Ring {
+  explicit Ring(void* stream = nullptr) : h(configured(scene, stream)), r(h.p), frame(scene.frame()) {
+    CHECK(sonoray_pipeline_start(h.p) == SONORAY_OK);
+  }
+  static const sonoray_config& configured(Scene& scene, void* stream) {
+    on_device(scene);
+    scene.config.ring_frames = 2;
+    scene.config.stream = stream;
+    return scene.config;
+  }
+  sonoray_status push() { return sonoray_pipeline_push(h.p, frame.data(), frame.size(), pushed++); }
+  sonoray_status pop() { return sonoray_pipeline_pop(h.p, -1.0, &r.output, nullptr); }
+  sonoray_status set_map() {
+    const std::vector<float> map(Scene::map_x * Scene::map_z, 1500.0f);
+    return sonoray_pipeline_set_map(h.p, map.data(), static_cast<std::int64_t>(map.size()));
+  }
+  void fill() {
+    for (int i = 0; i < 2; ++i) CHECK(push() == SONORAY_OK);
+    sleep_until_finished(h.p, pushed);
+  }
+  Scene scene;
+  Handle h;
+  Result r;
+  const std::vector<char> frame;
+  std::uint64_t pushed = 0;
+};
+
+/// A call that waits hears of a loss that another one met.
+void test_a_loss_wakes_who_waits() {
+  for (const int how : {0, 1, 2}) {  // a pop, and a map or a frame meets the loss; a push, and a map does
+    Ring ring;
+    if (how == 2) ring.fill();
+    Waiting waiting(ring.h.p, [&] { return how == 2 ? ring.push() : ring.pop(); });
+    fake::fail(0, cudaErrorLaunchFailure);
+    CHECK((how == 1 ? ring.push() : ring.set_map()) == SONORAY_DEVICE_LOST);
+    CHECK(waiting.end() == SONORAY_DEVICE_LOST && contains(ring.h.error(), "a fake loss"));
+    CHECK(sonoray_pipeline_stop(ring.h.p) == SONORAY_OK);
+    fake::mend();
+  }
+}
+
+/// A frame that cannot be handed out is given up, and its slot goes to who waits for one.
+void test_failed_pops_make_room() {
+  Ring ring;
+  ring.fill();
+  Waiting waiting(ring.h.p, [&] { return ring.push(); });
+  fake::fail(10, cudaErrorInvalidValue);  // behind the checks of four outputs
+  CHECK(ring.pop() == SONORAY_DEVICE);
+  CHECK(waiting.end() == SONORAY_OK);
+  CHECK(ring.pop() == SONORAY_OK && ring.pop() == SONORAY_OK);
+}
+
+/// The frame's failure says what CUDA said.
+void test_failed_frames_say_why() {
+  Ring ring;
+  int said = 0;
+  std::uint64_t taken = 0;
+  for (long calls = 0; calls < 20; ++calls) {
+    fake::fail(calls, cudaErrorInvalidValue);
+    if (ring.push() != SONORAY_OK) continue;
+    sleep_until_finished(ring.h.p, ++taken);
+    fake::mend();
+    if (ring.pop() == SONORAY_DEVICE) said += contains(ring.h.error(), "frame: the device failed: CUDA, ");
+  }
+  fake::mend();
+  CHECK(said > 2);
+}
+
+/// A finished frame comes at once, whatever is queued behind it.
+void test_pop_waits_for_its_own_frame() {
+  cudaStream_t stream = nullptr;
+  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  {
+    Ring ring(stream);
+    DeviceResult d(ring.r);
+    sonoray_output mixed = ring.r.output;
+    mixed.grey = d.grey.data;
+    for (const sonoray_output* output : {&ring.r.output, &d.output, &mixed}) {
+      CHECK(ring.push() == SONORAY_OK);
+      sleep_until_finished(ring.h.p, ring.pushed);
+      bool ran = false;
+      fake::launch(stream, [&ran] { ran = true; });
+      CHECK(sonoray_pipeline_pop(ring.h.p, -1.0, output, nullptr) == SONORAY_OK && !ran);
+      cudaStreamSynchronize(stream);
+      CHECK(ran);
+    }
+  }
+  cudaStreamDestroy(stream);
+}
+
+/// What a call wrote to managed memory is there when it returns.
+void test_managed_memory_is_the_hosts() {
+  Scene scene;
+  on_device(scene);
+  const auto frame = scene.frame();
+  const Handle h(scene.config);
+  Result r(h.p);
+  for (const void* at : {static_cast<const void*>(frame.data()), static_cast<const void*>(r.image.data())})
+    fake::manage(at);
+  CHECK(sonoray_pipeline_process(h.p, frame.data(), frame.size(), &r.output) == SONORAY_OK);
+  require_same(r, *by_cpu(scene, frame));
+}
+
+/// Whatever device is the caller's, all calls find the handle's current, those that free it too.
+void test_another_device_is_current() {
+  fake::devices(2);
+  fake::only(1);
+  {
+    Scene scene;
+    Ring::configured(scene, nullptr);
+    scene.config.device_index = 1;
+    const auto frame = scene.frame();
+    const Handle h(scene.config);
+    Result r(h.p);
+    CHECK(sonoray_pipeline_process(h.p, frame.data(), frame.size(), &r.output) == SONORAY_OK);
+    CHECK(sonoray_pipeline_start(h.p) == SONORAY_OK);
+    CHECK(sonoray_pipeline_push(h.p, frame.data(), frame.size(), 0) == SONORAY_OK);
+    CHECK(sonoray_pipeline_pop(h.p, -1.0, &r.output, nullptr) == SONORAY_OK);
+    const std::vector<float> map(Scene::map_x * Scene::map_z, 1500.0f);
+    CHECK(sonoray_pipeline_set_map(h.p, map.data(), static_cast<std::int64_t>(map.size())) == SONORAY_OK);
+    CHECK(sonoray_pipeline_stop(h.p) == SONORAY_OK);
+  }
+  int current = -1;
+  CHECK(cudaGetDevice(&current) == cudaSuccess && current == 0 && !fake::misused());
+  fake::only(-1);
+  fake::devices(1);
 }
 
 /// A thread that waits for room or for a frame does not wait for ever.
@@ -341,6 +504,12 @@ void test_what_is_refused() {
     CHECK(h.prepared == SONORAY_DEVICE && contains(h.error(), "found no CUDA device"));
   }
   fake::devices(1);
+  for (const cudaError_t error : {cudaErrorDevicesUnavailable, cudaErrorUnknown}) {
+    fake::fail(0, error);
+    const Handle h(scene.config);
+    CHECK(h.prepared == SONORAY_DEVICE && contains(h.error(), "found no CUDA device"));
+    fake::mend();
+  }
   scene.config.device_index = 3;
   {
     const Handle h(scene.config);
@@ -371,6 +540,12 @@ int main() {
   test_tables_are_swapped_behind_queued_frames();
   test_streaming();
   test_any_call_may_fail();
+  test_a_loss_wakes_who_waits();
+  test_failed_pops_make_room();
+  test_failed_frames_say_why();
+  test_pop_waits_for_its_own_frame();
+  test_managed_memory_is_the_hosts();
+  test_another_device_is_current();
   test_lost_while_streaming();
   test_what_is_refused();
   CHECK(fake::alive() == 0 && !fake::misused());
