@@ -194,8 +194,11 @@ void test_managed_memory_is_the_hosts() {
   Result r(h.p);
   for (const void* at : {static_cast<const void*>(frame.data()), static_cast<const void*>(r.image.data())})
     fake::manage(at);
-  CHECK(sonoray_pipeline_process(h.p, frame.data(), frame.size(), &r.output) == SONORAY_OK);
-  require_same(r, *by_cpu(scene, frame));
+  sonoray_output alone = r.output;
+  alone.envelope = alone.decibels = nullptr;
+  alone.grey = nullptr;  // these would be waited for
+  CHECK(sonoray_pipeline_process(h.p, frame.data(), frame.size(), &alone) == SONORAY_OK);
+  CHECK(r.image == by_cpu(scene, frame)->image);
 }
 
 /// Whatever device is the caller's, all calls find the handle's current, those that free it too.
