@@ -15,12 +15,17 @@ def _table(head, rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _command(row):
+    how = f"held by `{row['held']}`" if "held" in row else f"repeated by `{row['repeat']}`"
+    return f"{how}; needs {row['needs']}" if "needs" in row else how
+
+
 def tables(figures):
     """Return the text of each table by the name of its place in the page."""
-    found = [(r["what"], r["truth"], r["found"], f"`{r['repeat']}`") for r in figures["validation"]]
+    found = [(r["what"], r["truth"], r["found"], _command(r)) for r in figures["validation"]]
     pages = [(f"[{p['title']}](../{p['file']})", p["compares"]) for p in figures["page"]]
     return {
-        "validation": _table(["what", "truth", "found", "repeated by"], found),
+        "validation": _table(["what", "truth", "found", "how"], found),
         "page": _table(["page", "what it compares"], pages),
     }
 

@@ -43,7 +43,11 @@ sonoray_status guarded(sonoray_pipeline* p, const Body& body) {
   } catch (const ArgumentError& e) {
     return fail(p, SONORAY_ARGUMENT, e.what());
   } catch (const DeviceLost& e) {
-    if (p->pipeline) p->pipeline->lose(e.what());
+    if (p->stream) {
+      p->stream->lose(e.what());  // other calls may be waiting
+    } else if (p->pipeline) {
+      p->pipeline->lose(e.what());
+    }
     return fail(p, SONORAY_DEVICE_LOST, e.what());
   } catch (const DeviceError& e) {
     return fail(p, SONORAY_DEVICE, e.what());
@@ -67,8 +71,10 @@ sonoray_status not_started(sonoray_pipeline* p) {
 }
 
 sonoray_status device_lost(sonoray_pipeline* p) {
-  const std::string text = p->pipeline->loss() + "; the device is lost: stop, then prepare anew or destroy the handle";
-  return fail(p, SONORAY_DEVICE_LOST, text.c_str());
+  char loss[400], text[512];
+  p->pipeline->loss(loss, sizeof loss);
+  std::snprintf(text, sizeof text, "%s; the device is lost: stop, then prepare anew or destroy the handle", loss);
+  return fail(p, SONORAY_DEVICE_LOST, text);
 }
 
 /// body() with exceptions as statuses, for calls that need a prepared pipeline whose device is there.
@@ -113,6 +119,12 @@ sonoray_status bad_data(sonoray_pipeline* p) {
   return fail(p, SONORAY_DATA, "frame: expected samples that give finite values, got NaN or infinity in the image");
 }
 
+void fail_frame(sonoray_pipeline* p, sonoray_status status, const char* why) {
+  char text[400];
+  std::snprintf(text, sizeof text, "frame: the %s failed: %s", status == SONORAY_DEVICE ? "device" : "worker", why);
+  fail(p, status, text);
+}
+
 }  // namespace
 
 extern "C" {
@@ -120,8 +132,8 @@ extern "C" {
 const char* sonoray_version(void) { return SONORAY_VERSION; }
 
 const char* sonoray_status_text(sonoray_status status) {
-  static const char* const texts[] = {"ok",     "argument", "state",   "data", "device",    "unsupported",
-                                      "memory", "model",    "timeout", "full", "cancelled", "internal",   "device lost"};
+  static const char* const texts[] = {"ok",    "argument", "state", "data",      "device",   "unsupported", "memory",
+                                      "model", "timeout",  "full",  "cancelled", "internal", "device lost"};
   return status >= 0 && status <= SONORAY_DEVICE_LOST ? texts[status] : "unknown";
 }
 
@@ -258,7 +270,8 @@ sonoray_status sonoray_pipeline_pop(sonoray_pipeline* p, double timeout, const s
     sonoray_output to;
     if (const sonoray_status status = read_output(p, output, to)) return status;
     sonoray_frame_info about{};
-    sonoray_status status = p->stream->pop(timeout, to, about);
+    Stream::Text text{};
+    sonoray_status status = p->stream->pop(timeout, to, about, text);
     const sonoray_status of_frame = status == SONORAY_OK ? about.status : status;
     if (status == SONORAY_OK && info) {
       about.size = info->size;
@@ -267,8 +280,7 @@ sonoray_status sonoray_pipeline_pop(sonoray_pipeline* p, double timeout, const s
     if (!info) status = of_frame;
     if (of_frame == SONORAY_DATA) bad_data(p);
     if (of_frame == SONORAY_DEVICE_LOST) device_lost(p);
-    if (of_frame == SONORAY_DEVICE) fail(p, of_frame, "frame: the device failed");
-    if (of_frame == SONORAY_INTERNAL) fail(p, of_frame, "frame: the worker failed with an exception");
+    if (of_frame == SONORAY_DEVICE || of_frame == SONORAY_INTERNAL) fail_frame(p, of_frame, text.data());
     if (status == SONORAY_TIMEOUT) return fail(p, status, "pop: no frame in the time given");
     if (status == SONORAY_CANCELLED) return fail(p, status, "pop: cancelled");
     return status;

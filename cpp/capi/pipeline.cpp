@@ -46,15 +46,15 @@ Pipeline::Pipeline(const sonoray_config* config)
   own = place_->picture(false);
 }
 
-void Pipeline::lose(const char* text) {
+void Pipeline::lose(const char* text) noexcept {
   const std::lock_guard<std::mutex> hold(losing_);
-  if (!lost_) loss_ = text;
+  if (!lost_) std::snprintf(loss_, sizeof loss_, "%s", text);
   lost_.store(true, std::memory_order_release);
 }
 
-std::string Pipeline::loss() const {
+void Pipeline::loss(char* text, std::size_t capacity) const noexcept {
   const std::lock_guard<std::mutex> hold(losing_);
-  return loss_;
+  std::snprintf(text, capacity, "%s", loss_);
 }
 
 /// Frames leave `process` and their set of tables, whatever happens in between.

@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <string>
 
 #include "capi/network.h"
 #include "capi/place.h"
@@ -38,8 +37,8 @@ class Pipeline {
 
   /// Once the device is lost, with the text of the call that lost it.
   bool lost() const { return lost_.load(std::memory_order_acquire); }
-  void lose(const char* text);
-  std::string loss() const;
+  void lose(const char* text) noexcept;
+  void loss(char* text, std::size_t capacity) const noexcept;
 
   std::unique_ptr<Picture> own;  ///< of `process`
 
@@ -65,7 +64,7 @@ class Pipeline {
   std::uint32_t generation_ = 0;
   std::atomic<bool> busy_{false}, lost_{false};
   mutable std::mutex losing_;  // of the text
-  std::string loss_;
+  char loss_[400] = "";        // not a string: it is written where memory may be short
 };
 
 }  // namespace sonoray::capi

@@ -1,7 +1,8 @@
+#include "capi/place.h"
+
 #include <cstring>
 
 #include "beamforming/das_plan.h"
-#include "capi/place.h"
 
 namespace sonoray::capi {
 namespace {

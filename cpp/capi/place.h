@@ -43,7 +43,8 @@ class Place {
   virtual sonoray_status wait(Picture&) = 0;
 
   /// Hands out what was asked for; waits only if some of that is memory of the host. SONORAY_DATA, and nothing
-  /// written, if the picture holds NaN or infinity; on a device without waiting nothing is written, but SONORAY_OK said.
+  /// written, if the picture holds NaN or infinity; on a device without waiting nothing is written, but SONORAY_OK
+  /// said.
   virtual sonoray_status copy(Picture&, const sonoray_output&) = 0;
 
   /// Throws ArgumentError if the pipeline cannot use this memory.

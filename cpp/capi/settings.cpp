@@ -217,9 +217,8 @@ void read_sampling(Settings& s) {
   std::int64_t bytes = item;
   for (int d = 0; d < 3; ++d) {
     count(("stride[" + std::to_string(d) + "]").c_str(), stride[d], item, std::int64_t(1) << 36);
-    require(stride[d] % alignment == 0,
-            "stride[" + std::to_string(d) + "]: expected a multiple of " + std::to_string(alignment) + " bytes, got " +
-                std::to_string(stride[d]));
+    require(stride[d] % alignment == 0, "stride[" + std::to_string(d) + "]: expected a multiple of " +
+                                            std::to_string(alignment) + " bytes, got " + std::to_string(stride[d]));
     bytes += (shape[d] - 1) * stride[d];
     count("bytes of a frame", bytes, 1, std::int64_t(1) << 36);
   }

@@ -19,13 +19,13 @@
  *
  * Devices. With `device` SONORAY_CUDA frames, outputs, maps and tables may be in memory of that device or of the host,
  * each as it comes. Work queues on `stream`: `process` returns when it has read a frame of the host and written outputs
- * of the host, and before that for those of the device, which `sonoray_pipeline_wait` or the stream waits for. The
- * stream must outlive its use; the handle may outlive the stream.
+ * of the host, and before that for those of the device, which `sonoray_pipeline_wait` or the stream waits for. Managed
+ * memory counts as the host's. The stream must outlive its use; the handle may outlive the stream.
  *
  * Threads. A handle has no state in common with another: handles may run in parallel. Of one handle one thread at a
- * time calls `process`; or one thread pushes while one other pops. `set_map`, `set_tables`, `estimate_map` may come
- * from one further thread meanwhile, `cancel`, `statistics` and `last_error` from any. `prepare`, `start`, `stop` and
- * `destroy` stand alone. A handle does not survive fork().
+ * time calls `process` and `wait`; or one thread pushes while one other pops. `set_map`, `set_tables`, `estimate_map`
+ * may come from one further thread meanwhile, `cancel`, `statistics` and `last_error` from any. `prepare`, `start`,
+ * `stop` and `destroy` stand alone. A handle does not survive fork().
  *
  * Errors. Every function that can fail returns a status; the handle keeps the text of the last failure. No exception
  * leaves the library, and it never prints, exits, reads the environment or installs handlers.
@@ -265,8 +265,8 @@ SONORAY_C_API sonoray_status sonoray_pipeline_prepare(sonoray_pipeline* pipeline
 SONORAY_C_API sonoray_status sonoray_pipeline_process(sonoray_pipeline* pipeline, const void* frame, size_t frame_bytes,
                                                       const sonoray_output* output);
 
-/* Waits for what `process` queued on a device. SONORAY_DATA if a frame since the last wait gave NaN or infinity, and its
- * outputs in device memory were not written. On the CPU there is nothing to wait for: the last frame's status. */
+/* Waits for what `process` queued on a device. SONORAY_DATA if a frame since the last wait gave NaN or infinity, and
+ * its outputs in device memory were not written. On the CPU there is nothing to wait for: the last frame's status. */
 SONORAY_C_API sonoray_status sonoray_pipeline_wait(sonoray_pipeline* pipeline);
 
 /* Bytes of a frame, and of an output's arrays (any pointer may be NULL). */
@@ -307,7 +307,8 @@ SONORAY_C_API sonoray_status sonoray_pipeline_push(sonoray_pipeline* pipeline, c
 
 /* The oldest finished frame, copied to `output`, in the order of pushes; waits up to `timeout` seconds (negative: as
  * long as it takes). `info` may be NULL. SONORAY_OK says that a frame came; whether it is good says `info->status`, and
- * of a bad one `output` is not written (without `info` its status is returned). */
+ * of a bad one `output` is not written (without `info` its status is returned). A frame that the device failed to hand
+ * out is given up: SONORAY_DEVICE, and the next call has the next. */
 SONORAY_C_API sonoray_status sonoray_pipeline_pop(sonoray_pipeline* pipeline, double timeout,
                                                   const sonoray_output* output, sonoray_frame_info* info);
 

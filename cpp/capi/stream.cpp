@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <system_error>
 
 #include "core/error.h"
@@ -87,8 +88,7 @@ sonoray_status Stream::push(const void* frame, std::uint64_t number) {
   Slot& slot = slots_[index];
   try {
     pipeline_.place().keep(frame, *slot.picture);
-  } catch (const std::exception& e) {
-    if (dynamic_cast<const DeviceLost*>(&e)) lose(e.what());
+  } catch (...) {
     hold.lock();
     free_.put(index);
     throw;
@@ -107,14 +107,34 @@ sonoray_status Stream::push(const void* frame, std::uint64_t number) {
   return SONORAY_OK;
 }
 
-/// Wakes whoever waits for what will not come.
-void Stream::lose(const char* text) {
+void Stream::lose(const char* text) noexcept {
   {
     const std::lock_guard<std::mutex> hold(lock_);
     pipeline_.lose(text);
   }
   has_room_.notify_all();
   has_result_.notify_all();
+}
+
+/// Images a frame; an exception would end the process, and the next frame may be well.
+void Stream::image(Slot& slot) {
+  const auto failed = [&](sonoray_status status, const char* text) {
+    slot.status = status;
+    std::snprintf(slot.text.data(), slot.text.size(), "%s", text);
+  };
+  try {
+    if (!pipeline_.image(nullptr, *slot.picture)) return failed(SONORAY_INTERNAL, "two threads make images");
+    slot.status = pipeline_.place().wait(*slot.picture);
+  } catch (const DeviceLost& e) {
+    failed(SONORAY_DEVICE_LOST, e.what());
+    lose(e.what());
+  } catch (const DeviceError& e) {
+    failed(SONORAY_DEVICE, e.what());
+  } catch (const std::exception& e) {
+    failed(SONORAY_INTERNAL, e.what());
+  } catch (...) {
+    failed(SONORAY_INTERNAL, "unknown exception");
+  }
 }
 
 void Stream::work() {
@@ -127,16 +147,7 @@ void Stream::work() {
     const int index = pending_.take();
     hold.unlock();
     Slot& slot = slots_[index];
-    try {
-      slot.status = !pipeline_.image(nullptr, *slot.picture) ? SONORAY_INTERNAL : pipeline_.place().wait(*slot.picture);
-    } catch (const DeviceLost& e) {
-      slot.status = SONORAY_DEVICE_LOST;
-      lose(e.what());
-    } catch (const DeviceError&) {
-      slot.status = SONORAY_DEVICE;
-    } catch (...) {  // an exception would end the process; the next frame may be well
-      slot.status = SONORAY_INTERNAL;
-    }
+    image(slot);
     const Clock::time_point now = Clock::now();
     slot.latency = std::chrono::duration<double>(now - slot.pushed).count();
     hold.lock();
@@ -150,7 +161,7 @@ void Stream::work() {
   }
 }
 
-sonoray_status Stream::pop(double timeout, const sonoray_output& output, sonoray_frame_info& info) {
+sonoray_status Stream::pop(double timeout, const sonoray_output& output, sonoray_frame_info& info, Text& text) {
   std::unique_lock<std::mutex> hold(lock_);
   const auto ready = [this] { return cancelled_ || !done_.empty() || pipeline_.lost(); };
   if (timeout < 0) {
@@ -166,12 +177,14 @@ sonoray_status Stream::pop(double timeout, const sonoray_output& output, sonoray
   Slot& slot = slots_[index];
   try {
     if (slot.status == SONORAY_OK) pipeline_.place().copy(*slot.picture, output);
-  } catch (const std::exception& e) {
-    if (dynamic_cast<const DeviceLost*>(&e)) lose(e.what());
+  } catch (...) {
     hold.lock();
     free_.put(index);
+    hold.unlock();
+    has_room_.notify_one();
     throw;
   }
+  if (slot.status != SONORAY_OK) text = slot.text;
   info.number = slot.number;
   info.status = slot.status;
   info.map_generation = slot.picture->generation;

@@ -35,9 +35,15 @@ class Stream {
   ~Stream();
 
   sonoray_status push(const void* frame, std::uint64_t number);
-  /// SONORAY_OK if a frame came; its own status is in the info.
-  sonoray_status pop(double timeout, const sonoray_output&, sonoray_frame_info&);
+  /// Why a frame failed.
+  using Text = std::array<char, 300>;
+
+  /// SONORAY_OK if a frame came; its own status is in the info, and what the device or the worker said in the text. A
+  /// frame that cannot be handed out is given up.
+  sonoray_status pop(double timeout, const sonoray_output&, sonoray_frame_info&, Text&);
   void cancel();
+  /// Tells the pipeline that its device is lost, and whoever waits for what will not come.
+  void lose(const char* text) noexcept;
   void statistics(sonoray_statistics&);
 
  private:
@@ -47,6 +53,7 @@ class Stream {
     std::unique_ptr<Picture> picture;
     std::uint64_t number = 0;
     sonoray_status status = SONORAY_OK;
+    Text text{};
     Clock::time_point pushed;
     double latency = 0.0;
   };
@@ -71,8 +78,8 @@ class Stream {
   };
 
   int room(std::unique_lock<std::mutex>&, sonoray_status&);
-  void lose(const char* text);
   void work();
+  void image(Slot&);
 
   Pipeline& pipeline_;
   const std::int32_t when_full_;

@@ -69,8 +69,7 @@ void DisplayPlan::detect(const float* image, float* envelope, std::int64_t row) 
   float largest = 0.0f;
   bool finite = true;
   for (std::int64_t i = 0; i < n; ++i) {
-    float value =
-        display_kernel::magnitude(image, envelope, row * n + i, problem_.complex_values, problem_.detected);
+    float value = display_kernel::magnitude(image, envelope, row * n + i, problem_.complex_values, problem_.detected);
     value *= problem_.gain[i];
     finite &= value <= std::numeric_limits<float>::max();  // false for NaN, too
     largest = value > largest ? value : largest;

@@ -22,8 +22,8 @@ SONORAY_HD SONORAY_INLINE Turn turn_of(const EnvelopeTables& t, std::int64_t k) 
   return {t.roots[2 * k], t.roots[2 * k + 1]};
 }
 
-/// Output j of r, which is a sum over r inputs; `done` is the product of the factors before, m = n / done / r, p < m and
-/// q < done say which butterfly. `turn` is that of p j done.
+/// Output j of r, which is a sum over r inputs; `done` is the product of the factors before, m = n / done / r, p < m
+/// and q < done say which butterfly. `turn` is that of p j done.
 template <class F>
 SONORAY_HD SONORAY_INLINE void any_output(const EnvelopeTables& t, int r, std::int64_t done, std::int64_t m,
                                           std::int64_t p, int j, std::int64_t q, Turn turn, const Signal<F>& x,
@@ -61,9 +61,9 @@ SONORAY_HD SONORAY_INLINE void four_outputs(std::int64_t done, std::int64_t m, s
   y.imaginary[to + 3 * done] = re3 * three.s + im3 * three.c;
 }
 
-/// Spectrum of two rows at frequency k to that of their Hilbert transforms: positive frequencies times -i, negative ones
-/// times i, the mean and the highest times 0. Real and imaginary part are then written the other way round, which turns
-/// the next transform into the inverse one.
+/// Spectrum of two rows at frequency k to that of their Hilbert transforms: positive frequencies times -i, negative
+/// ones times i, the mean and the highest times 0. Real and imaginary part are then written the other way round, which
+/// turns the next transform into the inverse one.
 template <class F>
 SONORAY_HD SONORAY_INLINE void quadrature(std::int64_t k, std::int64_t n, F& real, F& imaginary) {
   const float sign = (2 * k == n || k == 0 ? 0.0f : 2 * k < n ? 1.0f : -1.0f) / static_cast<float>(n);

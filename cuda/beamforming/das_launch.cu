@@ -2,7 +2,6 @@
 // lines; receive times, windows and phasors are computed once per point and element and shared by transmits and
 // frames.
 #include "beamforming/das_launch.h"
-
 #include "beamforming/das_points.cuh"
 #include "core/guard.cuh"
 

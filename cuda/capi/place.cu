@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstring>
+#include <optional>
 
 #include "beamforming/das_check.h"
 #include "beamforming/das_launch.h"
@@ -15,7 +16,25 @@
 namespace sonoray::capi {
 namespace {
 
+/// Makes a device current while an object that lives there is destroyed: its first member, so the last to go.
+using Farewell = std::optional<DeviceGuard>;
+
+void begin(Farewell& farewell, int device) noexcept {
+  try {
+    farewell.emplace(device);
+  } catch (...) {  // lost: what follows fails, too, and frees the host's side
+  }
+}
+
 struct DevicePicture : Picture {
+  explicit DevicePicture(int index) : device(index) {}
+  ~DevicePicture() override {
+    begin(farewell, device);
+    done.settle();  // copies from and to pinned memory
+  }
+
+  Farewell farewell;
+  const int device;
   DeviceBuffer<char> samples;
   PinnedBuffer<char> kept;  // a ring's frames that came from the host
   bool on_device = false;   // where the kept samples are
@@ -59,9 +78,12 @@ class DevicePlace : public Place {
     fetches_.wait();
   }
 
+  ~DevicePlace() override { begin(farewell_, exec_.device); }
+
   std::unique_ptr<Picture> picture(bool ring) override {
     const DeviceGuard guard(exec_.device);
-    auto made = std::make_unique<DevicePicture>();
+    auto made = std::make_unique<DevicePicture>(exec_.device);
+    const Settle settle(stream());
     made->samples.reserve(static_cast<std::int64_t>(settings_.frame_bytes));
     if (ring) made->kept.allocate(static_cast<std::int64_t>(settings_.frame_bytes));
     made->image.reserve(static_cast<std::int64_t>(settings_.image_bytes() / sizeof(float)));
@@ -148,13 +170,15 @@ class DevicePlace : public Place {
     auto& p = static_cast<DevicePicture&>(picture);
     const DeviceGuard guard(exec_.device);
     const Settle settle(fetches_.get());
-    const bool host[] = {give(p, p.image.data(), to.image, to.image_bytes),
-                         give(p, p.envelope.data(), to.envelope, to.envelope_bytes),
-                         give(p, p.decibels.data(), to.decibels, to.decibels_bytes),
-                         give(p, p.grey.data(), to.grey, to.grey_bytes)};
-    p.done.record(stream());
-    if (!(host[0] || host[1] || host[2] || host[3])) return SONORAY_OK;
-    p.done.wait();
+    bool queued = false;
+    const bool host[] = {give(p, p.image.data(), to.image, to.image_bytes, queued),
+                         give(p, p.envelope.data(), to.envelope, to.envelope_bytes, queued),
+                         give(p, p.decibels.data(), to.decibels, to.decibels_bytes, queued),
+                         give(p, p.grey.data(), to.grey, to.grey_bytes, queued)};
+    const bool fetched = host[0] || host[1] || host[2] || host[3];
+    if (fetched) p.done.wait();  // for this frame, not for those that were queued behind it since
+    if (queued) p.done.record(stream());
+    if (!fetched) return SONORAY_OK;
     p.reference = p.said.data()->reference;
     if (!p.said.data()->finite) {
       ++p.failed;
@@ -169,6 +193,7 @@ class DevicePlace : public Place {
   }
 
   void check_memory(const char* name, const void* pointer) const override {
+    const DeviceGuard guard(exec_.device);
     const cudaPointerAttributes a = attributes(pointer);
     require(a.type != cudaMemoryTypeDevice || a.device == exec_.device,
             std::string(name) + ": expected memory of the host or of CUDA device " + std::to_string(exec_.device) +
@@ -176,6 +201,7 @@ class DevicePlace : public Place {
   }
 
   const void* read(const void* from, std::size_t bytes, std::vector<char>& room) override {
+    const DeviceGuard guard(exec_.device);
     check_memory("array", from);
     if (!on_device(from)) return from;
     room.resize(bytes);
@@ -184,6 +210,7 @@ class DevicePlace : public Place {
   }
 
   void write(void* to, const void* from, std::size_t bytes) override {
+    const DeviceGuard guard(exec_.device);
     if (!on_device(to)) {
       std::memcpy(to, from, bytes);
     } else {
@@ -207,17 +234,16 @@ class DevicePlace : public Place {
     return a;
   }
 
-  static bool on_device(const void* pointer) {
-    const auto type = attributes(pointer).type;
-    return type == cudaMemoryTypeDevice || type == cudaMemoryTypeManaged;
-  }
+  /// Managed memory counts as the host's: what is there when a call returns, the host may read.
+  static bool on_device(const void* pointer) { return attributes(pointer).type == cudaMemoryTypeDevice; }
 
-  /// Queues an output in device memory; true if it is the host's.
+  /// Queues an output in device memory (`queued` says so); true if it is the host's.
   template <class T>
-  bool give(const DevicePicture& p, const T* from, void* to, std::size_t bytes) {
+  bool give(const DevicePicture& p, const T* from, void* to, std::size_t bytes, bool& queued) {
     if (!to) return false;
     if (!on_device(to)) return true;
     for_each(exec_, static_cast<std::int64_t>(bytes / sizeof(T)), Give<T>{p.report.data(), from, static_cast<T*>(to)});
+    queued = true;
     return false;
   }
 
@@ -227,12 +253,12 @@ class DevicePlace : public Place {
 
   /// At once, behind what the caller's stream holds.
   void transfer(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
-    const DeviceGuard guard(exec_.device);
     const Settle settle(stream());
     check(cudaMemcpyAsync(to, from, bytes, kind, stream()), "copy");
     check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize");
   }
 
+  Farewell farewell_;
   Cuda exec_;
   const Settings& settings_;
   OwnStream tables_, fetches_;
@@ -247,7 +273,6 @@ std::unique_ptr<Place> make_device_place(const Settings& settings) {
   const int index = settings.config.device_index;
   int n = 0;
   const cudaError_t status = cudaGetDeviceCount(&n);
-  if (is_lost(status)) check(status, "cudaGetDeviceCount");
   if (status != cudaSuccess || n == 0) {
     cudaGetLastError();
     throw DeviceError(std::string("device: expected a CUDA device, found no CUDA device: ") +

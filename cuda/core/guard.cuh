@@ -10,10 +10,9 @@ namespace sonoray {
 
 /// Whether no later call can succeed either: errors that stay with the context until the process ends.
 inline bool is_lost(cudaError_t status) {
-  switch (status) {
+  switch (static_cast<int>(status)) {  // by number where headers of older toolkits have no name
     case cudaErrorAssert:
     case cudaErrorContextIsDestroyed:
-    case cudaErrorDevicesUnavailable:
     case cudaErrorECCUncorrectable:
     case cudaErrorHardwareStackError:
     case cudaErrorIllegalAddress:
@@ -26,6 +25,9 @@ inline bool is_lost(cudaError_t status) {
     case cudaErrorMpsClientTerminated:
     case cudaErrorNvlinkUncorrectable:
     case cudaErrorUnknown:
+    case 226:  // cudaErrorContained
+    case 721:  // cudaErrorTensorMemoryLeak
+    case 911:  // cudaErrorExternalDevice
       return true;
     default:
       return false;
@@ -40,6 +42,11 @@ inline void check(cudaError_t status, const char* what) {
   throw DeviceError(text);
 }
 
+/// For destructors, which have nobody to tell: clears an error, so that the next call does not report it.
+inline void quietly(cudaError_t status) noexcept {
+  if (status != cudaSuccess) (void)cudaGetLastError();
+}
+
 inline cudaStream_t stream_of(const Cuda& exec) { return static_cast<cudaStream_t>(exec.stream); }
 
 /// Makes a device current and puts the caller's back; its destructor never throws.
@@ -51,7 +58,7 @@ class DeviceGuard {
     if (changed_) check(cudaSetDevice(device), "cudaSetDevice");
   }
   ~DeviceGuard() {
-    if (changed_) cudaSetDevice(previous_);  // setting even the current one would make a context there
+    if (changed_) quietly(cudaSetDevice(previous_));  // setting even the current one would make a context there
   }
   DeviceGuard(const DeviceGuard&) = delete;
   DeviceGuard& operator=(const DeviceGuard&) = delete;

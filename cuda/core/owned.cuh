@@ -1,6 +1,6 @@
 #pragma once
-// What a device holds until its owner goes. Destructors never throw, and wait for work that uses the memory, as the CUDA
-// functions that free it do.
+// What a device holds until its owner goes. Destructors never throw. cudaFree waits for work that uses the memory; for
+// that of the host the owner waits.
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
@@ -27,7 +27,7 @@ class Settle {
  public:
   explicit Settle(cudaStream_t stream) : stream_(stream) {}
   ~Settle() {
-    if (std::uncaught_exceptions() > before_) cudaStreamSynchronize(stream_);
+    if (std::uncaught_exceptions() > before_) quietly(cudaStreamSynchronize(stream_));
   }
   Settle(const Settle&) = delete;
   Settle& operator=(const Settle&) = delete;
@@ -43,14 +43,14 @@ class DeviceBuffer {
  public:
   DeviceBuffer() = default;
   explicit DeviceBuffer(std::int64_t n) { reserve(n); }
-  ~DeviceBuffer() { cudaFree(data_); }
+  ~DeviceBuffer() { quietly(cudaFree(data_)); }
   DeviceBuffer(const DeviceBuffer&) = delete;
   DeviceBuffer& operator=(const DeviceBuffer&) = delete;
 
   /// Room for n numbers at least; what was there is lost if it grows.
   void reserve(std::int64_t n) {
     if (n <= capacity_) return;
-    cudaFree(data_);
+    quietly(cudaFree(data_));
     data_ = nullptr;
     capacity_ = 0;
     check_allocation(cudaMalloc(reinterpret_cast<void**>(&data_), n * sizeof(T)), "cudaMalloc");
@@ -70,12 +70,13 @@ class DeviceBuffer {
   std::int64_t capacity_ = 0;
 };
 
-/// n numbers in memory of the host that the device copies from and to without help.
+/// n numbers in memory of the host that the device copies from and to without help. Its owner waits for such copies
+/// before it goes.
 template <class T>
 class PinnedBuffer {
  public:
   PinnedBuffer() = default;
-  ~PinnedBuffer() { cudaFreeHost(data_); }
+  ~PinnedBuffer() { quietly(cudaFreeHost(data_)); }
   PinnedBuffer(const PinnedBuffer&) = delete;
   PinnedBuffer& operator=(const PinnedBuffer&) = delete;
 
@@ -93,12 +94,13 @@ class PinnedBuffer {
 class Event {
  public:
   Event() { check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreate"); }
-  ~Event() { cudaEventDestroy(event_); }
+  ~Event() { quietly(cudaEventDestroy(event_)); }
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
 
   void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "cudaEventRecord"); }
   void wait() { check(cudaEventSynchronize(event_), "a frame's work"); }
+  void settle() noexcept { quietly(cudaEventSynchronize(event_)); }
 
  private:
   cudaEvent_t event_ = nullptr;
@@ -108,7 +110,7 @@ class Event {
 class OwnStream {
  public:
   OwnStream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"); }
-  ~OwnStream() { cudaStreamDestroy(stream_); }
+  ~OwnStream() { quietly(cudaStreamDestroy(stream_)); }
   OwnStream(const OwnStream&) = delete;
   OwnStream& operator=(const OwnStream&) = delete;
 

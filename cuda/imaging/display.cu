@@ -1,8 +1,7 @@
 // One thread per point. The largest value is found in three steps without atomics, so the same image gives the same
 // reference each time; no step comes back to the host.
-#include "imaging/display.cuh"
-
 #include "core/for_each.cuh"
+#include "imaging/display.cuh"
 
 namespace sonoray {
 namespace {
@@ -111,8 +110,7 @@ void DeviceDisplay::operator()(const float* image, float* envelope, float* decib
   for_each(exec_, groups, Largest{largest, parts, groups, largest + parts});
   for_each(exec_, 1, Judge{largest + parts, problem_.reference, report});
   for_each(exec_, n, Decibels{envelope, report, display_floor(span), span, decibels, n_places_ ? nullptr : grey});
-  if (n_places_)
-    for_each(exec_, n_places_, Convert{decibels, report, places_.data(), problem_.n_columns, span, grey});
+  if (n_places_) for_each(exec_, n_places_, Convert{decibels, report, places_.data(), problem_.n_columns, span, grey});
 }
 
 }  // namespace sonoray

@@ -1,9 +1,8 @@
 // One thread per butterfly of a pair of rows; neighbouring threads are neighbours along the row. A launch per factor of
 // the length: frames of a few hundred rows are done in less time than launches take, so that shared memory would not
 // help.
-#include "imaging/envelope.cuh"
-
 #include "core/for_each.cuh"
+#include "imaging/envelope.cuh"
 #include "imaging/envelope_kernel.h"
 
 namespace sonoray {

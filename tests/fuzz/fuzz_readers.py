@@ -1,10 +1,11 @@
 """Readers of files under libFuzzer's guidance: whatever the bytes, an object or a FormatError.
 
-    pip install atheris sonoray[io]
+    pip install atheris 'sonoray[test]'
     python tests/fuzz/fuzz_readers.py uff -max_total_time=300 corpus/
 
-The first argument is one of `sonoray.io.formats()`; the rest goes to libFuzzer. The corpus begins with the files that
-`tests/io/test_io_fuzz.py` mutates, and grows where a new input reaches new lines of the readers.
+From a checkout, whose tests it uses. The first argument is one of `sonoray.io.formats()`; the rest goes to libFuzzer.
+The corpus begins with the files that `tests/io/test_io_fuzz.py` mutates, and grows where a new input reaches new lines
+of the readers.
 """
 
 import importlib

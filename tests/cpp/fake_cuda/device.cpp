@@ -1,7 +1,6 @@
 // The device's side of the C API, compiled for the host; delay-and-sum is the host's.
-#include "capi/place.cu"
-
 #include "beamforming/das_plan.h"
+#include "capi/place.cu"
 #include "imaging/display.cu"
 #include "imaging/envelope.cu"
 

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -10,8 +11,12 @@
 #include <mutex>
 #include <set>
 
+struct Work {
+  std::function<void()> run;
+  const void *to = nullptr, *from = nullptr;  // of copies
+};
 struct Queue {
-  std::deque<std::function<void()>> work;
+  std::deque<Work> work;
   long queued = 0, done = 0;
 };
 struct FakeStream {
@@ -26,16 +31,19 @@ namespace {
 
 struct State {
   std::mutex lock;
-  int devices = 1;
+  int devices = 1, only = -1;
   long until_failure = -1, allocations = 0, synchronisations = 0;
   cudaError_t failure = cudaSuccess, lost = cudaSuccess;
   bool misused = false;
   std::map<std::uintptr_t, std::size_t> memory;  // of the device
   std::set<void*> pinned;
+  std::set<const void*> managed;
   std::set<FakeStream*> streams;
   std::set<FakeEvent*> events;
   FakeStream standard;
 };
+
+thread_local int current = 0;
 
 State& state() {
   static State s;
@@ -69,7 +77,7 @@ void run(State& s, Queue& queue, long ticket) {
   if (queue.done >= ticket) return;
   protect(s, PROT_READ | PROT_WRITE);
   for (; queue.done < ticket; ++queue.done) {
-    queue.work.front()();
+    queue.work.front().run();
     queue.work.pop_front();
   }
   protect(s, PROT_NONE);
@@ -87,7 +95,7 @@ FakeStream* stream_of(State& s, cudaStream_t stream) {
   return nullptr;
 }
 
-cudaError_t queue(State& s, cudaStream_t stream, std::function<void()> work) {
+cudaError_t queue(State& s, cudaStream_t stream, Work work) {
   if (const cudaError_t e = call(s)) return e;
   FakeStream* const to = stream_of(s, stream);
   if (!to) return cudaErrorInvalidValue;
@@ -96,23 +104,38 @@ cudaError_t queue(State& s, cudaStream_t stream, std::function<void()> work) {
   return cudaSuccess;
 }
 
+bool in_use(const Queue& queue, const void* at) {
+  return std::any_of(queue.work.begin(), queue.work.end(), [=](const Work& w) { return w.to == at || w.from == at; });
+}
+
 std::size_t pages(std::size_t bytes) { return (bytes + 4096) / 4096 * 4096; }
 
 }  // namespace
 
-#define LOCK                        \
-  State& s = state();               \
+#define LOCK          \
+  State& s = state(); \
   const std::lock_guard<std::mutex> hold(s.lock)
+#define CALL \
+  LOCK;      \
+  s.misused |= s.only >= 0 && current != s.only
 
 namespace fake {
 
 cudaError_t launch(cudaStream_t stream, std::function<void()> work) {
-  LOCK;
-  return queue(s, stream, std::move(work));
+  CALL;
+  return queue(s, stream, {std::move(work)});
 }
 void devices(int n) {
   LOCK;
   s.devices = n;
+}
+void only(int device) {
+  LOCK;
+  s.only = device;
+}
+void manage(const void* at) {
+  LOCK;
+  s.managed.insert(at);
 }
 void fail(long calls, cudaError_t status) {
   LOCK;
@@ -153,16 +176,18 @@ cudaError_t cudaGetDeviceCount(int* n) {
 }
 cudaError_t cudaGetDevice(int* device) {
   LOCK;
-  *device = 0;
+  *device = current;
   return call(s);
 }
-cudaError_t cudaSetDevice(int) {
+cudaError_t cudaSetDevice(int device) {
   LOCK;
-  return call(s);
+  if (const cudaError_t e = call(s)) return e;
+  current = device;
+  return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void** to, std::size_t bytes) {
-  LOCK;
+  CALL;
   if (const cudaError_t e = call(s)) return e;
   void* const at = mmap(nullptr, pages(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED) return cudaErrorMemoryAllocation;
@@ -176,7 +201,7 @@ cudaError_t cudaMalloc(void** to, std::size_t bytes) {
 
 cudaError_t cudaFree(void* at) {
   if (!at) return cudaSuccess;
-  LOCK;
+  CALL;
   run_all(s);
   const auto found = s.memory.find(reinterpret_cast<std::uintptr_t>(at));
   if (found == s.memory.end()) {
@@ -189,7 +214,7 @@ cudaError_t cudaFree(void* at) {
 }
 
 cudaError_t cudaMallocHost(void** to, std::size_t bytes) {
-  LOCK;
+  CALL;
   if (const cudaError_t e = call(s)) return e;
   *to = ::operator new(bytes);
   s.pinned.insert(*to);
@@ -199,8 +224,9 @@ cudaError_t cudaMallocHost(void** to, std::size_t bytes) {
 
 cudaError_t cudaFreeHost(void* at) {
   if (!at) return cudaSuccess;
-  LOCK;
-  run_all(s);
+  CALL;
+  s.misused |= in_use(*s.standard.queue, at);
+  for (const FakeStream* stream : s.streams) s.misused |= in_use(*stream->queue, at);
   if (!s.pinned.erase(at)) {
     s.misused = true;
     return cudaErrorInvalidValue;
@@ -210,24 +236,26 @@ cudaError_t cudaFreeHost(void* at) {
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
-  LOCK;
-  return queue(s, stream, [=] { std::memcpy(to, from, bytes); });
+  CALL;
+  return queue(s, stream, {[=] { std::memcpy(to, from, bytes); }, to, from});
 }
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* to, const void* pointer) {
-  LOCK;
+  CALL;
   if (const cudaError_t e = call(s)) return e;
   const auto at = reinterpret_cast<std::uintptr_t>(pointer);
   const auto next = s.memory.upper_bound(at);
   const bool here = next != s.memory.begin() && at < std::prev(next)->first + std::prev(next)->second;
-  *to = {here ? cudaMemoryTypeDevice : s.pinned.count(const_cast<void*>(pointer)) ? cudaMemoryTypeHost
-                                                                                  : cudaMemoryTypeUnregistered,
+  *to = {here                                         ? cudaMemoryTypeDevice
+         : s.managed.count(pointer)                   ? cudaMemoryTypeManaged
+         : s.pinned.count(const_cast<void*>(pointer)) ? cudaMemoryTypeHost
+                                                      : cudaMemoryTypeUnregistered,
          0};
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* to, unsigned) {
-  LOCK;
+  CALL;
   if (const cudaError_t e = call(s)) return e;
   s.streams.insert(*to = new FakeStream);
   return cudaSuccess;
@@ -235,7 +263,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* to, unsigned) {
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   if (!stream) return cudaSuccess;
-  LOCK;
+  CALL;
   if (!s.streams.count(stream)) {
     s.misused = true;
     return cudaErrorInvalidValue;
@@ -247,7 +275,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  LOCK;
+  CALL;
   ++s.synchronisations;
   if (const cudaError_t e = call(s)) return e;
   FakeStream* const of = stream_of(s, stream);
@@ -257,14 +285,14 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* to, unsigned) {
-  LOCK;
+  CALL;
   if (const cudaError_t e = call(s)) return e;
   s.events.insert(*to = new FakeEvent);
   return cudaSuccess;
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  LOCK;
+  CALL;
   if (!s.events.erase(event)) {
     s.misused = true;
     return cudaErrorInvalidValue;
@@ -274,7 +302,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  LOCK;
+  CALL;
   if (const cudaError_t e = call(s)) return e;
   FakeStream* const of = stream_of(s, stream);
   if (!of || !s.events.count(event)) return cudaErrorInvalidValue;
@@ -284,7 +312,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  LOCK;
+  CALL;
   if (event && event->queue && event->queue->done < event->ticket) ++s.synchronisations;
   if (const cudaError_t e = call(s)) return e;
   if (event->queue) run(s, *event->queue, event->ticket);

@@ -11,6 +11,12 @@ cudaError_t launch(cudaStream_t, std::function<void()>);
 
 void devices(int n);
 
+/// From now on calls are misuse while another device is current; negative: none is.
+void only(int device);
+
+/// From now on the memory that begins there is managed.
+void manage(const void*);
+
 /// The call after `calls` more ones fails. After an error that loses the device all calls fail, until n calls back.
 void fail(long calls, cudaError_t status);
 void mend();
@@ -18,6 +24,6 @@ void mend();
 long allocations();       ///< of device and pinned memory, so far
 long synchronisations();  ///< so far
 long alive();             ///< pieces of memory, streams and events that have not been freed
-bool misused();           ///< a pointer, stream or event that was none, or freed twice
+bool misused();           ///< a pointer, stream or event that was none, freed twice, or in use
 
 }  // namespace fake
