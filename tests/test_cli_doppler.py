@@ -96,7 +96,7 @@ def test_every_preset_that_ships_makes_images(flow_file, tmp_path, capsys, name)
 
 
 def test_a_preset_that_persists_leaves_vectors_alone(tmp_path, capsys):
-    sonoray.write(tmp_path / "v.h5", flow_recording((0.1, 0.1), np.deg2rad([-10.0, 10.0]), n_frames=4))
+    sonoray.write(tmp_path / "v.h5", flow_recording((0.1, 0.1), np.deg2rad([-10.0, 10.0]), n_frames=6))
     call = ("beamform", tmp_path / "v.h5", "-o", tmp_path / "v.png", "--doppler", "vector", *WHERE)
     assert answer(capsys, *call, "--preset", "abdominal")[0] == 0
     assert "persistence" in refused(capsys, *call, "--persistence", 0.5)
