@@ -30,7 +30,7 @@ def instrumented_readers():
 def main() -> None:
     """Fuzz one format."""
     sys.path[:0] = [str(ROOT), str(ROOT / "python")]
-    from tests.io.test_io_fuzz import FILES, MAKERS, place_clarius
+    from tests.io.test_io_fuzz import FILES, make, place
 
     from sonoray import FormatError
 
@@ -40,15 +40,11 @@ def main() -> None:
     seeds = folder / "seeds"
     seeds.mkdir()
     for number, maker in enumerate(FILES[name]):
-        (MAKERS[maker] if isinstance(maker, str) else maker)(seeds / f"{number}")
+        make(maker, seeds / f"{number}")
     largest = max(path.stat().st_size for path in seeds.iterdir())
 
     def read(data: bytes) -> None:
-        path = folder / "input"
-        if name == "clarius":
-            path = place_clarius(data, folder)
-        else:
-            path.write_bytes(data)
+        path = place(name, data, folder)
         try:
             io.read(path, format=name)
         except FormatError as error:

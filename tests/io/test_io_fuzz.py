@@ -27,6 +27,19 @@ def place_clarius(raw: bytes, folder: Path) -> Path:
     return folder / "a_env.raw"
 
 
+def place(name: str, data: bytes, folder: Path) -> Path:
+    """Write a format's bytes to where they can be read."""
+    if name == "clarius":
+        return place_clarius(data, folder)
+    (folder / "input").write_bytes(data)
+    return folder / "input"
+
+
+def make(maker, path: Path) -> None:
+    """Write a whole file: a maker of this module's or the name of one of `MAKERS`."""
+    (MAKERS[maker] if isinstance(maker, str) else maker)(path)
+
+
 # Of each registered format, files that it reads.
 FILES = {
     "clarius": [make_clarius],
@@ -76,15 +89,10 @@ def fuzz(name: str, folder: Path, runs: int) -> int:
     dice, refused = random.Random(f"{name}"), 0
     for maker in FILES[name]:
         source = folder / "source"
-        (MAKERS[maker] if isinstance(maker, str) else maker)(source)
+        make(maker, source)
         raw = source.read_bytes()
         for _ in range(runs):
-            data = mutated(raw, dice)
-            path = folder / "mutated"
-            if name == "clarius":
-                path = place_clarius(data, folder)
-            else:
-                path.write_bytes(data)
+            path = place(name, mutated(raw, dice), folder)
             try:
                 sonoray.read(path, format=name)
             except sonoray.FormatError as error:

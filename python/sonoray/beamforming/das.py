@@ -166,7 +166,7 @@ class Beamformer:
             raise ArgumentError(f"window: {window!r} needs an f_number, got f_number={f_number!r}")
         if not f and not (isinstance(aperture_axis, str) and aperture_axis == "normal"):
             raise ArgumentError(f"aperture_axis: {aperture_axis!r} needs an f_number, got f_number={f_number!r}")
-        weighting["axes"] = aperture_axes(aperture_axis, arrivals)
+        weighting["axes"] = aperture_axes(aperture_axis, arrivals.grid, getattr(arrivals, "beam_origins", None))
         weighting["rx_weight"] = receive_weights(element_weights, self._n_tx, self._n_rx)
         self._plan: dict[str, Any] = {
             **self._geometry(),

@@ -57,7 +57,7 @@ def receive_directions(
     """
     nodes = [np.unique(np.linspace(0, n - 1, min(n, _MOST_NODES)).astype(int)) for n in grid.shape]
     points = grid.points()[np.ix_(*nodes)].reshape(-1, 3)
-    axes = aperture_axes(aperture_axis, _Beams(grid, beam_origins))
+    axes = aperture_axes(aperture_axis, grid, beam_origins)
     d = points[:, None] - probe.positions  # (n_points, n_elements, 3)
     distance = np.maximum(np.linalg.norm(d, axis=-1), 1e-9)
     depth = np.einsum("pec,ec->pe", d, probe.normals)
@@ -75,13 +75,6 @@ def receive_directions(
     mean = np.einsum("pe,pec->cp", power / distance, d)[[0, 2]] / np.where(total == 0, 1, total)
     rows, columns = (_between(n, at) for n, at in zip(grid.shape, nodes, strict=True))
     return np.asarray(rows @ mean.reshape(2, *map(len, nodes)) @ columns.T)
-
-
-class _Beams:
-    """What `aperture_axes` asks of arrivals."""
-
-    def __init__(self, grid: Grid | SectorGrid, beam_origins: NDArray[Any] | None) -> None:
-        self.grid, self.beam_origins = grid, beam_origins
 
 
 def _about_axis(

@@ -73,8 +73,11 @@ def beam_origins(sequence: Sequence[Transmit], probe: Probe) -> NDArray[np.float
     return rows
 
 
-def aperture_axes(axis: Any, arrivals: Any) -> NDArray[np.float32] | None:
-    """Axis of the receive aperture for the compiled core, (1 or n_tx, 4), or None for the elements' normals."""
+def aperture_axes(axis: Any, grid: Any, origins: NDArray[Any] | None) -> NDArray[np.float32] | None:
+    """Axis of the receive aperture for the compiled core, (1 or n_tx, 4), or None for the elements' normals.
+
+    ``origins`` are `beam_origins`, where transmits have them.
+    """
     if not isinstance(axis, str):
         direction = array("aperture_axis", axis, (3,))
         length = float(np.linalg.norm(direction))
@@ -85,13 +88,12 @@ def aperture_axes(axis: Any, arrivals: Any) -> NDArray[np.float32] | None:
     if axis == "normal":
         return None
     if axis == "line":
-        apex = getattr(arrivals.grid, "apex", None)
+        apex = getattr(grid, "apex", None)
         if apex is None:
             raise ArgumentError(
-                f"aperture_axis: 'line' needs a SectorGrid, whose lines it follows, got {type(arrivals.grid).__name__}"
+                f"aperture_axis: 'line' needs a SectorGrid, whose lines it follows, got {type(grid).__name__}"
             )
         return np.append(apex, 1.0)[None].astype(np.float32)
-    origins = getattr(arrivals, "beam_origins", None)
     if origins is None:
         raise ArgumentError(
             "aperture_axis: 'beam' needs plane, diverging or focused transmits, got others; give a direction or 'line'"
