@@ -84,7 +84,7 @@ def heed_interrupts():
 
 def test_interrupted_and_resumed(chain, tmp_path):
     """Ctrl-C ends with status 130 and says how to go on; the continuation gives the very same map."""
-    command = [sys.executable, "-m", "sonoray.cli", "born", str(RING), "--initial", str(chain / "map_travel_time.h5")]
+    command = [sys.executable, "-m", "sonoray", "born", str(RING), "--initial", str(chain / "map_travel_time.h5")]
     command += ["-o", str(tmp_path / "map.h5"), "--no-picture", *QUICK]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(

@@ -12,6 +12,7 @@ from sonoray.beamforming.presets import imaging_presets
 from sonoray.cli import view
 from sonoray.io.videos import read_video
 
+from .beamforming.flow_lines import steered_lines
 from .beamforming.flow_recording import LAYER, LIMIT, RATE, flow_recording
 from .test_cli import answer, refused
 
@@ -132,7 +133,7 @@ def test_options_without_their_kind_are_refused(flow_file, tmp_path, capsys):
 
 
 def test_movie_rates_are_refused_before_the_work(flow_file, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("sonoray.cli.beamform.channel_data", lambda path: pytest.fail("read"))
+    monkeypatch.setattr("sonoray.cli.beamform.echoes", lambda path: pytest.fail("read"))
     for text, name, rate in (
         ("at most 50 Hz for .gif", "a.gif", 100),
         ("frame_rate", "a.apng", -1),
@@ -148,6 +149,36 @@ def test_vectors_from_receive_angles(tmp_path, capsys):
     assert status == 0
     assert json.loads(text)["median_velocity"] == pytest.approx(np.hypot(0.9, 0.4) * LIMIT, rel=0.25)
     assert "degrees" in refused(capsys, *call, "--receive-deg", -12, 200, *WHERE)
+
+
+def test_lines_of_a_scanner(tmp_path, capsys, monkeypatch):
+    lines = steered_lines()
+    monkeypatch.setattr("sonoray.cli.beamform.echoes", lambda path: lines)
+    call = ("beamform", tmp_path / "iq.raw", "-o", tmp_path / "a.png", "--quiet")
+    color = (*call, "--doppler", "color", "--wall-filter", "poly:0")
+    status, text, _ = answer(capsys, *color, "--prf", RATE, "--sound-speed", 1540, "--frame", 1, "--json")
+    assert status == 0
+    figures = json.loads(text)
+    assert figures["images"] == 2 and figures["ensemble"] == 8
+    assert figures["median_velocity"] == pytest.approx(0.4 * LIMIT, rel=0.05)
+    assert np.ptp(np.asarray(Image.open(tmp_path / "a.png")).astype(int), axis=2).max() > 100
+    assert answer(capsys, *color, "--prf", RATE, "-o", tmp_path / "a.gif")[0] == 0
+    assert len(read_video(tmp_path / "a.gif").frames) == 2
+    for text, arguments in (
+        ("rate of the shots", color),
+        ("color or power for lines", call),
+        ("color or power for lines", (*call, "--doppler", "vector")),
+        ("f_number: expected only with channel data", (*color, "--prf", RATE, "--f-number", 1.5)),
+        ("method: expected only with channel data", (*color, "--prf", RATE, "--method", "capon")),
+        ("frame: expected 0 to 1", (*color, "--prf", RATE, "--frame", 2)),
+    ):
+        assert text in refused(capsys, *arguments, "-o", tmp_path / "b.png")
+    assert not (tmp_path / "b.png").exists()
+    monkeypatch.setattr("sonoray.cli.view.read", lambda path: lines)
+    shown = ("view", tmp_path / "iq.raw", "-o", tmp_path / "v.png")
+    pytest.importorskip("matplotlib")
+    assert answer(capsys, *shown)[0] == 0
+    assert answer(capsys, *shown, "--doppler", "color", "--prf", RATE)[0] == 0
 
 
 def test_mistakes_are_answered_with_one_line(flow_file, tmp_path, capsys):

@@ -66,7 +66,7 @@ def test_options_reach_the_reconstruction(tmp_path, capsys):
 
 def test_killed_and_resumed(tmp_path):
     """A run that is killed half-way leaves no half-written map, and its continuation gives the very same one."""
-    command = [sys.executable, "-m", "sonoray.cli", "tomography", str(RING), "--no-picture", "--quiet"]
+    command = [sys.executable, "-m", "sonoray", "tomography", str(RING), "--no-picture", "--quiet"]
     options = ["--spacing-mm", "4", "--outer-iterations", "6", "--reweightings", "3"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     whole, cut = tmp_path / "whole.h5", tmp_path / "cut.h5"

@@ -33,6 +33,24 @@ def test_a_cine_of_complex_images():
     assert viewer.images[0].get_clim() == (-70, 0)
 
 
+def test_lines_are_detected_and_scan_converted():
+    x, ranges = np.linspace(-5e-3, 5e-3, 11), np.linspace(0.0, 20e-3, 41)
+    shots = np.zeros((2, 3, 11, 41), "c8")
+    shots[0, :, 4:7, 18:23] = np.array([10, 10j, -10])[:, None, None]
+    shots[1, :, 4:7, 18:23] = 1
+    scene = scene_of(sonoray.ScanLines(shots, x, 0.3, ranges, 5e6, 25.0))
+    assert scene.kind == "decibel" and scene.rate == 25 and len(scene.values) == 2
+    bright = np.argwhere(scene.values[0] > -1).mean(axis=0)
+    middle = np.asarray(scene.grid.origin) + bright * scene.grid.spacing
+    np.testing.assert_allclose(middle, 10e-3 * np.array([np.sin(0.3), np.cos(0.3)]), atol=3e-4)
+    assert scene.values[0].max() - scene.values[1].max() == pytest.approx(20, abs=0.1)
+    grey = scene_of(sonoray.ScanLines(np.full((1, 1, 11, 41), 80, "u1"), x, 0.3, ranges, 5e6))
+    assert grey.kind == "picture" and set(np.unique(grey.values)) == {0, 80}
+    wave = np.cos(np.arange(41.0))[None, None, None] * np.ones((1, 1, 11, 1), "f4")
+    found = scene_of(sonoray.ScanLines(wave.astype("f4"), x, 0.0, ranges, 5e6)).values
+    assert np.median(found) > -3  # the envelope of a steady oscillation, not its zeros
+
+
 def test_orthogonal_planes_of_a_volume_follow_their_sliders():
     speed = 1500 + np.arange(VOLUME.size, dtype=float).reshape(VOLUME.shape)
     viewer = Viewer(scene_of(sonoray.Medium(VOLUME, speed)))

@@ -6,6 +6,7 @@ from ._backends import devices
 from .acquisition.channel_data import ChannelData
 from .acquisition.encoding import decode, encode
 from .acquisition.probes import Probe
+from .acquisition.scan_lines import ScanLines
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
 from .acquisition.transmits import (
     Transmit,
@@ -65,7 +66,7 @@ from .imaging.metrics import (
     speckle_size,
     speckle_snr,
 )
-from .imaging.scan_conversion import covering_grid, scan_convert
+from .imaging.scan_conversion import covering_grid, scan_convert, scan_convert_lines
 from .imaging.slices import orthogonal_slices, slice_sheet
 from .imaging.spectral_doppler import Sonogram, SpectralTraces, doppler_audio, sonogram, spectral_traces
 from .imaging.svd_filters import SvdFilter
@@ -182,6 +183,7 @@ __all__ = [
     "Rays",
     "Ring",
     "Sampling",
+    "ScanLines",
     "SectorGrid",
     "Slice",
     "SliceResult",
@@ -276,6 +278,7 @@ __all__ = [
     "remove_direct_wave",
     "resample",
     "scan_convert",
+    "scan_convert_lines",
     "sharpness",
     "slice_sheet",
     "sonogram",

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._checks import count, option, scalar
+from .acquisition.scan_lines import ScanLines
 from .errors import ArgumentError, Error, MissingExtraError
 from .imaging.detection import envelope
-from .imaging.scan_conversion import covering_grid, scan_convert
+from .imaging.scan_conversion import covering_grid, scan_convert, scan_convert_lines
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium
 
@@ -75,8 +76,9 @@ def scene_of(data: Any, *, field: str = "sound_speed", label: str = "", rate: fl
 
     Parameters
     ----------
-    data : tuple (image, grid), Medium, FlowImages, or frames (n_frames, rows, columns[, 3 or 4])
-        Complex images are detected, those of sectors scan converted. What is real and not uint8 is a quantity.
+    data : tuple (image, grid), ScanLines, Medium, FlowImages, or frames (n_frames, rows, columns[, 3 or 4])
+        Complex images are detected, those of sectors scan converted. What is real and not uint8 is a quantity. Lines
+        are detected, averaged over their shots and scan converted.
     field : {"sound_speed", "density", "absorption"}
         Of a medium.
     label : str
@@ -94,13 +96,17 @@ def scene_of(data: Any, *, field: str = "sound_speed", label: str = "", rate: fl
         if values is None:
             raise ArgumentError(f"field: expected one that the medium has, got {field!r}, which it has not")
         return Scene(np.asarray(values, np.float32)[None], data.grid, "quantity", _FIELDS[field])
+    if isinstance(data, ScanLines):
+        return _lines_scene(data)
     if hasattr(data, "picture") and hasattr(data, "bmode"):
         return Scene(data.bmode, data.grid, "picture", colors=data.picture, rate=data.image_rate)
     if isinstance(data, tuple) and len(data) == 2 and isinstance(data[1], Grid | SectorGrid):
         return _image_scene(*data, label, rate)
     pictures = np.asarray(data)
     if pictures.dtype.kind not in "uf" or pictures.ndim not in (3, 4):
-        raise ArgumentError(f"data: expected (image, grid), Medium, FlowImages or frames, got {type(data).__name__}")
+        raise ArgumentError(
+            f"data: expected (image, grid), ScanLines, Medium, FlowImages or frames, got {type(data).__name__}"
+        )
     if pictures.dtype == np.uint8:
         return Scene(pictures[..., :3] if pictures.ndim == 4 else pictures, None, "picture", rate=rate)
     return Scene(pictures.astype("f4"), None, "quantity", label, rate=rate)
@@ -111,9 +117,7 @@ def _image_scene(image: Any, grid: Grid | SectorGrid, label: str, rate: float) -
     values = values.reshape(-1, *grid.shape)
     kind = "decibel" if values.dtype.kind == "c" else "picture" if values.dtype == np.uint8 else "quantity"
     if kind == "decibel":
-        magnitude = envelope(values)
-        largest = max(float(magnitude.max()), float(np.finfo("f4").tiny))
-        values = 20 * np.log10(np.maximum(magnitude / largest, 1e-15)).astype("f4")
+        values = _decibels(envelope(values))
     if isinstance(grid, SectorGrid):
         flat = covering_grid(grid)
         fill = float(values.min()) if kind == "decibel" else 0.0
@@ -125,6 +129,23 @@ def _image_scene(image: Any, grid: Grid | SectorGrid, label: str, rate: float) -
         "dB" if kind == "decibel" else label,
         rate=rate,
     )
+
+
+def _lines_scene(lines: ScanLines) -> Scene:
+    flat = covering_grid(lines)
+    if lines.samples.dtype == np.uint8:
+        grey = np.rint(lines.samples.mean(axis=1)).astype(np.uint8)
+        return Scene(scan_convert_lines(grey, lines, flat), flat, "picture", rate=lines.frame_rate)
+    samples = lines.samples if lines.samples.dtype.kind == "c" else lines.samples.astype("f4")
+    values = _decibels(np.sqrt(np.mean(envelope(samples) ** 2, axis=1)))
+    values = scan_convert_lines(values, lines, flat, fill=float(values.min()))
+    return Scene(values, flat, "decibel", "dB", rate=lines.frame_rate)
+
+
+def _decibels(magnitude: NDArray[Any]) -> NDArray[np.float32]:
+    """Below the largest."""
+    largest = max(float(magnitude.max()), float(np.finfo("f4").tiny))
+    return np.asarray(20 * np.log10(np.maximum(magnitude / largest, 1e-15)), np.float32)
 
 
 class Viewer:

@@ -7,9 +7,9 @@ import pytest
 
 import sonoray
 from sonoray import ArgumentError, Grid, Probe
-from sonoray.acquisition.scan_lines import ScanLines
 from sonoray.beamforming.flow import gate_samples, reconstruct_doppler
 
+from .flow_lines import steered_lines
 from .flow_recording import LAYER, LIMIT, RATE, flow_recording, profile
 
 GRID = Grid.from_extent(x=(-3e-3, 3e-3), z=(7e-3, 15e-3), spacing=1.2e-4)
@@ -144,19 +144,6 @@ def test_focused_lines_are_frames_like_any_other():
     flow = reconstruct_doppler(data, grid=GRID, wall_filter=0)
     middle = np.abs(GRID.x) < 1.5e-3
     assert np.median(flow.velocity[0][np.ix_(middle, INSIDE)]) == pytest.approx(0.4 * LIMIT, rel=0.05)
-
-
-def steered_lines(velocity=0.4 * LIMIT, angle=0.2, n_shots=8):
-    """Two frames of beamformed I/Q: tissue everywhere, blood towards the probe between two ranges."""
-    rng = np.random.default_rng(2)
-    x, ranges = np.linspace(-8e-3, 8e-3, 40), np.linspace(5e-3, 20e-3, 200)
-    shape = (2, 1, len(x), len(ranges))
-    blood = (ranges > 10e-3) & (ranges < 15e-3)
-    turn = np.exp(1j * np.pi * velocity / LIMIT * np.arange(n_shots))[:, None, None]
-    speckle = rng.standard_normal((2, *shape)) + 1j * rng.standard_normal((2, *shape))
-    noise = rng.standard_normal((2, 2, n_shots, *shape[2:]))
-    samples = 10 * speckle[0] + blood * speckle[1] * turn + 0.1 * (noise[0] + 1j * noise[1])
-    return ScanLines(samples.astype("c8"), x, angle, ranges, 5e6, frame_rate=20.0)
 
 
 def test_lines_of_a_scanner_are_painted_where_blood_flows():

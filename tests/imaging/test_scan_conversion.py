@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sonoray
-from sonoray import ArgumentError, Grid, SectorGrid
+from sonoray import ArgumentError, Grid, ScanLines, SectorGrid
 
 APEX = (0.003, 0.0, -0.06)  # a curved array of 60 mm radius, off-centre
 SECTOR = SectorGrid(np.linspace(0.06, 0.14, 81), np.linspace(-0.5, 0.6, 45), APEX)
@@ -60,6 +60,9 @@ def test_frames_fill_and_dtypes():
     assert sonoray.scan_convert(image[0, 0] * 1j, SECTOR, grid).dtype == np.complex64
 
 
+LINE = ScanLines(np.zeros((1, 1, 1, 9), "u1"), [0.0], 0.0, np.linspace(0.01, 0.02, 9), 5e6)
+
+
 @pytest.mark.parametrize(("first", "last"), [(-0.5, 0.6), (0.2, 0.9), (-2.0, 2.5), (-np.pi, np.pi)])
 def test_covering_grid_holds_the_sector_and_little_more(first, last):
     sector = SectorGrid(np.linspace(0.02, 0.05, 31), np.linspace(first, last, 301), APEX)
@@ -70,6 +73,19 @@ def test_covering_grid_holds_the_sector_and_little_more(first, last):
     for axis, column in ((0, 0), (1, 2)):
         assert abs(grid.extent[axis][0] - points[:, column].min()) < 1.01e-3
         assert abs(grid.extent[axis][1] - points[:, column].max()) < 1.01e-3
+
+
+@pytest.mark.parametrize("angle", [-0.3, 0.0, 0.25])
+def test_covering_grid_holds_lines_and_little_more(angle):
+    x, ranges = np.linspace(-5e-3, 7e-3, 13), np.linspace(4e-3, 20e-3, 50)
+    lines = ScanLines(np.zeros((1, 1, 13, 50), "u1"), x, angle, ranges, 5e6)
+    grid = sonoray.covering_grid(lines)
+    assert grid.spacing == pytest.approx((5e-4, 5e-4))
+    columns, depths = (x[:, None] + np.sin(angle) * ranges).ravel(), np.cos(angle) * ranges
+    for (first, last), points in zip(grid.extent, (columns, depths), strict=True):
+        assert -1e-9 < points.min() - first < 5.1e-4
+        assert -1e-9 < last - points.max() < 5.1e-4
+    assert sonoray.covering_grid(lines, 2e-3).shape[0] < grid.shape[0] / 3
 
 
 @pytest.mark.parametrize(
@@ -83,6 +99,7 @@ def test_covering_grid_holds_the_sector_and_little_more(first, last):
         (lambda i, g: sonoray.scan_convert(i[:1], SectorGrid(SECTOR.ranges, [0.0]), g), "at least 2"),
         (lambda i, g: sonoray.covering_grid(SECTOR, 1e-6), "1e8 points|1e\\+08"),
         (lambda i, g: sonoray.covering_grid(SECTOR, 0.5), "spacing.* m"),
+        (lambda i, g: sonoray.covering_grid(LINE), "at least 2 lines"),
     ],
 )
 def test_refusals_name_the_argument(call, named):

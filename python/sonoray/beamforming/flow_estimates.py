@@ -117,17 +117,12 @@ def seen_on_lines(
 
 
 def _picture_grid(lines: ScanLines, given: dict[str, Any]) -> Grid:
-    """Square pixels, half as far apart as the lines unless said otherwise, that hold all lines."""
+    """The grid that is given, or one that holds all lines."""
     if "grid" in given:
         if not isinstance(given["grid"], Grid) or given["grid"].ndim != 2 or "spacing" in given:
             raise ArgumentError(f"grid: expected a plane Grid, without spacing, for lines, got {given['grid']!r}")
         return given["grid"]
-    spacing = scalar("spacing", given.get("spacing", float(np.diff(lines.x).mean()) / 2), 1e-6, 0.1, "m")
-    reach = lines.ranges[[0, -1]]
-    shift = np.sin(lines.angle) * reach
-    x = (lines.x[0] + min(shift.min(), 0.0), lines.x[-1] + max(shift.max(), 0.0))
-    return Grid.from_extent(x=x, z=(max(reach[0] * np.cos(lines.angle), 0.0), reach[1] * np.cos(lines.angle)),
-                            spacing=spacing)  # fmt: skip
+    return covering_grid(lines, given.get("spacing"))
 
 
 def on_flat_grid(

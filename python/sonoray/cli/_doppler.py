@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import sonoray
 from sonoray._checks import scalar
+from sonoray.acquisition.scan_lines import ScanLines
 from sonoray.beamforming.flow import (
     KINDS,
     FlowImages,
@@ -44,6 +45,14 @@ _TAKEN_BY = {  # options, and the kinds that take them
         ("gate_mm", "gate_size_mm", "spectral_window", "spectral_method", "flow_angle_deg", "baseline"), _SPECTRAL
     ),
 }
+_OF_CHANNELS = {  # what lines that are beamformed do not take, and that nobody asked for it
+    **dict.fromkeys(
+        ("medium", "center_frequency", "depth_mm", "f_number", "window", "x_mm", "y_mm", "at_mm", "lens", "compounding",
+         "mute_direct", "tgc_db")
+    ),
+    "aperture_axis": "normal", "weighting": "auto", "method": "das", "over": "receive", "device": "cpu",
+    "all_frames": False,
+}  # fmt: skip
 _NOT_HEARD = ("spectral_window", "spectral_method", "flow_angle_deg", "dynamic_range")
 _OF_IMAGES = ("depth_mm", "spacing_mm", "x_mm", "y_mm", "at_mm")  # a sample volume has its own points
 
@@ -59,7 +68,9 @@ def add_doppler(form: Any) -> None:
         "--wall-filter", metavar="FILTER",
         help=f"what takes tissue out: {', '.join(FORMS)}; cutoffs as fractions of Nyquist (default: poly:1)",
     )  # fmt: skip
-    group.add_argument("--prf", type=float, metavar="HZ", help="rate of the frames (default: the file's)")
+    group.add_argument(
+        "--prf", type=float, metavar="HZ", help="rate of the frames, of lines the shots (default: the file's)"
+    )
     group.add_argument("--ensemble", type=int, metavar="N", help="frames in one flow image (default: all of them)")
     group.add_argument("--average", type=int, metavar="N", help="points averaged along each axis (default: 5)")
     group.add_argument("--threshold-db", type=float, metavar="DB", help="paint this far above noise, dB (default: 6)")
@@ -107,29 +118,48 @@ def check_doppler(args: argparse.Namespace) -> None:
                 )
 
 
+def line_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Options of `reconstruct_doppler` for lines; refuses those of beamforming, which is done."""
+    if args.doppler not in _SIGNED:
+        asked = f"'{args.doppler}'" if args.doppler else "none"
+        raise sonoray.ArgumentError(
+            f"doppler: expected {' or '.join(_SIGNED)} for lines that are beamformed, got {asked} (look at them with "
+            "sonoray view)"
+        )
+    for name, default in _OF_CHANNELS.items():
+        if getattr(args, name) != default:
+            raise sonoray.ArgumentError(f"{name}: expected only with channel data, got it with lines")
+    spacing = None if args.spacing_mm is None else 1e-3 * args.spacing_mm
+    return {"sound_speed": args.sound_speed, "spacing": spacing}
+
+
 def endings(kind: str) -> tuple[str, ...]:
     """Names that a result may have."""
     return _SOUND if kind == "spectral" else (*_STILL, *MOVIES)
 
 
 def run_doppler(
-    args: argparse.Namespace, data: sonoray.ChannelData, bmode: dict[str, Any], preset: ImagingPreset
+    args: argparse.Namespace, data: sonoray.ChannelData | ScanLines, bmode: dict[str, Any], preset: ImagingPreset
 ) -> dict[str, Any]:
     """Reconstruct, draw, write; returns figures."""
-    rate, size = flow_timing(data, args.prf, args.ensemble)
     wall_filter = named_wall_filter(args.wall_filter or preset.wall_filter)
-    data = data.with_(frame_rate=rate)
-    if args.doppler == "spectral":
-        return {"frame_rate": rate, **_spectral(args, data, bmode, wall_filter)}
-    if args.output.suffix.lower() in MOVIES and data.n_frames // size < 2:
-        raise sonoray.ArgumentError(
-            f"ensemble: expected at most {data.n_frames // 2} of the {data.n_frames} frames for a movie, got {size}"
-        )
+    if isinstance(data, ScanLines):
+        rate, size, per_image = args.prf, args.ensemble, 1
+    else:
+        rate, size = flow_timing(data, args.prf, args.ensemble)
+        data, per_image = data.with_(frame_rate=rate), size
+        if args.doppler == "spectral":
+            return {"frame_rate": rate, **_spectral(args, data, bmode, wall_filter)}
+        if args.output.suffix.lower() in MOVIES and data.n_frames // size < 2:
+            raise sonoray.ArgumentError(
+                f"ensemble: expected at most {data.n_frames // 2} of the {data.n_frames} frames for a movie, got {size}"
+            )
     signed = args.doppler in _SIGNED  # speeds do not persist, whatever the preset says
     flow = reconstruct_doppler(
         data,
         args.doppler,
         wall_filter=wall_filter,
+        frame_rate=rate,
         ensemble=size,
         average=_first(args.average, preset.average),
         unwrap=bool(args.unwrap),
@@ -143,13 +173,13 @@ def run_doppler(
         dynamic_range=_first(args.dynamic_range, preset.dynamic_range),
         **bmode,
     )
-    _write(args, flow, size)
+    _write(args, flow, per_image)
     median = float(np.median(flow.velocity[flow.painted])) if flow.painted.any() else 0.0
     return {
         "frame_rate": rate,
         "images": len(flow.velocity),
         "image_shape": list(flow.grid.shape),
-        "ensemble": size,
+        "ensemble": data.samples.shape[1] if isinstance(data, ScanLines) else size,
         "nyquist_velocity": round(flow.nyquist, 4),
         "painted": round(float(flow.painted.mean()), 4),
         "median_velocity": round(median, 4),
@@ -166,12 +196,12 @@ def _first(given: Any, default: Any) -> Any:
     return default if given is None else given
 
 
-def _write(args: argparse.Namespace, flow: FlowImages, size: int) -> None:
+def _write(args: argparse.Namespace, flow: FlowImages, per_image: int) -> None:
     ending = args.output.suffix.lower()
     if ending == ".h5":
         write(args.output, (np.stack([flow.velocity, flow.power, flow.variance]), flow.grid))
     elif ending == ".png":
-        write_image(args.output, drawn(flow, min(args.frame // size, len(flow.picture) - 1)))
+        write_image(args.output, drawn(flow, min(args.frame // per_image, len(flow.picture) - 1)))
     else:
         frames = np.stack([drawn(flow, k) for k in range(len(flow.picture))])
         write_movie(args.output, frames, args.movie_rate, flow.image_rate)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import sonoray
+from sonoray.acquisition.scan_lines import ScanLines
 from sonoray.io import read
 
 
@@ -16,6 +17,14 @@ def kind(found: Any) -> str:
 def channel_data(path: Path) -> sonoray.ChannelData:
     data = read(path)
     if not isinstance(data, sonoray.ChannelData):
+        raise sonoray.FormatError(f"{path}: expected channel data, found {kind(data)}")
+    return data
+
+
+def echoes(path: Path) -> sonoray.ChannelData | ScanLines:
+    """Channel data, or lines that a scanner beamformed."""
+    data = read(path)
+    if not isinstance(data, sonoray.ChannelData | ScanLines):
         raise sonoray.FormatError(f"{path}: expected channel data, found {kind(data)}")
     return data
 

@@ -11,6 +11,7 @@ import numpy as np
 
 import sonoray
 from sonoray._checks import scalar
+from sonoray.acquisition.scan_lines import ScanLines
 from sonoray.beamforming.apodization import WINDOWS
 from sonoray.beamforming.bmode import reconstruct_bmode
 from sonoray.beamforming.presets import ImagingPreset, imaging_preset, imaging_presets
@@ -18,8 +19,17 @@ from sonoray.io import write, write_dicom, write_png
 from sonoray.io.pictures import as_rows
 from sonoray.io.videos import check_video_writable
 
-from ._doppler import MOVIES, SONOGRAM_RANGE, add_doppler, check_doppler, endings, run_doppler, write_movie
-from ._files import channel_data, check_output, medium_of
+from ._doppler import (
+    MOVIES,
+    SONOGRAM_RANGE,
+    add_doppler,
+    check_doppler,
+    endings,
+    line_options,
+    run_doppler,
+    write_movie,
+)
+from ._files import check_output, echoes, medium_of
 from ._methods import add_method, finds_weights, method_of
 from ._volumes import VOLUMES, add_apertures, lensed, metres, sheets, write_decibels
 
@@ -29,7 +39,7 @@ OUTPUTS = (".png", ".h5", ".dcm", *VOLUMES, *MOVIES)
 def add(commands: Any) -> None:
     """Add the command's arguments."""
     form = commands.add_parser("beamform", help="make a B-mode image from channel data")
-    form.add_argument("file", type=Path, help="channel data")
+    form.add_argument("file", type=Path, help="channel data; for --doppler also lines that a scanner beamformed")
     form.add_argument("-o", "--output", type=Path, required=True,
                       help="image: .png or .dcm (of a volume: three slices), .h5 (complex), .mha or .nii[.gz] (dB); "
                            f"movie of all frames: {', '.join(MOVIES)}")  # fmt: skip
@@ -75,36 +85,53 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, beamform, write."""
-    check_output(args.output, endings(args.doppler) if args.doppler else OUTPUTS, (args.file, args.medium))
-    check_doppler(args)
-    movie = args.output.suffix.lower() in MOVIES
-    if movie:
-        check_video_writable(args.output, np.zeros((1, 2, 2), np.uint8), args.movie_rate)
-    elif args.movie_rate is not None:
-        raise sonoray.ArgumentError(f"movie_rate: expected only for {', '.join(MOVIES)}, got {args.output.name}")
+    _check_output(args)
     preset = imaging_preset(args.preset) if args.preset else ImagingPreset("default")
-    data = channel_data(args.file)
-    if args.center_frequency is not None:
-        data = data.with_(center_frequency=args.center_frequency)
-    data = lensed(data, args.lens)
-    if not 0 <= args.frame < data.n_frames:
-        raise sonoray.ArgumentError(f"frame: expected 0 to {data.n_frames - 1}, got {args.frame}")
-    if movie and data.n_frames < 2:
+    data = echoes(args.file)
+    n_frames = len(data.samples) if isinstance(data, ScanLines) else data.n_frames
+    if not 0 <= args.frame < n_frames:
+        raise sonoray.ArgumentError(f"frame: expected 0 to {n_frames - 1}, got {args.frame}")
+    if args.output.suffix.lower() in MOVIES and n_frames < 2:
         raise sonoray.ArgumentError(f"output: expected a picture (.png) of data with one frame, got {args.output.name}")
     if args.dynamic_range is None:
         args.dynamic_range = SONOGRAM_RANGE if args.doppler == "spectral" else preset.dynamic_range
     scalar("dynamic_range", args.dynamic_range, 1.0, 300.0, "dB")
-    tgc = preset.tgc if args.tgc_db is None else 100 * scalar("tgc", args.tgc_db, 0.0, 20.0, "dB/cm/MHz")
-    data = sonoray.time_gain_compensation(data, attenuation=tgc) if tgc else data
-    options = _options(args, preset)
+    if isinstance(data, ScanLines):
+        options = line_options(args)
+    else:
+        data, options = _prepared(args, data, preset), _options(args, preset)
+        if not args.doppler:
+            _run_bmode(args, data, options)
+            return
     begin = time.perf_counter()
-    if args.doppler:
-        figures = {"output": str(args.output), "doppler": args.doppler, **run_doppler(args, data, options, preset)}
-        figures["seconds"] = round(time.perf_counter() - begin, 4)
-        print(json.dumps(figures, indent=2) if args.json else f"{args.output}: {_line(figures)}")
-        return
-    frames = None if args.all_frames or movie else slice(args.frame, args.frame + 1)
-    image, grid = reconstruct_bmode(data, frames=frames, **options)
+    figures = {"output": str(args.output), "doppler": args.doppler, **run_doppler(args, data, options, preset)}
+    figures["seconds"] = round(time.perf_counter() - begin, 4)
+    print(json.dumps(figures, indent=2) if args.json else f"{args.output}: {_line(figures)}")
+
+
+def _check_output(args: argparse.Namespace) -> None:
+    """Refuse what can be refused before anything is read."""
+    check_output(args.output, endings(args.doppler) if args.doppler else OUTPUTS, (args.file, args.medium))
+    check_doppler(args)
+    if args.output.suffix.lower() in MOVIES:
+        check_video_writable(args.output, np.zeros((1, 2, 2), np.uint8), args.movie_rate)
+    elif args.movie_rate is not None:
+        raise sonoray.ArgumentError(f"movie_rate: expected only for {', '.join(MOVIES)}, got {args.output.name}")
+
+
+def _prepared(args: argparse.Namespace, data: sonoray.ChannelData, preset: ImagingPreset) -> sonoray.ChannelData:
+    """Channel data with the pulse, the lens and the gains that are asked for."""
+    if args.center_frequency is not None:
+        data = data.with_(center_frequency=args.center_frequency)
+    data = lensed(data, args.lens)
+    tgc = preset.tgc if args.tgc_db is None else 100 * scalar("tgc", args.tgc_db, 0.0, 20.0, "dB/cm/MHz")
+    return sonoray.time_gain_compensation(data, attenuation=tgc) if tgc else data
+
+
+def _run_bmode(args: argparse.Namespace, data: sonoray.ChannelData, options: dict[str, Any]) -> None:
+    begin = time.perf_counter()
+    whole = args.all_frames or args.output.suffix.lower() in MOVIES
+    image, grid = reconstruct_bmode(data, frames=None if whole else slice(args.frame, args.frame + 1), **options)
     seconds = time.perf_counter() - begin
     _write(args, image, grid, data.frame_rate)
     figures = {

@@ -6,6 +6,7 @@ from typing import Any
 
 import sonoray
 from sonoray.acquisition.probe_presets import SOURCES, probe_presets
+from sonoray.acquisition.scan_lines import ScanLines
 from sonoray.beamforming.flow import reconstruct_doppler
 from sonoray.imaging.named_filters import FORMS, named_wall_filter
 from sonoray.io import read
@@ -14,13 +15,15 @@ from sonoray.io.videos import ARRAYS, MOVIES, read_video
 from sonoray.plotting import save_figure
 from sonoray.viewer import Scene, Viewer, open_napari, open_window, scene_of
 
-from ._files import check_output
+from ._files import check_output, kind
 
 
 def add(commands: Any) -> None:
     """Add the commands' arguments."""
     form = commands.add_parser("view", help="look at images, cines, volumes, maps and channel data")
-    form.add_argument("file", type=Path, help="image, map, channel data (beamformed first), DICOM, picture or movie")
+    form.add_argument(
+        "file", type=Path, help="image, map, lines, channel data (beamformed first), DICOM, picture, movie"
+    )
     form.add_argument("-o", "--output", type=Path, help="write the view that the sliders stand at (.png), no window")
     form.add_argument("--frame", type=int, default=0, help="at the start (default: 0)")
     form.add_argument("--dynamic-range", type=float, default=60.0, help="at the start, dB (default: 60)")
@@ -28,10 +31,12 @@ def add(commands: Any) -> None:
         "--field", choices=["sound_speed", "density", "absorption"], default="sound_speed",
         help="of a map (default: sound_speed)",
     )  # fmt: skip
-    form.add_argument("--doppler", choices=["color", "power"], help="flow over the B-mode image of channel data")
+    form.add_argument("--doppler", choices=["color", "power"], help="flow over B-mode of channel data or lines")
     form.add_argument("--wall-filter", metavar="FILTER", help=f"with it: {', '.join(FORMS)} (default: poly:1)")
     form.add_argument("--ensemble", type=int, metavar="N", help="with it: frames in one flow image (default: all)")
-    form.add_argument("--prf", type=float, metavar="HZ", help="with it: rate of the frames (default: the file's)")
+    form.add_argument(
+        "--prf", type=float, metavar="HZ", help="with it: rate of frames (of lines: shots; default: the file's)"
+    )
     form.add_argument("--napari", action="store_true", help="in napari instead of matplotlib (extra viewer)")
     form.set_defaults(run=_view)
 
@@ -62,7 +67,7 @@ def _scene(args: argparse.Namespace) -> Scene:
         video = read_video(args.file)
         return scene_of(video.frames, rate=video.frame_rate or 0.0)
     data = read(args.file)
-    if isinstance(data, sonoray.ChannelData):
+    if isinstance(data, sonoray.ChannelData | ScanLines):
         if args.doppler:
             flow = reconstruct_doppler(
                 data,
@@ -73,9 +78,11 @@ def _scene(args: argparse.Namespace) -> Scene:
                 dynamic_range=args.dynamic_range,
             )
             return scene_of(flow)
+        if isinstance(data, ScanLines):
+            return scene_of(data)
         return scene_of(sonoray.reconstruct_bmode(data), rate=data.frame_rate)
     if args.doppler:
-        raise sonoray.ArgumentError(f"doppler: expected channel data with it, got {type(data).__name__}")
+        raise sonoray.ArgumentError(f"doppler: expected channel data or lines with it, got {kind(data)}")
     return scene_of(data, field=args.field)
 
 

@@ -89,25 +89,27 @@ def scan_convert_lines(image: Any, lines: ScanLines, grid: Grid, *, fill: float 
     return _interpolated(values, np.stack(index)[:, inside], inside, fill)
 
 
-def covering_grid(sector: SectorGrid, spacing: float | None = None) -> Grid:
-    """Return the smallest grid around a sector.
+def covering_grid(sector: SectorGrid | ScanLines, spacing: float | None = None) -> Grid:
+    """Return the smallest grid around a sector or around parallel lines.
 
     Parameters
     ----------
-    sector : SectorGrid
+    sector : SectorGrid or ScanLines
     spacing : float, optional [m]
-        Default the mean step in range.
+        Default the mean step in range; of lines half their mean distance.
 
     Returns
     -------
     Grid
-        2-D; its points lie symmetrically about the sector's apex in x.
+        2-D; around a sector its points lie symmetrically about the apex in x.
 
     Raises
     ------
     ArgumentError
-        The grid would have more than 1e8 points, or spacing not in metres.
+        A single line or range; the grid would have more than 1e8 points, or spacing not in metres.
     """
+    if isinstance(sector, ScanLines):
+        return _around_lines(sector, spacing)
     if not isinstance(sector, SectorGrid) or min(sector.shape) < 2:
         raise ArgumentError(f"sector: expected a SectorGrid of at least 2 angles and ranges, got {sector!r}")
     default = float(np.ptp(sector.ranges)) / (len(sector.ranges) - 1)
@@ -119,9 +121,24 @@ def covering_grid(sector: SectorGrid, spacing: float | None = None) -> Grid:
     x, z = r * np.sin(a), r * np.cos(a)
     left, right = np.floor(x.min() / h + _MARGIN), np.ceil(x.max() / h - _MARGIN)
     shape = (int(right - left) + 1, int(np.ceil(np.ptp(z) / h - _MARGIN)) + 1)
+    return _of_bounded_size(shape, h, (sector.apex[0] + left * h, sector.apex[2] + z.min()))
+
+
+def _around_lines(lines: ScanLines, spacing: float | None) -> Grid:
+    if min(len(lines.x), len(lines.ranges)) < 2:
+        raise ArgumentError(f"sector: expected at least 2 lines of 2 samples, got {lines!r}")
+    h = scalar("spacing", float(np.diff(lines.x).mean()) / 2 if spacing is None else spacing, 1e-7, 0.05, "m")
+    reach = lines.ranges[[0, -1]]
+    shift = np.sin(lines.angle) * reach
+    x, z = (lines.x[0] + shift.min(), lines.x[-1] + shift.max()), reach * np.cos(lines.angle)
+    shape = (int(np.ceil((x[1] - x[0]) / h - _MARGIN)) + 1, int(np.ceil((z[1] - z[0]) / h - _MARGIN)) + 1)
+    return _of_bounded_size(shape, h, (x[0], z[0]))
+
+
+def _of_bounded_size(shape: tuple[int, int], h: float, origin: tuple[float, float]) -> Grid:
     if shape[0] * shape[1] > 1e8:
         raise ArgumentError(f"spacing: expected one that gives at most 1e8 points, got {h:g} m for {shape} points")
-    return Grid(shape, (h, h), (sector.apex[0] + left * h, sector.apex[2] + z.min()))
+    return Grid(shape, (h, h), origin)
 
 
 def _interpolated(

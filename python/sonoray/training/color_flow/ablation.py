@@ -1,7 +1,7 @@
 """What each part of the translation is worth: short trainings that differ in one thing, judged on held-out clips.
 
-Mask weights 0, 10, 20 and 40 and the bridge are the published ablation, weights on the published network and loss;
-gates, inputs and the structural term are ours. Two more seeds show what chance does.
+Mask weights 0, 10, 20 and 40 and the bridge are the published ablation, weights both on our network and on the
+published one with its loss; gates, inputs and the structural term are ours. Two more seeds show what chance does.
 """
 
 from dataclasses import dataclass, replace
@@ -160,9 +160,11 @@ def _variants(base: CoarseSettings, seed: int) -> dict[str, tuple[CoarseSettings
     """Settings and seed of every coarse network by name."""
     published = replace(PUBLISHED, steps=base.steps, batch=base.batch, size=base.size)
     weights = sorted({*MASK_WEIGHTS, PUBLISHED.mask_weight})
+    own = {f"lambda {w:g}": replace(base, mask_weight=w) for w in MASK_WEIGHTS if w != base.mask_weight}
     others = {
         "plain convolutions" if base.gated else "gated convolutions": replace(base, gated=not base.gated),
         "without dissimilarity": replace(base, structure=0.0),
+        **own,
         **{f"published, lambda {w:g}": replace(published, mask_weight=w) for w in weights},
         "published, plain": replace(published, gated=False),
     }
