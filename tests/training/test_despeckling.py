@@ -242,7 +242,10 @@ def test_a_run_that_goes_on_makes_the_same_weights(images, tmp_path):
         assert torch.equal(a, b)
     with pytest.raises(ArgumentError, match="resume"):
         train_despeckling(images, tmp_path / "b", replace(recipe, seed=1), resume=True)
-    assert json.loads((tmp_path / "b" / "model.json").read_text())["recipe"]["seed"] == recipe.seed
+    again = train_despeckling(images, tmp_path / "b", replace(recipe, passes=2), resume=True)  # training makes one
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), straight.parameters(), strict=True))
+    described = json.loads((tmp_path / "b" / "model.json").read_text())["recipe"]
+    assert (described["seed"], described["passes"]) == (recipe.seed, 2)
 
 
 def test_training_learns(images, tmp_path):

@@ -5,7 +5,6 @@
 1 adversarial + 2 perceptual for the refinement.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -217,7 +216,7 @@ def train_coarse(
         seed=seed,
         evaluate=task.evaluate,
         resume=resume,
-        settings=json.dumps(asdict(settings)),
+        settings=asdict(settings),
         show=show,
         hardware=hardware,
     )
@@ -335,7 +334,7 @@ def train_refine(
         name,
         seed=seed,
         resume=resume,
-        settings=json.dumps(asdict(settings)),
+        settings=asdict(settings),
         show=show,
         hardware=hardware,
     )
@@ -378,7 +377,7 @@ def train_mask(
 
     train(
         network, loss, _schedule(steps, 3e-3, 0.98), target, name, seed=seed, resume=resume,
-        settings=f"{batch} {width}", show=show, hardware=hardware,
+        settings={"batch": batch, "width": width}, show=show, hardware=hardware,
     )  # fmt: skip
     return network
 

@@ -172,7 +172,7 @@ def train_despeckling(
         NAME,
         seed=recipe.seed,
         resume=resume,
-        settings=f"{recipe.to_dict()} {data.digest} {before}".rstrip(),
+        settings={"data": data.digest, "start": before, **_trained_by(recipe)},
         show=show,
         hardware=hardware,
         accepted=lambda: _describe(target, recipe, data, network, before),
@@ -235,6 +235,11 @@ def _begin_with(network: Speckle2Self, folder: Path) -> str:
         return f"{earlier['recipe']} {earlier['data_digest']}"
     except (OSError, ValueError, KeyError, FormatError) as error:
         raise ArgumentError(f"start: expected a run of the same network in {folder}: {error}") from None
+
+
+def _trained_by(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe decides the weights: passes are made when the network is used."""
+    return {name: value for name, value in recipe.to_dict().items() if name != "passes"}
 
 
 def _describe(folder: Path, recipe: Recipe, data: TrainingImages, network: Speckle2Self, before: str) -> None:

@@ -199,7 +199,7 @@ def train_enhancer(
         seed=seed,
         evaluate=lambda: -psnr_gain(lambda x: apply(network, x), judged),
         resume=resume,
-        settings=f"{sampler.digest} {given} {before}",
+        settings={"data": sampler.digest, "start": before, **asdict(given)},
         show=show,
         hardware=hardware,
         accepted=lambda: describe(target, given, seed, sampler.digest, before),

@@ -106,7 +106,7 @@ def train_moveouts(
     torch.manual_seed(seed)
     data = _Moveouts(dataset, given, permute_targets, show)
     network = MoveoutNetwork(dataset.plan.settings.n_bins, dataset.plan.settings.shape, widths)
-    settings = f"{dataset.digest} {given} {widths} {permute_targets}"
+    settings = {"data": dataset.digest, "amounts": given, "widths": widths, "permute_targets": permute_targets}
     error = float("nan")
     stages = {
         "1": (given.samples[0] * given.epochs[0], data.expected, 2e-3, 0.98),
@@ -238,7 +238,7 @@ def train_upstream(
     autoencoder = TraceAutoencoder(n_samples)
     head = SoundSpeedHead(traces.shape[1])
     data = _Traces(traces, maps, rms, n_valid)
-    settings = f"{dataset.digest} {given} {n_samples}"
+    settings = {"data": dataset.digest, "amounts": given, "n_samples": n_samples}
     error = float("nan")
     common: dict[str, Any] = {"resume": resume, "settings": settings, "show": show}
     if phase in ("1", "all"):
