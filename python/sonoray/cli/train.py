@@ -73,9 +73,9 @@ def _common(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _moveouts(args: argparse.Namespace, amounts: Any) -> dict[str, Any]:
+    from sonoray.training.parameters import n_parameters
     from sonoray.training.sound_speed.data import Dataset
     from sonoray.training.sound_speed.export import export_moveouts
-    from sonoray.training.sound_speed.networks import n_parameters
     from sonoray.training.sound_speed.recipe import probe_spec, train_moveouts
 
     dataset = Dataset(args.dataset or args.out / "data")
@@ -99,9 +99,9 @@ def _moveouts(args: argparse.Namespace, amounts: Any) -> dict[str, Any]:
 
 
 def _published(args: argparse.Namespace, amounts: Any) -> dict[str, Any]:
+    from sonoray.training.parameters import n_parameters
     from sonoray.training.sound_speed.data import Dataset
     from sonoray.training.sound_speed.export import export_upstream
-    from sonoray.training.sound_speed.networks import n_parameters
     from sonoray.training.sound_speed.recipe import probe_spec, train_upstream
 
     dataset = Dataset(args.dataset or args.out / "data")

@@ -72,9 +72,9 @@ def _data(args: argparse.Namespace, separate: bool) -> Any:
 
 def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     from sonoray.training.despeckling.export import export_folder
-    from sonoray.training.despeckling.networks import n_parameters
     from sonoray.training.despeckling.recipe import train_despeckling
     from sonoray.training.hardware import is_first
+    from sonoray.training.parameters import n_parameters
 
     data = _data(args, recipe.method != "published")
     recipe = recipe if args.epochs is None else recipe.for_epochs(args.epochs, len(data))
@@ -84,7 +84,7 @@ def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     target = args.out / "despeckle.onnx"
     if is_first():
         export_folder(args.out, target)
-    return {"model": str(target), "parameters": n_parameters(network), "images": len(data)}
+    return {"model": str(target), "parameters": n_parameters(*network.used), "images": len(data)}
 
 
 def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:

@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
     from sonoray.training.enhancement.export import export_folder
-    from sonoray.training.enhancement.networks import n_parameters
     from sonoray.training.enhancement.recipe import train_enhancer, training_sources
     from sonoray.training.hardware import is_first
+    from sonoray.training.parameters import n_parameters
 
     sources = training_sources(args.images, args.targets_cache or args.out / "targets", recipe, show=not args.quiet)
     network, gain = train_enhancer(

@@ -111,7 +111,6 @@ def _settings(args: argparse.Namespace) -> Any:
 
 def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, common: Any) -> dict[str, Any]:
     from sonoray.training.color_flow import export
-    from sonoray.training.color_flow.networks import n_parameters
     from sonoray.training.color_flow.recipe import (
         PUBLISHED_REFINE,
         RefineSettings,
@@ -120,6 +119,7 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
         train_refine,
     )
     from sonoray.training.hardware import is_first
+    from sonoray.training.parameters import n_parameters
 
     settings = _settings(args)
     quarter = max(1, settings.steps // 4)

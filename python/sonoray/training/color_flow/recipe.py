@@ -237,7 +237,7 @@ class RefineTraining:
     """
 
     def __init__(self, settings: RefineSettings, coarse: nn.Module, kind: str, clips: Clips) -> None:
-        self.settings, self.coarse = settings, coarse.eval().requires_grad_(False)
+        self.settings, self.coarse = settings, coarse.eval()
         self.generator, self.critic = RefinementGenerator(settings.width), PatchDiscriminator(settings.critic_width)
         self.sampler = Sampler(clips, kind, settings.size)
 

@@ -26,8 +26,9 @@ from ..._checks import count, option, scalar
 from ...errors import ArgumentError, FormatError
 from ...io.writing import atomic
 from ..loops import Hardware, Schedule, device_of, load_kept, train
+from ..parameters import n_parameters
 from .data import TrainingImages
-from .networks import PUBLISHED, NetworkSettings, Speckle2Self, n_parameters
+from .networks import PUBLISHED, NetworkSettings, Speckle2Self
 
 METHODS = ("across-scales", "published")
 NAME = "despeckle"
@@ -250,7 +251,7 @@ def _describe(folder: Path, recipe: Recipe, data: TrainingImages, network: Speck
             "recipe": recipe.to_dict(),
             "data_digest": data.digest,
             "n_images": len(data),
-            "n_parameters": n_parameters(network),
+            "n_parameters": n_parameters(*network.used),
             "start": before,
         },
         indent=2,
