@@ -14,6 +14,8 @@ from sonoray.training.requirements import use_torch
 
 from ._training import add_reuse, add_running, check_reuse, hardware_of, report
 
+_ROLES = ("coarse", "refine", "mask")
+_CHECKPOINTS = [f"{role}.pt" for role in _ROLES]
 _HAZY = 0.25  # of the training clips
 _HELD_OUT = 1  # added to the seed of the training clips
 _JUDGED = 1_000_000  # added to it for what ablations are judged on
@@ -56,9 +58,11 @@ def add(kinds: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Simulate, train, export."""
     use_torch(args.threads)
-    check_reuse(args, ["*.pt"] if args.ablate else [f"{name}.pt" for name in ("coarse", "refine", "mask")])
+    check_reuse(args, ["*.pt"] if args.ablate else _CHECKPOINTS)
     if args.start is not None and (args.ablate or not (args.start / "coarse.pt").is_file()):
         raise sonoray.ArgumentError(f"start: expected a folder with coarse.pt, and no --ablate, got {args.start}")
+    if args.start is not None and args.out.exists() and args.start.samefile(args.out):
+        raise sonoray.ArgumentError(f"start: expected another folder than out, got {args.out} for both")
     begin = time.perf_counter()
     hardware = hardware_of(args)
     clips, held_out, judged, digest = _clips(args)
@@ -119,17 +123,20 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
         train_refine,
     )
     from sonoray.training.hardware import is_first
-    from sonoray.training.parameters import n_parameters
+    from sonoray.training.loops import kept_weights
+    from sonoray.training.parameters import n_parameters, weights_digest
 
     settings = _settings(args)
     quarter = max(1, settings.steps // 4)
     refine_steps = count("refine_steps", quarter if args.refine_steps is None else args.refine_steps, 0)
     mask_steps = count("mask_steps", quarter if args.mask_steps is None else args.mask_steps, 0)
-    if is_first() and not args.resume:  # else a run killed early would leave new weights under an old description
-        (args.out / export.NOTE).unlink(missing_ok=True)
+    if is_first() and not args.resume:  # else a run killed early would leave some of the earlier one beside its own
+        for name in (export.NOTE, *_CHECKPOINTS, *(f"color_flow_{role}.onnx" for role in _ROLES)):
+            (args.out / name).unlink(missing_ok=True)
     start = None if args.start is None else args.start / "coarse.pt"
+    begun = "" if start is None else weights_digest(kept_weights(start))
     network, error = train_coarse(settings, clips, held_out, args.out, start=start, **common)
-    notes = {"coarse": export.coarse_note(settings, "coarse", args.seed)}
+    notes = {"coarse": export.coarse_note(settings, "coarse", args.seed, begun)}
     if refine_steps:
         weights = PUBLISHED_REFINE if args.published else RefineSettings()
         refine = replace(weights, steps=refine_steps, batch=settings.batch, size=settings.size)

@@ -20,10 +20,12 @@ from ...restoration.bridge import bridge
 from ...restoration.frame_channels import KINDS, frame_channels
 from ..hardware import Hardware
 from ..loops import Player, Schedule, device_of, load_kept, train, train_players
+from ..parameters import weights_digest
 from .data import Batch, Clips, Sampler, mask_batch
 from .losses import adversary_loss, deception_loss, dissimilarity, feature_loss, mask_loss, weighted_l1
 from .networks import COARSE, MaskNetwork, PatchDiscriminator, RefinementGenerator, equal_width
 
+COARSE_WEIGHTS = "coarse weights"  # whose results a refinement knows: a digest in its checkpoint's settings
 MASK_WEIGHTS = (0.0, 10.0, 20.0, 40.0)  # lambda, as the published ablation has them
 
 
@@ -194,6 +196,7 @@ def train_coarse(
     start : path, optional
         Checkpoint of a network of the same size whose weights this one begins with.
     seed, resume, show, hardware : see `train`
+        Resumed with other clips or another start, a checkpoint is refused.
 
     Returns
     -------
@@ -205,8 +208,10 @@ def train_coarse(
     target.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     task = CoarseTraining(settings, clips, held_out)
+    before = ""
     if start is not None:
         load_kept(task.network, start)
+        before = weights_digest(task.network.state_dict())
     error = train(
         task.network,
         task.loss,
@@ -216,7 +221,7 @@ def train_coarse(
         seed=seed,
         evaluate=task.evaluate,
         resume=resume,
-        settings=asdict(settings),
+        settings={"clips": clips.digest, "held_out": held_out.digest, "start": before, **asdict(settings)},
         show=show,
         hardware=hardware,
     )
@@ -314,6 +319,7 @@ def train_refine(
         Of the coarse network's channels.
     clips : Clips
     folder, name, seed, resume, show, hardware : see `train_coarse`
+        Resumed with other clips or another coarse network, a checkpoint is refused.
 
     Returns
     -------
@@ -334,7 +340,7 @@ def train_refine(
         name,
         seed=seed,
         resume=resume,
-        settings=asdict(settings),
+        settings={"clips": clips.digest, COARSE_WEIGHTS: weights_digest(coarse.state_dict()), **asdict(settings)},
         show=show,
         hardware=hardware,
     )
@@ -377,7 +383,7 @@ def train_mask(
 
     train(
         network, loss, _schedule(steps, 3e-3, 0.98), target, name, seed=seed, resume=resume,
-        settings={"batch": batch, "width": width}, show=show, hardware=hardware,
+        settings={"clips": clips.digest, "batch": batch, "width": width}, show=show, hardware=hardware,
     )  # fmt: skip
     return network
 
