@@ -265,7 +265,7 @@ def test_a_folder_is_exported(tmp_path, clips):
         ColorFlowTranslator(tmp_path / "other" / "x_coarse.onnx", refine=tmp_path / "x_refine.onnx")
 
 
-def test_what_is_overwritten_goes_before_the_new_run_begins(tmp_path, clips, monkeypatch):
+def test_what_is_overwritten_goes_before_the_new_run_begins(tmp_path, clips, monkeypatch, boards):
     pytest.importorskip("onnx", reason="the extra 'train' is not installed")
     pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
     from sonoray.cli import train_translate
@@ -281,7 +281,8 @@ def test_what_is_overwritten_goes_before_the_new_run_begins(tmp_path, clips, mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train_translate, "_clips", lambda args: (clips, clips, None, "0" * 64))
-    command("--steps", "1")
+    command("--steps", "1", "--tensorboard")
+    assert [board.name for board in boards] == ["coarse", "refine", "mask"]
     assert {"coarse", "refine", "mask"} == {p.stem for p in (tmp_path / "run").glob("*.pt")}
     with pytest.raises(ArgumentError, match="start: expected another folder than out"):
         command("--overwrite", "--start", str(tmp_path / "run"))

@@ -284,11 +284,12 @@ def test_exported_files_give_what_torch_gives_at_any_size(settings, tmp_path):
             Despeckler(despeckle.model, tile=256)
 
 
-def test_a_folder_is_exported_or_refused(images, tmp_path):
+def test_a_folder_is_exported_or_refused(images, tmp_path, boards):
     pytest.importorskip("onnx", reason="the extra 'train' is not installed")
     from sonoray.training.despeckling.export import TASK, export_folder
 
-    train_despeckling(images, tmp_path, replace(QUICK, steps=1, crop=32))
+    train_despeckling(images, tmp_path, replace(QUICK, steps=1, crop=32), tensorboard=True)
+    assert boards == [tmp_path / "tensorboard" / "despeckle"]
     spec = export_folder(tmp_path, tmp_path / "out.onnx")
     assert spec.task == TASK
     assert spec.training_data == images.digest

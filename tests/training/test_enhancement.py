@@ -230,8 +230,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(recipe, "QUICK", replace(recipe.QUICK, steps=2, batch=1, phantoms=1, speckled=1, network=TINY))
 
 
-def test_the_command_trains_and_exports(tmp_path, capsys, quick):
-    command("-o", tmp_path / "run", "--quick", "--quiet", "--json")
+def test_the_command_trains_and_exports(tmp_path, capsys, quick, boards):
+    command("-o", tmp_path / "run", "--quick", "--quiet", "--json", "--tensorboard")
+    assert boards == [tmp_path / "run" / "tensorboard" / "enhance"]
     figures = json.loads(capsys.readouterr().out)
     assert set(figures) == {"model", "parameters", "tuning_psnr_gain_db", "seconds"}
     image = np.random.default_rng(0).random((40, 50), np.float32)

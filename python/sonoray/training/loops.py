@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._checks import count
 from .._progress import progress
 from ..errors import ArgumentError, FormatError
 from .hardware import Hardware
 from .logs import TrainingLog
-from .players import Loss, Player, Schedule
+from .players import MOST_SEED, Loss, Player, Schedule
 from .run_state import RunState
 from .states import load_state, plain_settings
 
@@ -181,6 +182,7 @@ def train_players(
     KeyboardInterrupt
         At the end of the step, after the state has been saved; says where. A second one stops at once.
     """
+    count("seed", seed, 0, MOST_SEED)
     names = [player.name for player in players]
     if not names or len(set(names)) < len(names):
         raise ArgumentError(f"players: expected at least one, with distinct names, got {names}")

@@ -27,6 +27,7 @@ from ...errors import ArgumentError, FormatError
 from ...io.writing import atomic
 from ..loops import Hardware, Schedule, device_of, load_kept, train
 from ..parameters import n_parameters
+from ..players import MOST_SEED
 from .data import TrainingImages
 from .networks import PUBLISHED, NetworkSettings, Speckle2Self
 
@@ -72,6 +73,7 @@ class Recipe:
         count("batch", self.batch, 1, 65536)
         count("crop", self.crop, 32, 4096)
         count("passes", self.passes, 1, 8)
+        count("seed", self.seed, 0, MOST_SEED)
         scalar("rate", self.rate, 1e-8, 1.0, "(step of the optimizer)")
         scalar("consistency", self.consistency, 0.0, 1e3, "(weight)")
         smallest = round(min(self.network.scales) * self.crop) if self.method == "across-scales" else self.crop
@@ -126,6 +128,7 @@ def train_despeckling(
     resume: bool = False,
     show: bool = False,
     hardware: Hardware | None = None,
+    tensorboard: bool = False,
 ) -> Speckle2Self:
     """Train a network; `folder` gets its description, checkpoint and log.
 
@@ -143,6 +146,8 @@ def train_despeckling(
         Progress on standard error.
     hardware : Hardware, optional
         Default: one CPU.
+    tensorboard : bool
+        Log for TensorBoard, too, see `train_players`.
 
     Returns
     -------
@@ -176,6 +181,7 @@ def train_despeckling(
         settings={"data": data.digest, "start": before, **_trained_by(recipe)},
         show=show,
         hardware=hardware,
+        tensorboard=tensorboard,
         accepted=lambda: _describe(target, recipe, data, network, before),
     )
     return network
