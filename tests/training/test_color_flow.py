@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch", reason="the extra 'train' is not installed"
 
 from sonoray import ArgumentError, FormatError  # noqa: E402
 from sonoray.io.images import write_image  # noqa: E402
+from sonoray.io.videos import Video, write_video  # noqa: E402
 from sonoray.restoration.frame_channels import N_CHANNELS, REACH, START  # noqa: E402
 from sonoray.training.color_flow import export  # noqa: E402
 from sonoray.training.color_flow.data import (  # noqa: E402
@@ -125,8 +126,14 @@ def test_backgrounds_of_a_folder(tmp_path):
     write_image(tmp_path / "a.png", levels)
     (found,) = read_backgrounds(tmp_path, (48, 48))
     assert np.array_equal(found[0], levels)
-    with pytest.raises(ArgumentError, match=r"backgrounds: expected at least \(64, 48\) pixels, got \(50, 60\)"):
+    with pytest.raises(ArgumentError, match=r"backgrounds: .*a\.png: expected at least 64 x 48 pixels, got \(50, 60\)"):
         read_backgrounds(tmp_path, (64, 48))
+    write_video(tmp_path / "b.gif", Video(np.stack([levels, np.zeros_like(levels), levels[::-1]])))
+    write_image(tmp_path / "c.png", levels[:40])
+    (tmp_path / "d.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match=r"3 left out: .*b\.gif, frame 1: expected contents.*c\.png.*d\.png"):
+        found = read_backgrounds([tmp_path / "a.png", tmp_path], (48, 48))
+    assert [each.shape for each in found] == [(1, 50, 60), (1, 50, 60), (2, 50, 60)]
 
 
 def test_leaving_a_scene_out(tmp_path):

@@ -183,6 +183,7 @@ def test_what_cannot_be_trained_on_is_named_and_left_out(tmp_path):
     np.testing.assert_allclose(found[3], np.asarray(good[3]) / 255, atol=0.02)
     with pytest.warns(UserWarning, match="left out"):
         assert len(images_in([tmp_path], subfolders=True)) == 5
+    assert [i.shape for i in images_in([tmp_path / "a.png", tmp_path / "e.gif"], every=2)] == [(64, 64)] * 2
     (tmp_path / "below/f.png").unlink()
     picture.new("L", (80, 80)).save(tmp_path / "below/black.png")
     with pytest.raises(ArgumentError, match=r"black\.png: expected contents"):

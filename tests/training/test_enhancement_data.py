@@ -136,7 +136,7 @@ def test_no_pairs_are_refused():
 
 def test_pictures_are_read_as_grey(tmp_path):
     pillow = pytest.importorskip("PIL.Image", reason="the extra 'io' is not installed")
-    values = np.arange(200, dtype=np.uint8).reshape(10, 20)
+    values = (np.arange(64 * 80) % 251).astype(np.uint8).reshape(64, 80)
     pillow.fromarray(values).save(tmp_path / "b.png")
     pillow.fromarray(np.stack([values] * 3, -1)).save(tmp_path / "a.png")
     pillow.fromarray(values.astype(np.uint16) * 257).save(tmp_path / "c.png")
@@ -149,5 +149,18 @@ def test_pictures_are_read_as_grey(tmp_path):
     with pytest.raises(ArgumentError, match="expected pictures"):
         read_images([tmp_path / "empty"])
     (tmp_path / "e.png").write_bytes(b"no picture")
-    with pytest.raises(FormatError, match="expected a picture"):
+    with pytest.raises(ArgumentError, match="expected a picture"):
         read_images([tmp_path / "e.png"])
+
+
+def test_what_enhancement_cannot_be_trained_on_is_left_out(tmp_path):
+    pillow = pytest.importorskip("PIL.Image", reason="the extra 'io' is not installed")
+    levels = np.random.default_rng(0).integers(0, 256, (3, 64, 80), dtype=np.uint8)
+    pages = [pillow.fromarray(page) for page in levels]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    pillow.fromarray(levels[0, :8, :8]).save(tmp_path / "b.png")
+    pillow.new("L", (80, 80), 7).save(tmp_path / "c.png")
+    (tmp_path / "d.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match=r"3 left out: .*b\.png: .*c\.png: expected contents.*d\.png"):
+        found = read_images([tmp_path])
+    np.testing.assert_allclose(found, levels / 255, atol=1e-4)

@@ -16,7 +16,7 @@ from ._training import add_reuse, add_running, check_modes, check_reuse, check_s
 def add(kinds: Any) -> None:
     """Add the command's arguments."""
     form = kinds.add_parser("despeckle", help="from noisy images alone to images without speckle (Speckle2Self)")
-    form.add_argument("--images", type=Path, nargs="+", default=[], metavar="FOLDER", help="folders of B-mode pictures")
+    form.add_argument("--images", type=Path, nargs="+", default=[], metavar="PATH", help="B-mode pictures or folders")
     form.add_argument("--every", type=int, default=1, metavar="N", help="take one picture or frame of N (default: 1)")
     form.add_argument("--subfolders", action="store_true", help="take the pictures in folders below, too")
     form.add_argument(

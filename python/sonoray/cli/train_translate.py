@@ -30,8 +30,9 @@ def add(kinds: Any) -> None:
     form.add_argument("--dataset", type=Path, help="folder of the simulated clips, made as needed (default: OUT/data)")
     form.add_argument("--clips", type=int, help="clips to train on (default: 240)")
     form.add_argument(
-        "--backgrounds", type=Path, metavar="FOLDER", help="of B-mode pictures: tissue of a quarter of the clips"
-    )
+        "--backgrounds", type=Path, nargs="+", metavar="PATH",
+        help="B-mode pictures or folders of them: tissue of a quarter of the clips",
+    )  # fmt: skip
     form.add_argument("--steps", type=int, help="of the coarse network (default: 1000)")
     form.add_argument("--refine-steps", type=int, help="of the refinement; 0: none (default: a quarter of steps)")
     form.add_argument("--mask-steps", type=int, help="of the mask network; 0: none (default: a quarter of steps)")

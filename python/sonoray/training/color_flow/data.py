@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,12 +15,10 @@ from numpy.typing import NDArray
 
 from ...errors import ArgumentError
 from ...imaging.color_overlay import steered_box
-from ...io.images import count_frames, image_files, read_image
-from ...io.videos import read_video
 from ...restoration.frame_channels import frame_channels
-from ...restoration.images import Planes
 from ...simulation.flow_dataset import generate_dataset, quartile_of, read_clip
 from ...simulation.flow_scenes import SCENES
+from ..pictures import read_frames
 
 
 @dataclass(frozen=True)
@@ -126,14 +125,15 @@ def load_clips(
     )
 
 
-def read_backgrounds(folder: Any, shape: tuple[int, int]) -> list[NDArray[np.uint8]]:
+def read_backgrounds(paths: Any, shape: tuple[int, int]) -> list[NDArray[np.uint8]]:
     """Read B-mode pictures and cines as backgrounds for `load_clips`.
 
     Parameters
     ----------
-    folder : path
+    paths : path or sequence of path
+        See `sonoray.training.pictures.read_frames`.
     shape : (n_rows, n_columns)
-        Of the clips; what is smaller is refused.
+        Of the clips; what is smaller is left out.
 
     Returns
     -------
@@ -141,17 +141,12 @@ def read_backgrounds(folder: Any, shape: tuple[int, int]) -> list[NDArray[np.uin
 
     Raises
     ------
-    ArgumentError
-        No folder, no pictures in it, one that is too small.
+    ArgumentError, MissingExtraError
+        See there.
     """
-    found = []
-    for path in image_files(folder):
-        frames = read_video(path).frames if count_frames(path) > 1 else [read_image(path)]
-        grey = np.stack([np.rint(255 * Planes(np.asarray(frame)).values[0]).astype(np.uint8) for frame in frames])
-        if any(n < least for n, least in zip(grey.shape[1:], shape, strict=True)):
-            raise ArgumentError(f"backgrounds: expected at least {shape} pixels, got {grey.shape[1:]} in {path}")
-        found.append(grey)
-    return found
+    given = [paths] if isinstance(paths, str | os.PathLike) else paths
+    found = read_frames(given, name="backgrounds", least=shape)
+    return [np.rint(255 * np.stack(frames)).astype(np.uint8) for frames in found]
 
 
 def digest_of(backgrounds: Sequence[Any]) -> str:

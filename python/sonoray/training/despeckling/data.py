@@ -21,13 +21,11 @@ from ..._progress import progress
 from ...errors import ArgumentError, MissingExtraError
 from ...simulation.echogenicities import echogenicity_map
 from ...simulation.speckle import SpeckleImage, SpeckleModel, sector_mask, simulate_speckle
+from ..pictures import Image, unusable
 from .structure_cache import cache_key, read_structure, write_structure
 
-Image = NDArray[np.float32]
 SHRINKS = (0.5, 0.5, 0.5, 0.67, 0.67, 0.35)  # sizes of structure, drawn with equal chance
 TRAINING_FAMILIES = ("shapes", "layers", "blobs")
-LEAST = 64  # rows and columns of a training image
-_CONSTANT = 1e-3
 _PUBLISHED_CHANCE = 0.3  # of each flip, and of shift, scale and rotation together
 _BLACK = 1.5 / 255  # what is darker over a neighbourhood lies outside the field of view
 _STRENGTH = 1.2  # of the filter, in standard deviations of the speckle
@@ -226,15 +224,6 @@ def speckle_deviation(image: Image) -> float:
 def outside(image: Image) -> NDArray[np.bool_]:
     """Where there is no image: black over 9 x 9 pixels."""
     return np.asarray(scipy.ndimage.maximum_filter(image, 9) < _BLACK)
-
-
-def unusable(image: Image) -> str | None:
-    """Why an image cannot be trained on, or None."""
-    if min(image.shape) < LEAST:
-        return f"expected at least {LEAST} x {LEAST} pixels, got {image.shape}"
-    if not np.ptp(image) > _CONSTANT:
-        return f"expected contents, got a constant of {image.min():g}"
-    return None
 
 
 def _stretched(k: int, image: NDArray[Any]) -> Image:

@@ -24,13 +24,12 @@ from ..._checks import count, option
 from ..._progress import progress
 from ...errors import ArgumentError, FormatError, MissingExtraError
 from ...imaging.low_rank import low_rank_despeckle
-from ...io.images import image_files, read_image
 from ...io.writing import atomic
 from ...restoration.images import Planes
 from ...simulation.degradations import DegradationModel, sample_patch
 from ...simulation.speckle import SpeckleModel, simulate_speckle
+from ..pictures import Image, read_frames
 
-Image = NDArray[np.float32]
 Pair = NDArray[np.float32]  # (2, n_rows, n_columns): image and target
 
 TARGETS = ("low_rank", "raw", "natural")
@@ -272,28 +271,19 @@ def natural_pairs(names: Sequence[str] = NATURAL_TRAINING) -> list[Pair]:
 
 
 def read_images(paths: Sequence[Any]) -> list[Image]:
-    """Read pictures as grey values in [0, 1].
+    """Read pictures as grey values in [0, 1]; of cines every frame.
 
     Parameters
     ----------
     paths : sequence of path
-        Files, or folders whose pictures are taken in the order of their names.
+        See `sonoray.training.pictures.read_frames`.
 
     Raises
     ------
-    ArgumentError
-        A path that is not there, or no pictures.
-    FormatError
-        A file that is no picture.
-    MissingExtraError
-        Pillow is not installed.
+    ArgumentError, MissingExtraError
+        See there.
     """
-    files: list[Path] = []
-    for path in map(Path, paths):
-        if not path.exists():
-            raise ArgumentError(f"images: expected a file or folder, {path} is not there")
-        files += image_files(path) if path.is_dir() else [path]
-    return [Planes(read_image(file)).values[0] for file in files]
+    return [frame for frames in read_frames(paths) for frame in frames]
 
 
 def _own(image: Image) -> Pair:
