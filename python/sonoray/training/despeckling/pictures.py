@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ..pictures import read_frames
-from .data import Image
+from ..pictures import Image, read_frames
 
 
 def images_in(paths: Iterable[Any], *, every: int = 1, subfolders: bool = False) -> list[Image]:
