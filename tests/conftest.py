@@ -63,3 +63,25 @@ def pytest_collection_modifyitems(config, items):
 # CI takes the same examples each time, so that a change fails for what it changed.
 settings.register_profile("sonoray", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("sonoray")
+
+
+@pytest.fixture
+def boards(monkeypatch):
+    """Folders that TensorBoard would write to, which need not be installed."""
+    from sonoray.training import logs
+
+    class Writer:
+        def __init__(self, folder):
+            written.append(Path(folder))
+
+        def add_scalar(self, tag, value, step):
+            assert np.isscalar(step)
+
+        def flush(self):
+            pass
+
+        close = flush
+
+    written = []
+    monkeypatch.setattr(logs, "summary_writer", lambda: Writer)
+    return written

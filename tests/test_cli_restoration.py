@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from sonoray import ArgumentError
 from sonoray.cli import main
 from sonoray.io import Video, read_image, read_video, write_image, write_video
 from sonoray.learning import ModelSpec, TensorSpec
@@ -191,6 +192,50 @@ def test_outputs_that_are_refused(tmp_path, models, capsys):
     assert {p: p.read_bytes() for p in tmp_path.rglob("*.png")} == before
 
 
+def test_folders_that_take_no_files_are_refused_before_work(tmp_path, capsys, monkeypatch):
+    from sonoray.cli import _files
+
+    write_image(tmp_path / "a.png", GREY)
+
+    def full(dir):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_files.tempfile, "TemporaryFile", full)
+    for out in ("b.png", "new/below"):
+        assert main(["enhance", str(tmp_path / "a.png"), "-o", str(tmp_path / out), "--model", "nowhere.onnx"]) == 1
+        assert f"output: expected a folder that can be written to, got {tmp_path}" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_thousands_of_files_are_paired_at_once(tmp_path, monkeypatch):
+    from sonoray.cli._pictures import jobs
+
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    names = [f"{k:04d}.png" for k in range(300)]
+    for name in names:
+        (tmp_path / "in" / name).touch()
+        (tmp_path / "out" / name).touch()  # what is there already is compared with all inputs
+    looked_at, stat = [], type(tmp_path).stat
+    monkeypatch.setattr(type(tmp_path), "stat", lambda path, **more: looked_at.append(path) or stat(path, **more))
+    made = jobs([tmp_path / "in"], tmp_path / "out")
+    assert [job.target.name for job in made] == names
+    assert len(looked_at) < 10 * len(names)  # linear
+    (tmp_path / "out" / "0007.png").unlink()
+    (tmp_path / "out" / "0007.png").hardlink_to(tmp_path / "in" / "0100.png")
+    with pytest.raises(ArgumentError, match=r"another place than the inputs', got .*0007\.png"):
+        jobs([tmp_path / "in"], tmp_path / "out")
+
+
+def test_an_array_of_two_axes_is_one_image(tmp_path, models):
+    np.save(tmp_path / "a.npy", GREY / np.float32(255))
+    command = ["enhance", str(tmp_path / "a.npy"), "-o", str(tmp_path / "b.npy"), "--quiet"]
+    assert main([*command, "--model", str(models / "enhance.onnx")]) == 0
+    found = np.load(tmp_path / "b.npy")
+    assert (found.shape, found.dtype) == (GREY.shape, np.float32)
+    np.testing.assert_allclose(found[3:-3, 3:-3], blurred(GREY)[3:-3, 3:-3] / 255, atol=1e-3)
+
+
 def flow_video():
     frames = np.repeat(RNG.integers(20, 200, (6, 32, 48, 1), dtype=np.uint8), 3, axis=3)
     frames[:, 10:20, 12:30] = (220, 30, 10)
@@ -226,6 +271,7 @@ def test_translate_refuses(tmp_path, models, capsys):
         (["in.npz", "--mask", str(tmp_path / "small.png")], "mask: expected"),
         (["in.npz", "--stage", "refined"], "no refinement"),
         (["missing.npz"], "missing.npz"),
+        (["in.npz", "--seed", "-1"], "seed: expected 0 to"),
     ]:
         assert main(["translate", str(tmp_path / arguments[0]), *arguments[1:], *common]) == 1
         assert reason in capsys.readouterr().err

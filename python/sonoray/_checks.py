@@ -14,16 +14,20 @@ def scalar(name: str, value: Any, low: float, high: float, unit: str) -> float:
 
     A unit in brackets, such as "(ratio)", is a pure number's kind.
     """
+    pure = unit.startswith("(")
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise ArgumentError(f"{name}: expected a number in {unit}, got {value!r}") from None
+        raise ArgumentError(f"{name}: expected a number {'' if pure else 'in '}{unit}, got {value!r}") from None
     if not np.isfinite(number):
-        raise ArgumentError(f"{name}: expected a finite number in {unit}, got {number}")
+        raise ArgumentError(f"{name}: expected a finite number {'' if pure else 'in '}{unit}, got {number}")
     if not low <= number <= high:
-        doubt = "" if unit.startswith("(") else f"; is it really in {unit}?"
-        raise ArgumentError(f"{name}: expected {low:g} to {high:g} {unit}, got {number:g}{doubt}")
+        raise ArgumentError(f"{name}: expected {low:g} to {high:g} {unit}, got {number:g}{_doubt(unit)}")
     return number
+
+
+def _doubt(unit: str) -> str:
+    return "" if not unit or unit.startswith("(") else f"; is it really in {unit}?"
 
 
 def count(name: str, value: Any, low: int = 1, high: int = 1_000_000) -> int:
@@ -85,8 +89,8 @@ def array(
         smallest, largest = result.min(), result.max()
         if smallest < low or largest > high:
             raise ArgumentError(
-                f"{name}: expected values from {low:g} to {high:g} {unit}, got {smallest:g} to {largest:g}; "
-                f"is it really in {unit}?"
+                f"{name}: expected values from {low:g} to {high:g}{f' {unit}' if unit else ''}, got {smallest:g} to "
+                f"{largest:g}{_doubt(unit)}"
             )
     return result
 

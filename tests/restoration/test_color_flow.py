@@ -205,6 +205,22 @@ def test_black_surroundings_are_nothing_to_go_by(translator):
     assert translator(frames, "color").mask.sum() == 2 * 900
 
 
+def test_a_black_frame_is_called_black_and_a_given_mask_is_not_asked_for(translator):
+    frames = painted()
+    frames[2] = 0
+    frames[2, 3:8, 3:8] = [200, 30, 20]
+    with pytest.raises(ArgumentError, match="in frame 2; it is black but for 25 painted pixels: leave such frames out"):
+        translator(frames, "color")
+    full = np.full_like(painted(), 90)
+    with pytest.raises(ArgumentError, match=r"got 0 % in frame 0$"):
+        translator(full, np.ones(full.shape[:3], bool))
+
+
+def test_seeds_are_checked_first(translator):
+    with pytest.raises(ArgumentError, match="seed: expected 0 to"):
+        translator("no frames", seed=-1)
+
+
 def test_greys_with_a_tint_are_left_to_the_network(translator, clip):
     tinted = np.rint(clip.color * np.array([1.0, 0.94, 0.88])).astype(np.uint8)
     tinted = np.where(clip.painted[..., None], clip.color, tinted)

@@ -175,6 +175,12 @@ def test_patches_larger_than_the_image_are_mirrored():
         (lambda r: DegradationModel()(np.zeros((2, 4, 4)), r), "image: expected shape (any, any)"),
         (lambda r: sample_patch(GREY, 8, r), "images: expected shape (any, any, any)"),
         (lambda r: sample_patch(np.zeros((0, 8, 8)), 8, r), "images: expected pixels"),
+        (
+            lambda r: sample_patch(GREY[None] + 2, 8, r),
+            f"values from 0 to 1, got {GREY.min() + 2:g} to {GREY.max() + 2:g}",
+        ),
+        (lambda r: add_gaussian_noise(GREY, np.nan, r), "sigma: expected a finite number (ratio), got nan"),
+        (lambda r: add_gaussian_noise(GREY, "x", r), "sigma: expected a number (ratio), got 'x'"),
         (lambda r: sample_patch(GREY[None], 8, r, angle=-1), "angle: expected 0 to 180 degrees"),
     ],
 )
@@ -182,3 +188,4 @@ def test_what_cannot_be_is_refused_by_name(call, words):
     with pytest.raises(ArgumentError) as error:
         call(np.random.default_rng(0))
     assert words in str(error.value)
+    assert "in ?" not in str(error.value)

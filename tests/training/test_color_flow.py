@@ -1,5 +1,6 @@
 """Data, networks, recipes and export of the translation."""
 
+import argparse
 import json
 from dataclasses import replace
 
@@ -31,7 +32,6 @@ from sonoray.training.color_flow.networks import (  # noqa: E402
     PatchDiscriminator,
     RefinementGenerator,
     equal_width,
-    n_parameters,
 )
 from sonoray.training.color_flow.recipe import (  # noqa: E402
     PUBLISHED,
@@ -44,6 +44,7 @@ from sonoray.training.color_flow.recipe import (  # noqa: E402
     train_mask,
     train_refine,
 )
+from sonoray.training.parameters import n_parameters  # noqa: E402
 
 SMALL = CoarseSettings(width=4, steps=3, batch=2, size=32)
 
@@ -183,14 +184,15 @@ def test_losses_reach_every_weight(clips):
     task.loss(np.random.default_rng(0)).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.network.parameters())
     players = RefineTraining(RefineSettings(width=4, critic_width=4, size=32), task.network, "hinted", clips)
+    task.network.zero_grad()
     players.generator_loss(np.random.default_rng(0)).backward()
+    assert all(p.grad is None and p.requires_grad for p in players.coarse.parameters())  # stays as it is
     assert all(p.grad is not None and p.grad.isfinite().all() for p in players.generator.parameters())
     assert sum(float(p.grad.abs().sum()) for p in players.generator.parameters()) > 0
     players.critic.zero_grad()
     players.critic_loss(np.random.default_rng(0)).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in players.critic.parameters())
     assert sum(float(p.grad.abs().sum()) for p in players.critic.parameters()) > 0
-    assert not any(p.requires_grad for p in players.coarse.parameters())
 
 
 def test_published_weights():
@@ -208,6 +210,22 @@ def test_training_repeats_and_goes_on(tmp_path, clips, settings):
         assert torch.equal(a, b)
     again, _ = train_coarse(settings, clips, clips, tmp_path / "a", seed=1, resume=True)
     assert all(torch.equal(a, b) for a, b in zip(once.parameters(), again.parameters(), strict=True))
+
+
+def test_other_clips_or_another_start_are_refused(tmp_path, clips):
+    once = replace(SMALL, steps=1)
+    train_coarse(once, clips, clips, tmp_path)
+    train_coarse(once, clips, clips, tmp_path / "b", start=tmp_path / "coarse.pt")
+    fewer = clips[:6]
+    with pytest.raises(ArgumentError, match=r"differs in clips \(was \w{12}\.\.\., now \w{12}\.\.\.\)$"):
+        train_coarse(once, fewer, clips, tmp_path, resume=True)
+    with pytest.raises(ArgumentError, match="differs in held_out"):
+        train_coarse(once, clips, fewer, tmp_path, resume=True)
+    with pytest.raises(ArgumentError, match=r"differs in start \(was nothing, now"):
+        train_coarse(once, clips, clips, tmp_path, start=tmp_path / "b" / "coarse.pt", resume=True)
+    train_mask(clips, tmp_path, steps=1, batch=1)
+    with pytest.raises(ArgumentError, match="differs in clips"):
+        train_mask(fewer, tmp_path, steps=1, batch=1, resume=True)
 
 
 def test_a_folder_is_exported(tmp_path, clips):
@@ -236,10 +254,45 @@ def test_a_folder_is_exported(tmp_path, clips):
     assert translate.reach == REACH  # as it was trained
     assert translate.refine.spec.settings["coarse"] == spec.digest
     (tmp_path / "other").mkdir()
-    train_coarse(SMALL, clips, clips, tmp_path, seed=1)
-    export.export_folder(tmp_path, tmp_path / "other" / "x_coarse.onnx")
+    other, _ = train_coarse(SMALL, clips, clips, tmp_path, seed=1)
+    with pytest.raises(FormatError, match=r"refine\.pt: expected a refinement of .*coarse\.pt"):
+        export.export_folder(tmp_path, tmp_path / "other" / "x_coarse.onnx")
+    assert not list((tmp_path / "other").iterdir())
+    export.export_network(other, "coarse", tmp_path / "other" / "x_coarse.onnx", notes["coarse"])
+    with pytest.raises(ArgumentError, match=r"differs in coarse weights \(was"):
+        train_refine(refine, other, "hinted", clips, tmp_path, resume=True)
     with pytest.raises(FormatError, match="refine: expected a refinement of the coarse network"):
         ColorFlowTranslator(tmp_path / "other" / "x_coarse.onnx", refine=tmp_path / "x_refine.onnx")
+
+
+def test_what_is_overwritten_goes_before_the_new_run_begins(tmp_path, clips, monkeypatch, boards):
+    pytest.importorskip("onnx", reason="the extra 'train' is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra 'cpu' is not installed")
+    from sonoray.cli import train_translate
+    from sonoray.training.color_flow import recipe
+
+    def command(*more):
+        form = argparse.ArgumentParser()
+        train_translate.add(form.add_subparsers())
+        args = form.parse_args(["translate", "-o", str(tmp_path / "run"), "--quick", "--quiet", *more])
+        args.run(args)
+
+    def killed(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_translate, "_clips", lambda args: (clips, clips, None, "0" * 64))
+    command("--steps", "1", "--tensorboard")
+    assert [board.name for board in boards] == ["coarse", "refine", "mask"]
+    assert {"coarse", "refine", "mask"} == {p.stem for p in (tmp_path / "run").glob("*.pt")}
+    with pytest.raises(ArgumentError, match="start: expected another folder than out"):
+        command("--overwrite", "--start", str(tmp_path / "run"))
+    with monkeypatch.context() as other:
+        other.setattr(recipe, "train_refine", killed)
+        with pytest.raises(KeyboardInterrupt):
+            command("--steps", "1", "--overwrite", "--mask-weight", "3")
+    left = {p.name for p in (tmp_path / "run").iterdir()}
+    assert "coarse.pt" in left
+    assert not left & {"refine.pt", "mask.pt", "model.json"} and not [name for name in left if name.endswith(".onnx")]
 
 
 def test_other_folders_are_refused(tmp_path):

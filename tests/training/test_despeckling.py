@@ -16,7 +16,6 @@ from sonoray.training.despeckling.networks import (  # noqa: E402
     PUBLISHED,
     NetworkSettings,
     Speckle2Self,
-    n_parameters,
 )
 from sonoray.training.despeckling.pictures import images_in  # noqa: E402
 from sonoray.training.despeckling.recipe import (  # noqa: E402
@@ -27,6 +26,7 @@ from sonoray.training.despeckling.recipe import (  # noqa: E402
     published_loss,
     train_despeckling,
 )
+from sonoray.training.parameters import n_parameters  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,9 @@ def images():
 
 def test_the_published_network_has_its_parameters():
     network = Speckle2Self(PUBLISHED)
-    assert n_parameters(network) == 3_910_785
-    assert sum(p.numel() for p in network.parameters()) == 7_821_825
-    assert n_parameters(Speckle2Self(NetworkSettings())) < 500_000
+    assert n_parameters(*network.used) == 3_910_785
+    assert n_parameters(network) == 7_821_825
+    assert n_parameters(*Speckle2Self(NetworkSettings()).used) < 500_000
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,10 @@ def test_a_run_that_goes_on_makes_the_same_weights(images, tmp_path):
         assert torch.equal(a, b)
     with pytest.raises(ArgumentError, match="resume"):
         train_despeckling(images, tmp_path / "b", replace(recipe, seed=1), resume=True)
-    assert json.loads((tmp_path / "b" / "model.json").read_text())["recipe"]["seed"] == recipe.seed
+    again = train_despeckling(images, tmp_path / "b", replace(recipe, passes=2), resume=True)  # training makes one
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), straight.parameters(), strict=True))
+    described = json.loads((tmp_path / "b" / "model.json").read_text())["recipe"]
+    assert (described["seed"], described["passes"]) == (recipe.seed, 2)
 
 
 def test_training_learns(images, tmp_path):
@@ -281,11 +284,12 @@ def test_exported_files_give_what_torch_gives_at_any_size(settings, tmp_path):
             Despeckler(despeckle.model, tile=256)
 
 
-def test_a_folder_is_exported_or_refused(images, tmp_path):
+def test_a_folder_is_exported_or_refused(images, tmp_path, boards):
     pytest.importorskip("onnx", reason="the extra 'train' is not installed")
     from sonoray.training.despeckling.export import TASK, export_folder
 
-    train_despeckling(images, tmp_path, replace(QUICK, steps=1, crop=32))
+    train_despeckling(images, tmp_path, replace(QUICK, steps=1, crop=32), tensorboard=True)
+    assert boards == [tmp_path / "tensorboard" / "despeckle"]
     spec = export_folder(tmp_path, tmp_path / "out.onnx")
     assert spec.task == TASK
     assert spec.training_data == images.digest

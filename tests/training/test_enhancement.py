@@ -18,7 +18,7 @@ from sonoray.errors import ArgumentError, FormatError  # noqa: E402
 from sonoray.restoration.enhancement import Enhancer  # noqa: E402
 from sonoray.training.enhancement.data import PairSource, phantom_pairs  # noqa: E402
 from sonoray.training.enhancement.export import export_enhancer, export_folder  # noqa: E402
-from sonoray.training.enhancement.networks import PUBLISHED, SwinConvSettings, SwinConvUNet, n_parameters  # noqa: E402
+from sonoray.training.enhancement.networks import PUBLISHED, SwinConvSettings, SwinConvUNet  # noqa: E402
 from sonoray.training.enhancement.recipe import (  # noqa: E402
     PUBLISHED_RECIPE,
     EnhancementRecipe,
@@ -29,6 +29,7 @@ from sonoray.training.enhancement.recipe import (  # noqa: E402
     tuning_set,
 )
 from sonoray.training.exporting import check_parity  # noqa: E402
+from sonoray.training.parameters import n_parameters  # noqa: E402
 
 TINY = SwinConvSettings(8, (1,) * 7, 8)
 SIZES = ((128, 128), (192, 320), (200, 150))
@@ -229,8 +230,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(recipe, "QUICK", replace(recipe.QUICK, steps=2, batch=1, phantoms=1, speckled=1, network=TINY))
 
 
-def test_the_command_trains_and_exports(tmp_path, capsys, quick):
-    command("-o", tmp_path / "run", "--quick", "--quiet", "--json")
+def test_the_command_trains_and_exports(tmp_path, capsys, quick, boards):
+    command("-o", tmp_path / "run", "--quick", "--quiet", "--json", "--tensorboard")
+    assert boards == [tmp_path / "run" / "tensorboard" / "enhance"]
     figures = json.loads(capsys.readouterr().out)
     assert set(figures) == {"model", "parameters", "tuning_psnr_gain_db", "seconds"}
     image = np.random.default_rng(0).random((40, 50), np.float32)

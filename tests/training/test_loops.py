@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
-from sonoray import ArgumentError  # noqa: E402
+from sonoray import ArgumentError, FormatError  # noqa: E402
 from sonoray.training.loops import Schedule, train  # noqa: E402
 
 TARGET = torch.tensor([[1.0, -2.0, 0.5]])
@@ -65,6 +65,42 @@ def test_checkpoint_of_other_settings_is_refused(tmp_path):
     run(tmp_path, model(), settings="one")
     with pytest.raises(ArgumentError, match="expected a checkpoint of these settings"):
         run(tmp_path, model(), settings="two", resume=True)
+
+
+def test_a_refusal_names_what_differs_and_nothing_else(tmp_path):
+    digest = "0123456789abcdef" * 4
+    run(tmp_path, model(), settings={"data": digest, "network": {"widths": (4, 6)}, "rate": 0.1})
+    with pytest.raises(ArgumentError) as error:
+        run(tmp_path, model(), settings={"data": digest[::-1], "network": {"widths": [4, 8]}, "rate": 0.1}, resume=True)
+    differing = "data (was 0123456789ab..., now fedcba987654...), network.widths (was [4, 6], now [4, 8])"
+    assert str(error.value).endswith(f"got one that differs in {differing}")
+    with pytest.raises(ArgumentError, match=r"differs in schedule\.steps \(was 60, now 61\)$"):
+        train(
+            model(), loss_of(model()), Schedule(61, 0.1, 5, average=0.9, evaluate_every=20), tmp_path, "line", seed=3,
+            settings={"data": digest, "network": {"widths": (4, 6)}, "rate": 0.1}, resume=True,
+        )  # fmt: skip
+    state = torch.load(tmp_path / "line.pt", weights_only=True)
+    torch.save({**state, "settings": "as text"}, tmp_path / "line.pt")
+    with pytest.raises(ArgumentError, match="an earlier version wrote it"):
+        run(tmp_path, model(), resume=True)
+
+
+def test_damaged_checkpoints_are_called_so(tmp_path):
+    run(tmp_path, model())
+    whole = (tmp_path / "line.pt").read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"weeks of work", b""):
+        (tmp_path / "line.pt").write_bytes(damaged)
+        with pytest.raises(
+            FormatError, match=r"line\.pt: expected a PyTorch checkpoint.*; the file is damaged"
+        ) as error:
+            run(tmp_path, model(), resume=True)
+        assert len(str(error.value)) < len(str(tmp_path)) + 120
+    (tmp_path / "line.pt").write_bytes(whole)
+    state = torch.load(tmp_path / "line.pt", weights_only=True)
+    del state["optimizers"]
+    torch.save(state, tmp_path / "line.pt")
+    with pytest.raises(FormatError, match="the file is damaged"):
+        run(tmp_path, model(), resume=True)
 
 
 def test_diverging_run_stops(tmp_path):

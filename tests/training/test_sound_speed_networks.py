@@ -7,13 +7,13 @@ torch = pytest.importorskip("torch", reason="the extra 'train' is not installed"
 
 from sonoray import ArgumentError, FormatError, full_synthetic_aperture  # noqa: E402
 from sonoray.autofocus.moveouts import MoveoutSettings, mirrored  # noqa: E402
+from sonoray.training.parameters import n_parameters  # noqa: E402
 from sonoray.training.sound_speed.checkpoints import load_upstream  # noqa: E402
 from sonoray.training.sound_speed.data import Acquisition, draw_echoes  # noqa: E402
 from sonoray.training.sound_speed.networks import (  # noqa: E402
     MoveoutNetwork,
     SoundSpeedHead,
     TraceAutoencoder,
-    n_parameters,
 )
 from sonoray.training.sound_speed.recipe import reconstruction_loss  # noqa: E402
 

@@ -1,6 +1,6 @@
 """What several commands do with files: read what they need, refuse what they can't write."""
 
-import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,13 @@ def check_output(path: Path, endings: tuple[str, ...], inputs: Iterable[Path | N
             raise sonoray.ArgumentError(f"output: expected another file than the input, got {path} for both")
     if path.suffix.lower() not in endings:
         raise sonoray.ArgumentError(f"output: expected a name ending in {', '.join(endings)}, got {path.name!r}")
-    folder = path.absolute().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise sonoray.ArgumentError(f"output: expected a folder that can be written to, got {folder}")
+    check_folder(path.absolute().parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse, before any work is done, a folder in which no file can be made; nothing stays in it."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone say little of file systems without files
+            pass
+    except OSError:
+        raise sonoray.ArgumentError(f"output: expected a folder that can be written to, got {folder}") from None

@@ -16,6 +16,9 @@ import sonoray
 from sonoray._progress import progress
 from sonoray.io.images import ENDINGS, WRITTEN, check_writable, count_frames, image_files, read_image, write_image
 from sonoray.io.videos import ARRAYS, MOVIES, PILED, Video, check_video_writable, read_video, write_video
+from sonoray.io.writing import atomic
+
+from ._files import check_folder
 
 _VIDEOS = (*MOVIES, *ARRAYS)
 
@@ -47,17 +50,29 @@ def jobs(sources: Sequence[Path], out: Path) -> list[Job]:
     if not to_file and out.suffix.lower() in known:
         raise sonoray.ArgumentError(f"output: expected a folder for {len(files)} pictures, got the file name {out}")
     made = [Job(file, out if to_file else out / _name(file)) for file in files]
-    for k, job in enumerate(made):
-        if any(job.target.exists() and job.target.samefile(file) for file in files):
+    given, taken = {_identity(file) for file in files}, set()
+    for job in made:
+        if _identity(job.target) in given:
             raise sonoray.ArgumentError(f"output: expected another place than the inputs', got {job.target}")
-        if any(job.target == other.target for other in made[:k]):
+        if job.target in taken:
             raise sonoray.ArgumentError(f"output: expected a name of its own for each input, got {job.target} twice")
+        taken.add(job.target)
     folder = out.absolute().parent if to_file else out
     if to_file and not folder.is_dir():
         raise sonoray.ArgumentError(f"output: expected a folder that is there, got {folder}")
     if not to_file and folder.exists() and not folder.is_dir():
         raise sonoray.ArgumentError(f"output: expected a folder for {len(files)} pictures, got the file {out}")
+    check_folder(next(place for place in (folder, *folder.absolute().parents) if place.exists()))
     return made
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What is the same for all names of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _name(file: Path) -> str:
@@ -74,10 +89,22 @@ def _name(file: Path) -> str:
 
 def load(path: Path) -> tuple[NDArray[Any], float | None, bool]:
     """Return an image or frames, their rate, and whether it is a video."""
+    image = _one_array(path) if path.suffix.lower() == ".npy" else None
+    if image is not None:
+        return image, None, False
     if path.suffix.lower() in _VIDEOS or count_frames(path) > 1:
         video = read_video(path)
         return video.frames, video.frame_rate, True
     return read_image(path), None, False
+
+
+def _one_array(path: Path) -> NDArray[Any] | None:
+    """The one grey image of an .npy file; None where it holds a video, or something that `read_video` refuses."""
+    try:
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.array(mapped) if mapped.ndim == 2 and mapped.size else None
+    except Exception:  # the header is Python, in which much can be wrong
+        return None
 
 
 def check_storable(path: Path, image: NDArray[Any], rate: float | None, video: bool) -> None:
@@ -93,6 +120,9 @@ def store(path: Path, result: NDArray[Any], rate: float | None, video: bool) -> 
     """Write what `load` gave and work changed."""
     if video:
         write_video(path, Video(result, rate))
+    elif path.suffix.lower() == ".npy":
+        with atomic(path) as partial, partial.open("wb") as file:
+            np.save(file, result)
     elif path.suffix.lower() in (*ARRAYS, ".gif", ".apng"):
         write_video(path, Video(result[None]))
     else:

@@ -10,7 +10,7 @@ from sonoray._checks import count
 from sonoray.training.requirements import use_torch
 
 from . import train_despeckle, train_enhance, train_translate
-from ._training import add_reuse, check_reuse, report
+from ._training import add_reporting, add_reuse, check_reuse, report, running_options
 
 
 def add(commands: Any) -> None:
@@ -31,9 +31,7 @@ def add(commands: Any) -> None:
     speed.add_argument("--seed", type=int, help="(default: 0; published ones for upstream)")
     speed.add_argument("--quick", action="store_true", help="a minute's run on next to nothing, to see that it works")
     speed.add_argument("--permute-targets", action="store_true", help="cmp: negative control, maps of other examples")
-    speed.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1)")
-    speed.add_argument("--json", action="store_true", help="print figures as JSON")
-    speed.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    add_reporting(speed)
     speed.set_defaults(run=run)
     for module in (train_despeckle, train_enhance, train_translate):
         module.add(kinds)
@@ -54,8 +52,9 @@ def run(args: argparse.Namespace) -> None:
         _two("epochs", args.epochs, base.epochs),
         base.validation if args.validation is None else count("validation", args.validation, 1, 1_000_000),
     )
+    options = {"phase": args.phase, **running_options(args)}
     begin = time.perf_counter()
-    figures = (_moveouts if args.mode == "cmp" else _published)(args, amounts)
+    figures = (_moveouts if args.mode == "cmp" else _published)(args, amounts, options)
     figures = {"mode": args.mode, **figures, "seconds": round(time.perf_counter() - begin, 1)}
     report(figures, as_json=args.json)
 
@@ -68,19 +67,15 @@ def _two(name: str, given: list[int] | None, default: tuple[int, int]) -> tuple[
     return count(name, given[0], 1, 100_000_000), count(name, given[-1], 1, 100_000_000)
 
 
-def _common(args: argparse.Namespace) -> dict[str, Any]:
-    return {"phase": args.phase, "resume": args.resume, "show": not args.quiet}
-
-
-def _moveouts(args: argparse.Namespace, amounts: Any) -> dict[str, Any]:
+def _moveouts(args: argparse.Namespace, amounts: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from sonoray.training.parameters import n_parameters
     from sonoray.training.sound_speed.data import Dataset
     from sonoray.training.sound_speed.export import export_moveouts
-    from sonoray.training.sound_speed.networks import n_parameters
     from sonoray.training.sound_speed.recipe import probe_spec, train_moveouts
 
     dataset = Dataset(args.dataset or args.out / "data")
     network, error = train_moveouts(
-        dataset, args.out, amounts, seed=args.seed or 0, permute_targets=args.permute_targets, **_common(args)
+        dataset, args.out, amounts, seed=args.seed or 0, permute_targets=args.permute_targets, **options
     )
     target = args.out / "sound_speed.onnx"
     spec = {
@@ -98,14 +93,14 @@ def _moveouts(args: argparse.Namespace, amounts: Any) -> dict[str, Any]:
     }
 
 
-def _published(args: argparse.Namespace, amounts: Any) -> dict[str, Any]:
+def _published(args: argparse.Namespace, amounts: Any, options: dict[str, Any]) -> dict[str, Any]:
+    from sonoray.training.parameters import n_parameters
     from sonoray.training.sound_speed.data import Dataset
     from sonoray.training.sound_speed.export import export_upstream
-    from sonoray.training.sound_speed.networks import n_parameters
     from sonoray.training.sound_speed.recipe import probe_spec, train_upstream
 
     dataset = Dataset(args.dataset or args.out / "data")
-    autoencoder, head, rms, error = train_upstream(dataset, args.out, amounts, seed=args.seed, **_common(args))
+    autoencoder, head, rms, error = train_upstream(dataset, args.out, amounts, seed=args.seed, **options)
     names = args.out / "sound_speed_encoder.onnx", args.out / "sound_speed_head.onnx"
     s = dataset.acquisition.settings
     spec: dict[str, Any] = {"name": "sonoray sound speed, published pair", "training_data": dataset.digest}

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import sonoray
+from sonoray._checks import count
 from sonoray.training.requirements import use_torch
 
-from ._training import add_reuse, add_running, check_reuse, hardware_of, report
+from ._training import add_reuse, add_running, check_modes, check_reuse, check_start, report, running_options
 
 
 def add(kinds: Any) -> None:
@@ -42,8 +43,7 @@ def run(args: argparse.Namespace) -> None:
     use_torch(args.threads)
     from sonoray.training.despeckling.recipe import DEFAULT, PUBLISHED_EPOCHS, PUBLISHED_RECIPE, QUICK
 
-    if args.published and (args.quick or args.ablate):
-        raise sonoray.ArgumentError("published: expected a run of its own, got quick or ablate, too")
+    check_modes(args)
     recipe = PUBLISHED_RECIPE if args.published else QUICK if args.quick else DEFAULT
     given = {
         name: getattr(args, name) for name in ("steps", "batch", "rate", "passes") if getattr(args, name) is not None
@@ -54,8 +54,13 @@ def run(args: argparse.Namespace) -> None:
         raise sonoray.ArgumentError("epochs: expected epochs or steps, got both")
     if args.published and args.steps is None and args.epochs is None:
         args.epochs = PUBLISHED_EPOCHS
+    for name, least in (("epochs", 1), ("simulated", 0), ("every", 1)):
+        if getattr(args, name) is not None:
+            count(name, getattr(args, name), least)
+    check_start(args, "despeckle.pt")
+    options = running_options(args)
     begin = time.perf_counter()
-    figures = (_ablated if args.ablate else _trained)(args, recipe)
+    figures = (_ablated if args.ablate else _trained)(args, recipe, options)
     figures["seconds"] = round(time.perf_counter() - begin, 1)
     report(figures, as_json=args.json)
 
@@ -70,27 +75,25 @@ def _data(args: argparse.Namespace, separate: bool) -> Any:
     return TrainingImages(images, separate=separate, show=not args.quiet, cache=args.out / "structure.npz")
 
 
-def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
+def _trained(args: argparse.Namespace, recipe: Any, options: dict[str, Any]) -> dict[str, Any]:
     from sonoray.training.despeckling.export import export_folder
-    from sonoray.training.despeckling.networks import n_parameters
     from sonoray.training.despeckling.recipe import train_despeckling
     from sonoray.training.hardware import is_first
+    from sonoray.training.parameters import n_parameters
 
     data = _data(args, recipe.method != "published")
     recipe = recipe if args.epochs is None else recipe.for_epochs(args.epochs, len(data))
-    network = train_despeckling(
-        data, args.out, recipe, start=args.start, resume=args.resume, show=not args.quiet, hardware=hardware_of(args)
-    )
+    network = train_despeckling(data, args.out, recipe, start=args.start, **options)
     target = args.out / "despeckle.onnx"
     if is_first():
         export_folder(args.out, target)
-    return {"model": str(target), "parameters": n_parameters(network), "images": len(data)}
+    return {"model": str(target), "parameters": n_parameters(*network.used), "images": len(data)}
 
 
-def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
+def _ablated(args: argparse.Namespace, recipe: Any, options: dict[str, Any]) -> dict[str, Any]:
     from sonoray.training.despeckling.ablation import ablate
 
     data = _data(args, True)
     recipe = recipe if args.epochs is None else recipe.for_epochs(args.epochs, len(data))
-    rows = ablate(data, args.out, recipe, resume=args.resume, show=not args.quiet, hardware=hardware_of(args))
+    rows = ablate(data, args.out, recipe, **options)
     return {name: ", ".join(f"{key} {value:.3f}" for key, value in row.items()) for name, row in rows.items()}

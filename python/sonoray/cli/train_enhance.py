@@ -5,10 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import sonoray
 from sonoray.training.requirements import use_torch
 
-from ._training import add_reuse, add_running, check_reuse, hardware_of, report
+from ._training import add_reuse, add_running, check_modes, check_reuse, check_start, report, running_options
 
 
 def add(kinds: Any) -> None:
@@ -37,42 +36,37 @@ def run(args: argparse.Namespace) -> None:
     use_torch(args.threads)
     from sonoray.training.enhancement.recipe import PUBLISHED_RECIPE, QUICK, EnhancementRecipe
 
-    if args.published and args.quick:
-        raise sonoray.ArgumentError("published: expected a run of its own, got quick, too")
+    check_modes(args)
     recipe = PUBLISHED_RECIPE if args.published else QUICK if args.quick else EnhancementRecipe()
     given = {name: getattr(args, name) for name in ("steps", "batch") if getattr(args, name) is not None}
     check_reuse(args, ["*/enhance.pt" if args.ablate else "enhance.pt"])
+    check_start(args, "enhance.pt")
+    recipe, options = recipe.with_(**given), running_options(args)
     begin = time.perf_counter()
-    figures = (_ablated if args.ablate else _trained)(args, recipe.with_(**given))
+    figures = (_ablated if args.ablate else _trained)(args, recipe, options)
     figures |= {"seconds": round(time.perf_counter() - begin, 1)}
     report(figures, as_json=args.json)
 
 
-def _trained(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
+def _trained(args: argparse.Namespace, recipe: Any, options: dict[str, Any]) -> dict[str, Any]:
     from sonoray.training.enhancement.export import export_folder
-    from sonoray.training.enhancement.networks import n_parameters
     from sonoray.training.enhancement.recipe import train_enhancer, training_sources
     from sonoray.training.hardware import is_first
+    from sonoray.training.parameters import n_parameters
 
     sources = training_sources(args.images, args.targets_cache or args.out / "targets", recipe, show=not args.quiet)
-    network, gain = train_enhancer(
-        args.out, sources, recipe, seed=args.seed, start=args.start, resume=args.resume, show=not args.quiet,
-        hardware=hardware_of(args),
-    )  # fmt: skip
+    network, gain = train_enhancer(args.out, sources, recipe, seed=args.seed, start=args.start, **options)
     target = args.out / "enhance.onnx"
     if is_first():
         export_folder(args.out, target)
     return {"model": str(target), "parameters": n_parameters(network), "tuning_psnr_gain_db": round(gain, 2)}
 
 
-def _ablated(args: argparse.Namespace, recipe: Any) -> dict[str, Any]:
+def _ablated(args: argparse.Namespace, recipe: Any, options: dict[str, Any]) -> dict[str, Any]:
     from sonoray.training.enhancement.ablation import ablate
 
     cache = args.targets_cache or args.out / "targets"
-    rows = ablate(
-        args.out, args.images, cache, recipe, seed=args.seed, resume=args.resume, show=not args.quiet,
-        hardware=hardware_of(args),
-    )  # fmt: skip
+    rows = ablate(args.out, args.images, cache, recipe, seed=args.seed, **options)
     return {
         name: ", ".join(f"{condition} {gain:+.2f} dB" for condition, gain in row.items()) for name, row in rows.items()
     }

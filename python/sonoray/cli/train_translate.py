@@ -3,7 +3,7 @@
 import argparse
 import hashlib
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,12 @@ from sonoray._checks import count
 from sonoray._progress import progress
 from sonoray.training.requirements import use_torch
 
-from ._training import add_reuse, add_running, check_reuse, hardware_of, report
+from ._training import add_reuse, add_running, check_modes, check_reuse, check_start, report, running_options
 
+_ROLES = ("coarse", "refine", "mask")
+_CHECKPOINTS = [f"{role}.pt" for role in _ROLES]
+_MOST_SEED = 400_000  # twice as much and one more are still below those for judging
+_ABLATED_STEPS = 600
 _HAZY = 0.25  # of the training clips
 _HELD_OUT = 1  # added to the seed of the training clips
 _JUDGED = 1_000_000  # added to it for what ablations are judged on
@@ -56,19 +60,27 @@ def add(kinds: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Simulate, train, export."""
     use_torch(args.threads)
-    check_reuse(args, ["*.pt"] if args.ablate else [f"{name}.pt" for name in ("coarse", "refine", "mask")])
-    if args.start is not None and (args.ablate or not (args.start / "coarse.pt").is_file()):
-        raise sonoray.ArgumentError(f"start: expected a folder with coarse.pt, and no --ablate, got {args.start}")
+    check_modes(args)
+    check_reuse(args, ["*.pt"] if args.ablate else _CHECKPOINTS)
+    check_start(args, "coarse.pt")
+    if args.ablate and args.tensorboard:
+        raise sonoray.ArgumentError("tensorboard: expected no --ablate, whose log is ablation.md")
+    count("seed", args.seed, 0, _MOST_SEED)
+    networks = _networks(args)
+    options = {"seed": args.seed, **running_options(args)}
     begin = time.perf_counter()
-    hardware = hardware_of(args)
-    clips, held_out, judged, digest = _clips(args)
-    common = {"seed": args.seed, "resume": args.resume, "show": not args.quiet, "hardware": hardware}
-    if args.ablate:
-        figures = _ablated(args, clips, held_out, judged, digest, common)
-    else:
-        figures = _trained(args, clips, held_out, digest, common)
+    figures = (_ablated if args.ablate else _trained)(args, networks, options)
     figures["seconds"] = round(time.perf_counter() - begin, 1)
     report(figures, as_json=args.json)
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """What is to be trained: settings of the coarse network and of the refinement, steps of the mask network."""
+
+    coarse: Any
+    refine: Any
+    mask_steps: int
 
 
 def _clips(args: argparse.Namespace) -> tuple[Any, Any, Any, str]:
@@ -78,7 +90,7 @@ def _clips(args: argparse.Namespace) -> tuple[Any, Any, Any, str]:
 
     n = count("clips", args.clips if args.clips is not None else 8 if args.quick else 240, 4, 10_000_000)
     shape, frames = ((48, 48), 4) if args.quick else ((96, 96), 8)
-    plan = ClipPlan(n, shape, frames, 2 * count("seed", args.seed, 0, 400_000), SCENES, _HAZY)
+    plan = ClipPlan(n, shape, frames, 2 * args.seed, SCENES, _HAZY)
     backgrounds = read_backgrounds(args.backgrounds, shape) if args.backgrounds else []
     plan = plan.without(args.leave_out) if args.leave_out else plan
     judge = replace(plan, n_clips=max(4, min(24, n // 4)), seed=plan.seed + _HELD_OUT)
@@ -96,48 +108,51 @@ def _clips(args: argparse.Namespace) -> tuple[Any, Any, Any, str]:
     return loaded[0], loaded[1], loaded[2] if args.ablate else None, digest
 
 
-def _settings(args: argparse.Namespace) -> Any:
-    from sonoray.training.color_flow.recipe import PUBLISHED, CoarseSettings
+def _networks(args: argparse.Namespace) -> _Networks:
+    from sonoray.training.color_flow.recipe import PUBLISHED, PUBLISHED_REFINE, CoarseSettings, RefineSettings
 
     base = PUBLISHED if args.published else CoarseSettings()
     if args.quick:
         base = replace(base, width=4, steps=4, batch=1, size=32)
+    elif args.ablate:
+        base = replace(base, steps=_ABLATED_STEPS)
     names = ("steps", "batch", "size", "width", "mask_weight", "structure", "rate")
     given: dict[str, Any] = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if args.convolutions is not None:
         given["gated"] = args.convolutions == "gated"
-    return replace(base, **given)
+    coarse = replace(base, **given)
+    share = max(1, coarse.steps // (2 if args.ablate else 4))
+    refine_steps = count("refine_steps", share if args.refine_steps is None else args.refine_steps, int(args.ablate))
+    mask_steps = count("mask_steps", share if args.mask_steps is None else args.mask_steps, 0)
+    refine = replace(PUBLISHED_REFINE if args.published else RefineSettings(), batch=coarse.batch, size=coarse.size)
+    refine = replace(refine, width=4, critic_width=4) if args.quick else refine
+    return _Networks(coarse, replace(refine, steps=refine_steps) if refine_steps else None, mask_steps)
 
 
-def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, common: Any) -> dict[str, Any]:
+def _trained(args: argparse.Namespace, networks: _Networks, options: dict[str, Any]) -> dict[str, Any]:
     from sonoray.training.color_flow import export
-    from sonoray.training.color_flow.networks import n_parameters
-    from sonoray.training.color_flow.recipe import (
-        PUBLISHED_REFINE,
-        RefineSettings,
-        train_coarse,
-        train_mask,
-        train_refine,
-    )
+    from sonoray.training.color_flow.recipe import train_coarse, train_mask, train_refine
     from sonoray.training.hardware import is_first
+    from sonoray.training.loops import load_kept
+    from sonoray.training.parameters import n_parameters, weights_digest
 
-    settings = _settings(args)
-    quarter = max(1, settings.steps // 4)
-    refine_steps = count("refine_steps", quarter if args.refine_steps is None else args.refine_steps, 0)
-    mask_steps = count("mask_steps", quarter if args.mask_steps is None else args.mask_steps, 0)
-    if is_first() and not args.resume:  # else a run killed early would leave new weights under an old description
-        (args.out / export.NOTE).unlink(missing_ok=True)
-    start = None if args.start is None else args.start / "coarse.pt"
-    network, error = train_coarse(settings, clips, held_out, args.out, start=start, **common)
-    notes = {"coarse": export.coarse_note(settings, "coarse", args.seed)}
-    if refine_steps:
-        weights = PUBLISHED_REFINE if args.published else RefineSettings()
-        refine = replace(weights, steps=refine_steps, batch=settings.batch, size=settings.size)
-        refine = replace(refine, width=4, critic_width=4) if args.quick else refine
-        train_refine(refine, network, settings.kind, clips, args.out, **common)
+    settings, refine = networks.coarse, networks.refine
+    start, begun = None, ""
+    if args.start is not None:
+        start, begin = args.start / "coarse.pt", settings.network()
+        load_kept(begin, start)  # refused, before any work, where the network is another
+        begun = weights_digest(begin.state_dict())
+    clips, held_out, _, digest = _clips(args)
+    if is_first() and not args.resume:  # else a run killed early would leave some of the earlier one beside its own
+        for name in (export.NOTE, *_CHECKPOINTS, *(f"color_flow_{role}.onnx" for role in _ROLES)):
+            (args.out / name).unlink(missing_ok=True)
+    network, error = train_coarse(settings, clips, held_out, args.out, start=start, **options)
+    notes = {"coarse": export.coarse_note(settings, "coarse", args.seed, begun)}
+    if refine is not None:
+        train_refine(refine, network, settings.kind, clips, args.out, **options)
         notes["refine"] = export.refine_note(refine, "refine", args.seed)
-    if mask_steps:
-        train_mask(clips, args.out, steps=mask_steps, **common)
+    if networks.mask_steps:
+        train_mask(clips, args.out, steps=networks.mask_steps, **options)
         notes["mask"] = export.mask_note(8, "mask", args.seed)
     for note in notes.values():  # models say which scenes they know, so that zero-shot figures can be trusted
         note["settings"]["scenes"] = sorted(set(clips.scene.tolist()))
@@ -153,21 +168,14 @@ def _trained(args: argparse.Namespace, clips: Any, held_out: Any, digest: str, c
     }
 
 
-def _ablated(
-    args: argparse.Namespace, clips: Any, held_out: Any, judged: Any, digest: str, common: Any
-) -> dict[str, Any]:
+def _ablated(args: argparse.Namespace, networks: _Networks, options: dict[str, Any]) -> dict[str, Any]:
     from sonoray.training.color_flow.ablation import run_ablation
-    from sonoray.training.color_flow.recipe import RefineSettings
     from sonoray.training.hardware import is_first
 
-    settings = _settings(args)
-    steps = 600 if args.steps is None and not args.quick else settings.steps
-    refine = RefineSettings(batch=settings.batch, size=settings.size)
-    refine = replace(refine, width=4, critic_width=4) if args.quick else refine
-    refine_steps = max(1, steps // 2) if args.refine_steps is None else count("refine_steps", args.refine_steps)
-    rows = run_ablation(
-        settings, refine, clips, held_out, judged, args.out, steps=steps, refine_steps=refine_steps, **common
-    )  # fmt: skip
+    clips, held_out, judged, digest = _clips(args)
+    steps = {"steps": networks.coarse.steps, "refine_steps": networks.refine.steps}
+    told = {name: value for name, value in options.items() if name != "tensorboard"}
+    rows = run_ablation(networks.coarse, networks.refine, clips, held_out, judged, args.out, **steps, **told)
     if is_first():
         print((args.out / "ablation.md").read_text())
     return {"clips": digest, "ssim_in_mask": {row.name: round(row.mean_ssim_mask, 4) for row in rows}}

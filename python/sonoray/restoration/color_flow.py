@@ -26,6 +26,7 @@ _MULTIPLE = 4  # of rows and columns
 _LEAST_SIDE = 16
 _LEAST_VISIBLE = 0.01  # share of what a frame shows
 _BLACK = 4  # grey level up to which a pixel shows nothing: what surrounds pictures
+_MARK = 0.05  # share of a frame up to which what is painted is a mark, and all else black no wrong mask
 _TINT, _LIT = 0.04, 16  # channels' spread over the brightest that greys may have and be no tint; from this level on
 _VOXELS = 4_000_000  # that go through a network together, which bounds the memory between the layers
 _LARGEST_WHOLE = 16_000_000  # the same where there are no tiles
@@ -143,12 +144,13 @@ class ColorFlowTranslator:
             Not such frames; a frame that shows less than 1 % without colour, black not counted: there is nothing to
             go by; a mask of another shape.
         """
+        count("seed", seed, 0, 2**63 - 1)
         video = checked_frames(frames)
         chosen = self.stage if stage is None else self._checked_stage(stage)
         found = self._mask(video, "auto" if mask is None else mask)
         hidden = _grown(found, count("grow", grow, 0, 16))
         result = grey_of(video)
-        _check_visible(result, hidden)
+        _check_visible(result, hidden, given=mask is not None and not isinstance(mask, str))
         if hidden.any():
             thin = _grown(_thin(found, round(min(video.shape[1:3]) / _THIN)), grow)
             self._fill(result, video, hidden, thin, chosen, seed)
@@ -253,16 +255,20 @@ def _parts_of(whole: NDArray[np.float32]) -> _Shown:
     return lambda rows, columns: whole[..., rows, columns]
 
 
-def _check_visible(grey: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> None:
-    """Refuse frames that show next to nothing but colour; what is black shows nothing."""
+def _check_visible(grey: NDArray[np.uint8], hidden: NDArray[np.bool_], *, given: bool) -> None:
+    """Refuse frames that show next to nothing but colour; what is black shows nothing. Given: the mask was."""
     covered = hidden.sum(axis=(1, 2))
     seen = (~hidden & (grey > _BLACK)).sum(axis=(1, 2))
     share = np.where(covered > 0, seen / np.maximum(covered + seen, 1), 1.0)
     if (share < _LEAST_VISIBLE).any():
         k = int(share.argmin())
+        if covered[k] < _MARK * hidden[k].size:
+            way_out = f"; it is black but for {covered[k]} painted pixels: leave such frames out"
+        else:
+            way_out = "" if given else "; if its greys are tinted, give the mask"
         raise ArgumentError(
             f"frames: expected at least {100 * _LEAST_VISIBLE:g} % of what every frame shows without colour to go by, "
-            f"got {100 * share[k]:.2g} % in frame {k}; if its greys are tinted, give the mask"
+            f"got {100 * share[k]:.2g} % in frame {k}{way_out}"
         )
 
 

@@ -1,6 +1,7 @@
 """Where a training runs: devices, precision, several processes; through lightning-fabric where there is a choice."""
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,11 +54,13 @@ class Hardware:
         count("n_devices", self.n_devices, 1, 1024)
         option("precision", self.precision, PRECISIONS)
 
-    def processor(self) -> "Processor":
-        """Return what carries out the steps.
+    def check(self) -> str:
+        """Refuse what is not there, before any work; returns the device that "auto" is.
 
         Raises
         ------
+        ArgumentError
+            A precision that the device has not.
         DeviceError
             CUDA asked for and not there, or fewer devices.
         MissingExtraError
@@ -69,7 +72,19 @@ class Hardware:
             raise DeviceError(f"device 'cuda': expected {self.n_devices} that PyTorch can use, found {available}")
         if device == "cpu" and self.precision == "16-mixed":
             raise ArgumentError("precision: expected '32-true' or 'bf16-mixed' on 'cpu', got '16-mixed'")
-        if (device, self.n_devices, self.precision) == ("cpu", 1, "32-true"):
+        if not self._plain(device) and importlib.util.find_spec("lightning_fabric") is None:
+            raise MissingExtraError(
+                "devices other than one CPU and mixed precision need lightning-fabric: pip install 'sonoray[train]'"
+            )
+        return device
+
+    def _plain(self, device: str) -> bool:
+        return (device, self.n_devices, self.precision) == ("cpu", 1, "32-true")
+
+    def processor(self) -> "Processor":
+        """Return what carries out the steps; refuses what `check` does."""
+        device = self.check()
+        if self._plain(device):
             return Processor()
         return _FabricProcessor(device, self.n_devices, self.precision)
 
@@ -142,12 +157,8 @@ class _FabricProcessor(Processor):
     """
 
     def __init__(self, device: str, n_devices: int, precision: str) -> None:
-        try:
-            from lightning_fabric import Fabric
-        except ImportError:
-            raise MissingExtraError(
-                "devices other than one CPU and mixed precision need lightning-fabric: pip install 'sonoray[train]'"
-            ) from None
+        from lightning_fabric import Fabric
+
         strategy = "ddp" if n_devices > 1 else "auto"
         mixed: Any = precision
         self.fabric: Any = Fabric(accelerator=device, devices=n_devices, strategy=strategy, precision=mixed)

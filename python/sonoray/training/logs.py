@@ -33,7 +33,7 @@ class TrainingLog:
         self.path, self._write = folder / f"{name}.csv", write
         losses = ["loss"] if len(players) == 1 else [f"loss {player}" for player in players]
         self._columns = ["step", *losses, "evaluation", "rate", "seconds"]
-        self._writer = _writer(folder / "tensorboard" / name) if tensorboard and write else None
+        self._writer = summary_writer()(str(folder / "tensorboard" / name)) if tensorboard and write else None
 
     def __enter__(self) -> "TrainingLog":
         return self
@@ -68,9 +68,15 @@ class TrainingLog:
             self._writer.flush()
 
 
-def _writer(folder: Path) -> Any:
+def summary_writer() -> Any:
+    """Return TensorBoard's class of writers.
+
+    Raises
+    ------
+    MissingExtraError
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise MissingExtraError("this log needs TensorBoard: pip install 'sonoray[tensorboard]'") from None
-    return SummaryWriter(str(folder))
+    return SummaryWriter

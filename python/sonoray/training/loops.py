@@ -5,20 +5,21 @@ A loss places its batch where its network is: `device_of`.
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .._checks import count
 from .._progress import progress
 from ..errors import ArgumentError, FormatError
 from .hardware import Hardware
 from .logs import TrainingLog
-from .players import Loss, Player, Schedule
+from .players import MOST_SEED, Loss, Player, Schedule
 from .run_state import RunState
-from .states import load_state
+from .states import load_state, plain_settings
 
 __all__ = ["Hardware", "Loss", "Player", "Schedule", "device_of", "kept_weights", "load_kept", "train", "train_players"]
 
@@ -87,7 +88,7 @@ def train(
     seed: int,
     evaluate: Callable[[], float] | None = None,
     resume: bool = False,
-    settings: str = "",
+    settings: Mapping[str, Any] | str = "",
     show: bool = False,
     hardware: Hardware | None = None,
     tensorboard: bool = False,
@@ -131,7 +132,7 @@ def train_players(
     seed: int,
     evaluate: Callable[[], float] | None = None,
     resume: bool = False,
-    settings: str = "",
+    settings: Mapping[str, Any] | str = "",
     show: bool = False,
     hardware: Hardware | None = None,
     tensorboard: bool = False,
@@ -159,8 +160,9 @@ def train_players(
         holding what would be kept.
     resume : bool
         Go on from ``<name>.pt`` if it is there; without, an earlier one is deleted.
-    settings : str
-        Whatever decides what is trained; a checkpoint of others is refused.
+    settings : mapping or str
+        Whatever decides what is trained, by name; numbers, texts, dataclasses of them. A checkpoint of others is
+        refused.
     show : bool
         Progress on standard error.
     hardware : Hardware, optional
@@ -180,35 +182,43 @@ def train_players(
     KeyboardInterrupt
         At the end of the step, after the state has been saved; says where. A second one stops at once.
     """
+    count("seed", seed, 0, MOST_SEED)
     names = [player.name for player in players]
     if not names or len(set(names)) < len(names):
         raise ArgumentError(f"players: expected at least one, with distinct names, got {names}")
     processor = (hardware or Hardware("cpu")).processor()
     # What changes the result belongs to the settings; devices and precision do not have to stay the same.
-    run = RunState(players, schedule, Path(folder), name, f"{settings} seed {seed} {schedule}", processor)
+    given = plain_settings({**plain_settings(settings), "seed": seed, "schedule": schedule})
+    run = RunState(players, schedule, Path(folder), name, given, processor)
     with TrainingLog(run.folder, name, names, tensorboard=tensorboard, write=processor.rank == 0) as log:
         run.log = log
         run.begin(resume)
         if accepted is not None and processor.rank == 0:
             accepted()
-        try:
-            with _interrupt_waits() as asked_to_stop:
-                if run.due:  # interrupted in an evaluation
-                    run.evaluated(evaluate)
-                for step in progress(range(run.step, schedule.steps), name, enabled=show and processor.rank == 0):
-                    run.update(seed, step)
-                    if run.due:
-                        run.evaluated(evaluate)
-                    if processor.any(asked_to_stop()):  # else one would wait for the other's next step
-                        raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            if run.whole:
-                run.save()
-            raise KeyboardInterrupt(
-                f"{run.saved} of {schedule.steps} steps are in {run.path}; go on with --resume"
-            ) from None
+        _steps(run, name, seed, evaluate, show)
     run.finish()
     return run.result
+
+
+def _steps(run: RunState, name: str, seed: int, evaluate: Callable[[], float] | None, show: bool) -> None:
+    """Make the steps that are left; an interrupt comes out after the state has been saved."""
+    shown = show and run.processor.rank == 0
+    try:
+        with _interrupt_waits() as asked_to_stop:
+            if run.due:  # interrupted in an evaluation
+                run.evaluated(evaluate)
+            for step in progress(range(run.step, run.schedule.steps), name, enabled=shown):
+                run.update(seed, step)
+                if run.due:
+                    run.evaluated(evaluate)
+                if run.processor.any(asked_to_stop()):  # else one would wait for the other's next step
+                    raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        if run.whole:
+            run.save()
+        raise KeyboardInterrupt(
+            f"{run.saved} of {run.schedule.steps} steps are in {run.path}; go on with --resume"
+        ) from None
 
 
 @contextlib.contextmanager

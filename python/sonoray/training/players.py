@@ -13,6 +13,7 @@ from .._checks import count, option, scalar
 from ..errors import ArgumentError
 
 Loss = Callable[[np.random.Generator], Tensor]
+MOST_SEED = 2**63 - 1
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, FormatError
 from .hardware import Processor
 from .logs import TrainingLog
 from .players import OPTIMIZERS, Player, Schedule
-from .states import load_state, save_state
+from .states import differences, load_state, save_state
 
 
 class RunState:
@@ -27,7 +27,7 @@ class RunState:
         schedule: Schedule,
         folder: Path,
         name: str,
-        settings: str,
+        settings: dict[str, Any],
         processor: Processor,
     ) -> None:
         self.players, self.schedule, self.settings, self.processor = players, schedule, settings, processor
@@ -59,17 +59,21 @@ class RunState:
         self._begin = time.perf_counter() - self.seconds
 
     def _restore(self, state: dict[str, Any]) -> None:
-        if state.get("settings") != self.settings:
+        other = differences(state.get("settings"), self.settings)
+        if other:
             raise ArgumentError(
-                f"resume: expected a checkpoint of these settings in {self.path}, got one of {state.get('settings')!r}"
+                f"resume: expected a checkpoint of these settings in {self.path}, got one that differs in {other}"
             )
-        self._load(_by_player(state["module"], self.players))
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.processor.restore(state["processor"])
-        self.kept = [_to(weights, self.processor.device) for weights in _by_player(state["kept"], self.players)]
-        self.step, self.seconds, self.result = state["step"], state["seconds"], state["result"]
-        self.sums, self.count = list(state["sums"]), state["count"]
+        try:
+            self._load(_by_player(state["module"], self.players))
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.processor.restore(state["processor"])
+            self.kept = [_to(weights, self.processor.device) for weights in _by_player(state["kept"], self.players)]
+            self.step, self.seconds, self.result = state["step"], state["seconds"], state["result"]
+            self.sums, self.count = list(state["sums"]), state["count"]
+        except (KeyError, TypeError, ValueError, RuntimeError):
+            raise FormatError(f"{self.path}: expected the state of this training; the file is damaged") from None
         self.saved = self.step
 
     def save(self) -> None:

@@ -1,7 +1,10 @@
 """Training states on disk, written in one step and read without running what they contain."""
 
+import json
 import pickle
 import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,9 @@ import torch
 
 from ..errors import FormatError
 from ..io.writing import atomic
+
+_DAMAGED = "the file is damaged or of another kind"
+_LONG = 40  # characters of a value that are shown; digests are longer
 
 
 def save_state(path: Any, state: dict[str, Any]) -> None:
@@ -36,5 +42,37 @@ def load_tensors(path: Any) -> Any:
     """Read a PyTorch file that holds nothing but tensors and plain values."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise FormatError(f"{path}: expected a PyTorch checkpoint with tensors only: {str(error)[:200]}") from None
+    except pickle.UnpicklingError:
+        what = "it holds other objects" if zipfile.is_zipfile(path) else _DAMAGED
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError):
+        what = _DAMAGED
+    raise FormatError(f"{path}: expected a PyTorch checkpoint with tensors only; {what}")
+
+
+def plain_settings(settings: Mapping[str, Any] | str) -> dict[str, Any]:
+    """Return settings as a checkpoint holds and compares them: flat, with names such as "network.width"."""
+    if isinstance(settings, str):
+        return {"settings": settings}
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        content = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        if isinstance(content, Mapping):
+            found |= {f"{name}.{key}": inner for key, inner in plain_settings(content).items()}
+        else:
+            found[name] = json.loads(json.dumps(content, default=str))  # tuples and lists are the same
+    return found
+
+
+def differences(was: Any, now: Mapping[str, Any]) -> str:
+    """Say in which of `plain_settings` a checkpoint differs: "steps (was 3, now 4), ..."; "" where it does not."""
+    if not isinstance(was, Mapping):
+        return "everything: an earlier version wrote it, and what it was trained on cannot be compared"
+    names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    # The schedule follows from the rest; where only a schedule was given, it is all there is.
+    names = [name for name in names if not name.startswith("schedule.")] or names
+    return ", ".join(f"{name} (was {_short(was.get(name))}, now {_short(now.get(name))})" for name in names)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value in (None, "") else str(value)
+    return text if len(text) <= _LONG else f"{text[:12]}..."

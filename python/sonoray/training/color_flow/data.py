@@ -1,5 +1,6 @@
 """Training data: simulated pairs of videos on disk, sampled by how much colour hides."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -79,6 +80,15 @@ class Clips:
 
     def __len__(self) -> int:
         return len(self.color)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of all pairs."""
+        whole = hashlib.sha256()
+        for values in (self.color, self.bmode, self.painted, self.coverage):
+            whole.update(f"{values.shape}".encode())
+            whole.update(np.ascontiguousarray(values).tobytes())
+        return whole.hexdigest()
 
     def __getitem__(self, index: Any) -> "Clips":
         return Clips(*(getattr(self, name)[index] for name in self.__dataclass_fields__))

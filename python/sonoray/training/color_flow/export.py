@@ -13,9 +13,11 @@ from ...learning.models import ModelSpec, TensorSpec
 from ...restoration.color_flow import TASKS
 from ...restoration.frame_channels import N_CHANNELS, REACH
 from ..exporting import export_onnx
-from ..loops import load_kept
+from ..loops import kept_weights, load_kept
+from ..parameters import weights_digest
+from ..states import load_state
 from .networks import MaskNetwork, RefinementGenerator
-from .recipe import CoarseSettings, RefineSettings
+from .recipe import COARSE_WEIGHTS, CoarseSettings, RefineSettings
 
 TASK = "color flow translation"
 NOTE = "model.json"
@@ -95,10 +97,11 @@ def export_folder(folder: Any, out: Any) -> ModelSpec:
     Raises
     ------
     FormatError
-        No such folder.
+        No such folder; a refinement of another coarse network than the one in it.
     """
     root, target = Path(folder), Path(out)
     about = read_note(root)
+    _check_coarse(root, about["networks"])
     stem = target.stem.removesuffix("_coarse")
     spec: ModelSpec | None = None
     # The refinement's spec names the coarse network whose results it knows.
@@ -131,6 +134,20 @@ def load_network(folder: Any, role: str, note: dict[str, Any]) -> nn.Module:
     return module.eval()
 
 
+def _check_coarse(folder: Path, networks: dict[str, dict[str, Any]]) -> None:
+    """Refuse a refinement that learned from other weights than the coarse network's beside it."""
+    if not {"coarse", "refine"} <= set(networks):
+        return
+    coarse, refine = (folder / f"{networks[role]['name']}.pt" for role in ("coarse", "refine"))
+    settings = load_state(refine).get("settings") if refine.exists() else None
+    known = settings.get(COARSE_WEIGHTS) if isinstance(settings, dict) else None  # older ones don't say
+    if known and known != (found := weights_digest(kept_weights(coarse))):
+        raise FormatError(
+            f"{refine}: expected a refinement of {coarse} ({found[:12]}), got one of other weights ({known[:12]}); "
+            "train it anew"
+        )
+
+
 def write_note(folder: Any, training_data: str, networks: dict[str, dict[str, Any]]) -> None:
     """Write model.json: what was trained."""
     text = json.dumps({"task": TASK, "training_data": training_data, "networks": networks}, indent=2)
@@ -155,9 +172,10 @@ def read_note(folder: Any) -> dict[str, Any]:
         raise FormatError(f"{path}: expected the note of a training of {TASK!r}: {error}") from None
 
 
-def coarse_note(settings: CoarseSettings, name: str, seed: int) -> dict[str, Any]:
-    """What model.json says of a coarse network."""
+def coarse_note(settings: CoarseSettings, name: str, seed: int, start: str = "") -> dict[str, Any]:
+    """What model.json says of a coarse network; ``start``: digest of the weights that it began with."""
     return {
+        "start": start,
         "name": name,
         "seed": seed,
         "recipe": asdict(settings),

@@ -13,6 +13,19 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ...restoration.frame_channels import N_CHANNELS, START
+from ..parameters import n_parameters
+
+__all__ = [
+    "COARSE",
+    "GatedConv3d",
+    "HintedCoarse",
+    "MaskNetwork",
+    "PatchDiscriminator",
+    "PublishedCoarse",
+    "RefinementGenerator",
+    "equal_width",
+    "n_parameters",
+]
 
 Size = int | tuple[int, int, int]
 _FLAT, _ALONG = (1, 3, 3), (3, 1, 1)  # kernels in space, in time
@@ -231,11 +244,6 @@ class MaskNetwork(nn.Module):
             video = layer(torch.cat([functional.interpolate(video, scale_factor=2.0), skip], 1))
         logit: Tensor = self.last(video)
         return logit
-
-
-def n_parameters(module: nn.Module) -> int:
-    """Trained numbers in a module."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
 def equal_width(kind: str, width: int) -> int:

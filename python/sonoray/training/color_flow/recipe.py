@@ -5,7 +5,6 @@
 1 adversarial + 2 perceptual for the refinement.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,13 @@ from ...restoration.bridge import bridge
 from ...restoration.frame_channels import KINDS, frame_channels
 from ..hardware import Hardware
 from ..loops import Player, Schedule, device_of, load_kept, train, train_players
+from ..parameters import weights_digest
+from ..players import MOST_SEED
 from .data import Batch, Clips, Sampler, mask_batch
 from .losses import adversary_loss, deception_loss, dissimilarity, feature_loss, mask_loss, weighted_l1
 from .networks import COARSE, MaskNetwork, PatchDiscriminator, RefinementGenerator, equal_width
 
+COARSE_WEIGHTS = "coarse weights"  # whose results a refinement knows: a digest in its checkpoint's settings
 MASK_WEIGHTS = (0.0, 10.0, 20.0, 40.0)  # lambda, as the published ablation has them
 
 
@@ -69,6 +71,8 @@ class CoarseSettings:
             raise ArgumentError(f"size: expected a multiple of 4, got {self.size}")
         scalar("mask_weight", self.mask_weight, 0.0, 1e4, "(weight)")
         scalar("structure", self.structure, 0.0, 1e4, "(weight)")
+        scalar("rate", self.rate, 1e-8, 1.0, "(learning rate)")
+        scalar("average", self.average, 0.0, 0.99999, "(decay)")
 
     @property
     def network_width(self) -> int:
@@ -180,6 +184,7 @@ def train_coarse(
     resume: bool = False,
     show: bool = False,
     hardware: Hardware | None = None,
+    tensorboard: bool = False,
 ) -> tuple[nn.Module, float]:
     """Train a coarse network.
 
@@ -194,7 +199,8 @@ def train_coarse(
         Of the files.
     start : path, optional
         Checkpoint of a network of the same size whose weights this one begins with.
-    seed, resume, show, hardware : see `train`
+    seed, resume, show, hardware, tensorboard : see `train`
+        Resumed with other clips or another start, a checkpoint is refused.
 
     Returns
     -------
@@ -202,12 +208,12 @@ def train_coarse(
     dissimilarity : float
         1 - SSIM inside the mask on cuts of ``held_out``.
     """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
+    target = _begun(folder, seed)
     task = CoarseTraining(settings, clips, held_out)
+    before = ""
     if start is not None:
         load_kept(task.network, start)
+        before = weights_digest(task.network.state_dict())
     error = train(
         task.network,
         task.loss,
@@ -217,9 +223,10 @@ def train_coarse(
         seed=seed,
         evaluate=task.evaluate,
         resume=resume,
-        settings=json.dumps(asdict(settings)),
+        settings={"clips": clips.digest, "held_out": held_out.digest, "start": before, **asdict(settings)},
         show=show,
         hardware=hardware,
+        tensorboard=tensorboard,
     )
     return task.network, error
 
@@ -238,7 +245,7 @@ class RefineTraining:
     """
 
     def __init__(self, settings: RefineSettings, coarse: nn.Module, kind: str, clips: Clips) -> None:
-        self.settings, self.coarse = settings, coarse.eval().requires_grad_(False)
+        self.settings, self.coarse = settings, coarse.eval()
         self.generator, self.critic = RefinementGenerator(settings.width), PatchDiscriminator(settings.critic_width)
         self.sampler = Sampler(clips, kind, settings.size)
 
@@ -304,6 +311,7 @@ def train_refine(
     resume: bool = False,
     show: bool = False,
     hardware: Hardware | None = None,
+    tensorboard: bool = False,
 ) -> nn.Module:
     """Train the refinement against its adversary.
 
@@ -314,15 +322,14 @@ def train_refine(
     kind : {"hinted", "published"}
         Of the coarse network's channels.
     clips : Clips
-    folder, name, seed, resume, show, hardware : see `train_coarse`
+    folder, name, seed, resume, show, hardware, tensorboard : see `train_coarse`
+        Resumed with other clips or another coarse network, a checkpoint is refused.
 
     Returns
     -------
     RefinementGenerator
     """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
+    target = _begun(folder, seed)
     task = RefineTraining(settings, coarse, kind, clips)
     schedule = Schedule(
         settings.steps, settings.rate, 0, weight_decay=0.0, optimizer="adam", betas=(0.5, 0.999), constant=True,
@@ -335,9 +342,10 @@ def train_refine(
         name,
         seed=seed,
         resume=resume,
-        settings=json.dumps(asdict(settings)),
+        settings={"clips": clips.digest, COARSE_WEIGHTS: weights_digest(coarse.state_dict()), **asdict(settings)},
         show=show,
         hardware=hardware,
+        tensorboard=tensorboard,
     )
     return task.generator
 
@@ -354,22 +362,21 @@ def train_mask(
     resume: bool = False,
     show: bool = False,
     hardware: Hardware | None = None,
+    tensorboard: bool = False,
 ) -> nn.Module:
     """Train the helper network that finds what is painted.
 
     Parameters
     ----------
     clips : Clips
-    folder, name, seed, resume, show, hardware : see `train_coarse`
+    folder, name, seed, resume, show, hardware, tensorboard : see `train_coarse`
     steps, batch, width : int
 
     Returns
     -------
     MaskNetwork
     """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
+    target = _begun(folder, seed)
     network = MaskNetwork(width)
 
     def loss(rng: np.random.Generator) -> Tensor:
@@ -378,7 +385,8 @@ def train_mask(
 
     train(
         network, loss, _schedule(steps, 3e-3, 0.98), target, name, seed=seed, resume=resume,
-        settings=f"{batch} {width}", show=show, hardware=hardware,
+        settings={"clips": clips.digest, "batch": batch, "width": width}, show=show, hardware=hardware,
+        tensorboard=tensorboard,
     )  # fmt: skip
     return network
 
@@ -394,6 +402,14 @@ def tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]
     """Channels, truth and mask on a device."""
     channels, truth, mask = (torch.from_numpy(a).to(device) for a in (batch.channels, batch.truth, batch.mask))
     return channels, truth, mask
+
+
+def _begun(folder: Any, seed: int) -> Path:
+    """Seed PyTorch, make the folder."""
+    torch.manual_seed(count("seed", seed, 0, MOST_SEED))
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    return target
 
 
 def _schedule(steps: int, rate: float, average: float) -> Schedule:

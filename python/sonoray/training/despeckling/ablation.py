@@ -59,6 +59,7 @@ def ablate(
     resume: bool = False,
     show: bool = False,
     hardware: Hardware | None = None,
+    tensorboard: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Train every variant and judge it on simulated images of other contents.
 
@@ -69,7 +70,7 @@ def ablate(
         Gets a folder per variant.
     recipe : Recipe
     n_judged : int
-    resume, show, hardware : see `train_despeckling`
+    resume, show, hardware, tensorboard : see `train_despeckling`
 
     Returns
     -------
@@ -80,7 +81,9 @@ def ablate(
     rows = {"input": _judged(noisy, clean)}
     for number, (name, chosen) in enumerate(variants(recipe).items()):
         place = Path(folder) / f"variant-{number}"
-        network = train_despeckling(data, place, chosen, resume=resume, show=show, hardware=hardware)
+        network = train_despeckling(
+            data, place, chosen, resume=resume, show=show, hardware=hardware, tensorboard=tensorboard
+        )
         rows[name] = _judged(despeckled(network, noisy, chosen.passes), clean)
     return rows
 

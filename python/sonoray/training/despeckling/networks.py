@@ -119,6 +119,11 @@ class Speckle2Self(nn.Module):
         """
         return despeckled_view(view, self.encoders[scale], self.decoder, self.settings.smoothings)
 
+    @property
+    def used(self) -> tuple[nn.Module, nn.Module]:
+        """What is used after training: the first encoder and the decoder."""
+        return self.encoders[0], self.decoder
+
 
 def despeckled_view(view: Tensor, encoder: nn.Module, decoder: nn.Module, smoothings: Sequence[int]) -> Tensor:
     """One encoder, the decoder and, with ``smoothings``, the weighted means."""
@@ -137,11 +142,6 @@ def _smoothed(image: Tensor, width: int) -> Tensor:
         image = functional.pad(image, (half, half, half, half), mode="replicate")
         image = functional.avg_pool2d(functional.avg_pool2d(image, (width, 1), 1), (1, width), 1)
     return image
-
-
-def n_parameters(network: Speckle2Self) -> int:
-    """Parameters that inference needs: the first encoder and the decoder."""
-    return sum(p.numel() for module in (network.encoders[0], network.decoder) for p in module.parameters())
 
 
 class _Convolution(nn.Module):

@@ -26,8 +26,10 @@ from ..._checks import count, option, scalar
 from ...errors import ArgumentError, FormatError
 from ...io.writing import atomic
 from ..loops import Hardware, Schedule, device_of, load_kept, train
+from ..parameters import n_parameters
+from ..players import MOST_SEED
 from .data import TrainingImages
-from .networks import PUBLISHED, NetworkSettings, Speckle2Self, n_parameters
+from .networks import PUBLISHED, NetworkSettings, Speckle2Self
 
 METHODS = ("across-scales", "published")
 NAME = "despeckle"
@@ -71,6 +73,7 @@ class Recipe:
         count("batch", self.batch, 1, 65536)
         count("crop", self.crop, 32, 4096)
         count("passes", self.passes, 1, 8)
+        count("seed", self.seed, 0, MOST_SEED)
         scalar("rate", self.rate, 1e-8, 1.0, "(step of the optimizer)")
         scalar("consistency", self.consistency, 0.0, 1e3, "(weight)")
         smallest = round(min(self.network.scales) * self.crop) if self.method == "across-scales" else self.crop
@@ -125,6 +128,7 @@ def train_despeckling(
     resume: bool = False,
     show: bool = False,
     hardware: Hardware | None = None,
+    tensorboard: bool = False,
 ) -> Speckle2Self:
     """Train a network; `folder` gets its description, checkpoint and log.
 
@@ -142,6 +146,8 @@ def train_despeckling(
         Progress on standard error.
     hardware : Hardware, optional
         Default: one CPU.
+    tensorboard : bool
+        Log for TensorBoard, too, see `train_players`.
 
     Returns
     -------
@@ -172,9 +178,10 @@ def train_despeckling(
         NAME,
         seed=recipe.seed,
         resume=resume,
-        settings=f"{recipe.to_dict()} {data.digest} {before}".rstrip(),
+        settings={"data": data.digest, "start": before, **_trained_by(recipe)},
         show=show,
         hardware=hardware,
+        tensorboard=tensorboard,
         accepted=lambda: _describe(target, recipe, data, network, before),
     )
     return network
@@ -237,6 +244,11 @@ def _begin_with(network: Speckle2Self, folder: Path) -> str:
         raise ArgumentError(f"start: expected a run of the same network in {folder}: {error}") from None
 
 
+def _trained_by(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe decides the weights: passes are made when the network is used."""
+    return {name: value for name, value in recipe.to_dict().items() if name != "passes"}
+
+
 def _describe(folder: Path, recipe: Recipe, data: TrainingImages, network: Speckle2Self, before: str) -> None:
     """Write what is trained, in one step."""
     text = json.dumps(
@@ -245,7 +257,7 @@ def _describe(folder: Path, recipe: Recipe, data: TrainingImages, network: Speck
             "recipe": recipe.to_dict(),
             "data_digest": data.digest,
             "n_images": len(data),
-            "n_parameters": n_parameters(network),
+            "n_parameters": n_parameters(*network.used),
             "start": before,
         },
         indent=2,

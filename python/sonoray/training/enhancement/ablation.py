@@ -48,7 +48,7 @@ def ablate(
     judged_on : sequence of path
         B-mode pictures to judge on beside the simulated ones.
     **options
-        Of `train_enhancer`: seed, resume, show, hardware.
+        Of `train_enhancer`: seed, resume, show, hardware, tensorboard.
 
     Returns
     -------

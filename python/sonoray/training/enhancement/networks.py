@@ -207,8 +207,3 @@ class WindowAttention(nn.Module):
         names = names.reshape(n_rows // WINDOW, WINDOW, n_columns // WINDOW, WINDOW).permute(0, 2, 1, 3)
         names = names.reshape(-1, 1, WINDOW**2)
         return (names[..., None] != names[..., None, :]).to(like.dtype) * _HIDDEN
-
-
-def n_parameters(module: nn.Module) -> int:
-    """How many numbers a module learns."""
-    return sum(p.numel() for p in module.parameters())

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..._checks import count, option
+from ..._checks import count, option, scalar
 from ...errors import ArgumentError
 from ...io.writing import atomic
 from ...restoration.enhancement import TASK
 from ...simulation.degradations import DegradationModel, add_fourier_noise, add_gaussian_noise, add_speckle, blur
 from ..hardware import Hardware
 from ..loops import Schedule, device_of, load_kept, train
+from ..players import MOST_SEED
 from .data import (
     DEGRADATIONS,
     NATURAL_TRAINING,
@@ -90,6 +91,9 @@ class EnhancementRecipe:
         count("phantoms", self.phantoms, 0, 1_000_000)
         count("wires", self.wires, 0, 1_000_000)
         count("speckled", self.speckled, 0, 1_000_000)
+        count("size", self.size, 8, 4096)
+        scalar("rate", self.rate, 1e-8, 1.0, "(learning rate)")
+        scalar("average", self.average, 0.0, 0.99999, "(decay)")
 
     def with_(self, **changes: Any) -> "EnhancementRecipe":
         """A copy with other values."""
@@ -142,6 +146,7 @@ def train_enhancer(
     resume: bool = False,
     show: bool = False,
     hardware: Hardware | None = None,
+    tensorboard: bool = False,
 ) -> tuple[nn.Module, float]:
     """Train a network on degraded patches and their targets by the L1 loss.
 
@@ -164,6 +169,8 @@ def train_enhancer(
         Progress on standard error.
     hardware : Hardware, optional
         Devices and precision.
+    tensorboard : bool
+        Log for TensorBoard, too, see `train_players`.
 
     Returns
     -------
@@ -173,8 +180,8 @@ def train_enhancer(
     """
     given = recipe or EnhancementRecipe()
     target = Path(folder)
+    torch.manual_seed(count("seed", seed, 0, MOST_SEED))
     target.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
     network = SwinConvUNet(given.network) if module is None else module
     if start is not None:
         load_kept(network, Path(start) / f"{NAME}.pt")
@@ -199,9 +206,10 @@ def train_enhancer(
         seed=seed,
         evaluate=lambda: -psnr_gain(lambda x: apply(network, x), judged),
         resume=resume,
-        settings=f"{sampler.digest} {given} {before}",
+        settings={"data": sampler.digest, "start": before, **asdict(given)},
         show=show,
         hardware=hardware,
+        tensorboard=tensorboard,
         accepted=lambda: describe(target, given, seed, sampler.digest, before),
     )
     return network, -loss

@@ -185,8 +185,3 @@ class MoveoutNetwork(nn.Module):
             x = up(torch.cat([functional.interpolate(x, scale_factor=2.0, mode="nearest"), skips.pop()], 1))
         left_right = self.exit(x)  # the two columns of the map beside each column of features
         return left_right.transpose(1, 2).flatten(1, 2)
-
-
-def n_parameters(module: nn.Module) -> int:
-    """Number of trained values."""
-    return sum(p.numel() for p in module.parameters())

@@ -73,6 +73,7 @@ def train_moveouts(
     permute_targets: bool = False,
     widths: tuple[int, ...] = (24, 40, 64, 96),
     show: bool = False,
+    tensorboard: bool = False,
 ) -> tuple[MoveoutNetwork, float]:
     """Train the "cmp" network.
 
@@ -92,6 +93,8 @@ def train_moveouts(
         Channels of the network's levels.
     show : bool
         Progress on standard error.
+    tensorboard : bool
+        Log for TensorBoard, too.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def train_moveouts(
     torch.manual_seed(seed)
     data = _Moveouts(dataset, given, permute_targets, show)
     network = MoveoutNetwork(dataset.plan.settings.n_bins, dataset.plan.settings.shape, widths)
-    settings = f"{dataset.digest} {given} {widths} {permute_targets}"
+    settings = {"data": dataset.digest, "amounts": given, "widths": widths, "permute_targets": permute_targets}
     error = float("nan")
     stages = {
         "1": (given.samples[0] * given.epochs[0], data.expected, 2e-3, 0.98),
@@ -129,6 +132,7 @@ def train_moveouts(
             resume=resume,
             settings=settings,
             show=show,
+            tensorboard=tensorboard,
         )
     return network, error
 
@@ -199,6 +203,7 @@ def train_upstream(
     resume: bool = False,
     n_samples: int = 256,
     show: bool = False,
+    tensorboard: bool = False,
 ) -> tuple[TraceAutoencoder, SoundSpeedHead, float, float]:
     """Train the published pair by its published recipe.
 
@@ -208,7 +213,7 @@ def train_upstream(
 
     Parameters
     ----------
-    dataset, folder, amounts, phase, resume, show : see `train_moveouts`
+    dataset, folder, amounts, phase, resume, show, tensorboard : see `train_moveouts`
     seed : int, optional
         Instead of the published ones.
     n_samples : int
@@ -238,9 +243,9 @@ def train_upstream(
     autoencoder = TraceAutoencoder(n_samples)
     head = SoundSpeedHead(traces.shape[1])
     data = _Traces(traces, maps, rms, n_valid)
-    settings = f"{dataset.digest} {given} {n_samples}"
+    settings = {"data": dataset.digest, "amounts": given, "n_samples": n_samples}
     error = float("nan")
-    common: dict[str, Any] = {"resume": resume, "settings": settings, "show": show}
+    common: dict[str, Any] = {"resume": resume, "settings": settings, "show": show, "tensorboard": tensorboard}
     if phase in ("1", "all"):
         steps = given.samples[0] * given.epochs[0]
         schedule = Schedule(steps, 1e-3, min(500, steps), evaluate_every=max(1, given.samples[0]))
