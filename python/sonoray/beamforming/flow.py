@@ -29,6 +29,8 @@ from .flow_views import View, seen_directions, vector_views
 KINDS = ("color", "power", "vector")
 _EXTENT = ("depth", "spacing", "x", "y")  # options of the default grid
 _NOISE_PERCENTILE = 20  # of the power: what most images hold at least of places without flow
+_BAR_PERCENTILE = 99  # of painted velocities, where a colour bar ends beyond the Nyquist velocity
+_WIDEST_SPREAD = 2.5  # Nyquist velocities: of vectors across the directions
 _MAP = {"color": "flame", "power": "ember", "vector": "flame"}
 
 
@@ -48,10 +50,15 @@ class FlowImages(NamedTuple):
     picture : (n_images, n_x, n_z, 3) uint8
         Flow painted over ``bmode``.
     painted : (n_images, n_x, n_z) bool
-        Where.
+        Where. Of vectors not where the directions determine them too badly: where the spread of the measured
+        velocities, that condition numbers magnify, exceeds 2.5 Nyquist velocities, or they contradict each other by
+        half of one.
     grid : Grid
     nyquist : float [m/s]
-        The end of the colour bar.
+        What velocities along the beam alias beyond.
+    limit : float [m/s]
+        The end of the colour bar: the Nyquist velocity, or what 99 % of the painted velocities stay below where these
+        are vectors or unwrapped, whichever is larger.
     image_rate : float [Hz]
         Ensembles per second.
     color_map : str
@@ -68,6 +75,7 @@ class FlowImages(NamedTuple):
     painted: NDArray[np.bool_]
     grid: Grid
     nyquist: float
+    limit: float
     image_rate: float
     color_map: str
     vectors: list[VectorVelocity] | None = None
@@ -174,11 +182,15 @@ def reconstruct_doppler(
     if unwrap:
         resolved = [unwrap_velocity(v, limit, visible=s) for v, s in zip(estimate.velocity, strong, strict=True)]
         estimate = estimate._replace(velocity=np.stack(resolved))
-    end = max(limit, float(np.abs(estimate.velocity[strong]).max(initial=0.0))) if unwrap or vectors else limit
+    if vectors is not None:
+        strong &= _determined(vectors, estimate.variance, limit)
     db = log_compress(np.sqrt(estimate.strength), dynamic_range=dynamic_range)
     grey = to_uint8(db, dynamic_range)
+    end = _color_limit(estimate.velocity[strong], limit) if unwrap or vectors else limit
     shown = _painted(estimate, strong, grey, end, colors, min_velocity, priority, variance)
-    return FlowImages(*estimate[:3], grey, shown.image, shown.mask, flat, end, seen.image_rate, colors, vectors)
+    return FlowImages(
+        *estimate[:3], grey, shown.image, shown.mask, flat, limit, end, seen.image_rate, colors, vectors
+    )
 
 
 def _seen(
@@ -347,6 +359,19 @@ def _beamformed(data: ChannelData, bmode: dict[str, Any]) -> tuple[NDArray[np.co
     if len(grid.shape) != 2:
         raise ArgumentError(f"grid: expected a plane for Doppler, got one of shape {grid.shape}")
     return frames, grid
+
+
+def _determined(vectors: list[VectorVelocity], variance: NDArray[np.float32], limit: float) -> NDArray[np.bool_]:
+    """Where directions tell vectors: phases spread by about sqrt(2 variance), which the condition magnifies."""
+    condition, residual = (np.stack([getattr(v, name) for v in vectors]) for name in ("condition", "residual"))
+    spread = np.sqrt(2 * np.maximum(variance, 0)) / np.pi  # of velocities along the beam, over the Nyquist velocity
+    finite = np.isfinite(condition)
+    return finite & (np.where(finite, condition, 0) * spread <= _WIDEST_SPREAD) & (residual <= limit / 2)
+
+
+def _color_limit(velocities: NDArray[np.float32], limit: float) -> float:
+    """End of the colour bar for velocities that may exceed the Nyquist velocity; outliers do not stretch it."""
+    return max(limit, float(np.percentile(np.abs(velocities), _BAR_PERCENTILE))) if velocities.size else limit
 
 
 def _painted(

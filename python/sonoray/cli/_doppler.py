@@ -215,7 +215,7 @@ def drawn(flow: FlowImages, index: int) -> NDArray[np.uint8]:
     bar = colorbar(rows.shape[0] // 2, max(rows.shape[0] // 24, 8), flow.color_map)
     if flow.color_map in POWER_MAPS:
         return with_color_bar(rows, bar, "power", "low")
-    end = 100 * flow.nyquist
+    end = 100 * flow.limit
     if flow.vectors is not None:  # speeds have no sign
         return with_color_bar(rows, bar[: len(bar) // 2], f"{end:.3g}", "0 cm/s")
     return with_color_bar(rows, bar, f"{end:.3g}", f"-{end:.3g} cm/s")
