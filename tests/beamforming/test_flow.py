@@ -215,6 +215,8 @@ def test_what_cannot_be_done_is_said(towards):
             reconstruct_doppler(data, **where, **options)
     with pytest.raises(ArgumentError, match="position"):
         gate_samples(towards, (0.0, 0.9))
+    with pytest.raises(ArgumentError, match=r"position: .*apertures reach, got \(60, 11\) mm"):
+        gate_samples(towards, (60e-3, 11e-3))
     for text, options in (
         ("compounding", {"compounding": "incoherent"}),
         ("method", {"method": "sign-coherence"}),

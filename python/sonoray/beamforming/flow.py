@@ -252,6 +252,12 @@ def gate_samples(
     _require_phases(bmode)
     options = {name: value for name, value in bmode.items() if name not in ("grid", *_EXTENT)}
     frames, _ = reconstruct_bmode(data, grid=sample_volume(data, position, size), **options)
+    if not frames.any():
+        x, z = (1e3 * p for p in position)
+        raise ArgumentError(
+            f"position: expected a place that data of the elements' apertures reach, got ({x:.4g}, {z:.4g}) mm, where "
+            "every sample is 0"
+        )
     return frames.reshape(len(frames), -1)
 
 
