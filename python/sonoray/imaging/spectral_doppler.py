@@ -16,6 +16,7 @@ from .wall_filters import WallFilter, apply_wall_filter, slow_time_frames
 
 _STEEPEST = np.deg2rad(80.0)  # beyond, the cosine turns one degree of error into a tenth and more
 _SKIRT = 0.01  # of a spectrum's maximum: down to here it is one with what it touches
+_SIDE_LOBES = 2e-3  # of all power: what a window may put beyond the foot of its main lobe
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,8 +207,14 @@ def _crossing(above: NDArray[np.float64], noise: float) -> NDArray[np.int64]:
     shifts = np.zeros(len(above), np.int64)
     for i in np.flatnonzero(crosses):
         below, beyond = above[i, : low[i]].sum(), above[i, -high[i] :].sum()
-        shifts[i] = low[i] if below < beyond else -high[i]
+        shifts[i] = _foot(above[i], low[i]) if below < beyond else -_foot(above[i, ::-1], high[i])
     return shifts
+
+
+def _foot(power: NDArray[np.float64], skirt: int) -> int:
+    """Bins down to where power no longer falls."""
+    rises = np.flatnonzero(np.diff(power[skirt - 1 :]) >= 0)
+    return skirt + int(rises[0]) if rises.size else len(power)
 
 
 def _envelope(power: NDArray[np.float64], v: NDArray[np.float64], noise: float, sign: int) -> NDArray[np.float64]:
@@ -216,7 +223,9 @@ def _envelope(power: NDArray[np.float64], v: NDArray[np.float64], noise: float, 
     if len(side) < 2:
         return np.zeros(len(power))
     # Noise alone sums to n times its level with a spread of sqrt(n), or twice that as bins are not independent.
-    heard = power[:, side].sum(axis=1) > noise * (len(side) + 10 * np.sqrt(len(side)))
+    sums = power[:, side].sum(axis=1)
+    heard = sums > noise * (len(side) + 10 * np.sqrt(len(side)))
+    heard &= sums - noise * len(side) > _SIDE_LOBES * power.sum(axis=1)
     cumulated = np.cumsum(power[:, side], axis=1)
     line = np.arange(1, len(side) + 1) / len(side)
     bend = (cumulated - cumulated[:, -1:] * line).argmax(axis=1)
