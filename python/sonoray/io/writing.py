@@ -23,6 +23,10 @@ from .registry import check_options, formats, keywords
 
 _CHUNK_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 14  # not worth a chunk
+_ENDINGS = {
+    ".uff": "uff", ".mha": "metaimage", ".mhd": "metaimage", ".nii": "nifti", ".nii.gz": "nifti", ".dcm": "dicom",
+}  # fmt: skip
+_NOT_WRITTEN = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".mp4", ".mat", ".npy", ".npz", ".raw", ".wav")
 
 
 @contextmanager
@@ -39,7 +43,7 @@ def atomic(path: Any) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write(path: Any, data: Any, *, format: str = "sonoray", **options: Any) -> None:
+def write(path: Any, data: Any, *, format: str | None = None, **options: Any) -> None:
     """Write channel data, a medium or an image.
 
     The file appears whole or not at all: it is written beside ``path`` and renamed. From sonoray's own HDF5 format
@@ -51,8 +55,9 @@ def write(path: Any, data: Any, *, format: str = "sonoray", **options: Any) -> N
     path : str or path-like
     data : ChannelData, Medium or tuple (image, grid)
         ``image`` ends in ``grid.shape``; leading axes (frames) are free. ``grid`` is a Grid or SectorGrid.
-    format : str
-        Name of a format that can be written (see `sonoray.io.formats`).
+    format : str, optional
+        Name of a format that can be written (see `sonoray.io.formats`). Default: that of the path's ending (.uff, .mha,
+        .mhd, .nii, .nii.gz, .dcm), else sonoray's own HDF5.
     **options
         Of the format's writer. For "sonoray": ``compress`` (default True), deflate with byte shuffling and a checksum
         per chunk; False writes plain arrays, faster and larger.
@@ -60,8 +65,11 @@ def write(path: Any, data: Any, *, format: str = "sonoray", **options: Any) -> N
     Raises
     ------
     ArgumentError
-        Another kind of data, an image that does not fit its grid, a format that cannot hold it or an unknown option.
+        Another kind of data, an image that does not fit its grid, a format that cannot hold it or an unknown option; an
+        ending of what this function does not write (.png, .mat, ...).
     """
+    if format is None:
+        format = _format_of(Path(path))
     if format == "sonoray":
         writer: Callable[..., None] | None = write_native
     else:
@@ -72,6 +80,17 @@ def write(path: Any, data: Any, *, format: str = "sonoray", **options: Any) -> N
         raise ArgumentError(f"format: expected one that can be written ({known}), got {format!r}")
     check_options(format, keywords(writer), options)
     writer(path, data, **options)
+
+
+def _format_of(path: Path) -> str:
+    """Name of the format that a path's ending stands for."""
+    name = path.name.lower()
+    if name.endswith(_NOT_WRITTEN):
+        raise ArgumentError(
+            f"path: expected .h5 or an ending of another format that can be written ({', '.join(_ENDINGS)}), got "
+            f"{path.name!r}; pictures are written by write_png"
+        )
+    return next((format for ending, format in _ENDINGS.items() if name.endswith(ending)), "sonoray")
 
 
 def write_native(path: Any, data: Any, *, compress: bool = True) -> None:
