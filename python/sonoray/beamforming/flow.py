@@ -3,13 +3,14 @@
 beamform every frame -> ensembles -> wall filter -> velocity, power, variance -> scan conversion -> colour over B-mode.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import count, option, pair, scalar
 from ..acquisition.channel_data import ChannelData, require_channel_data
+from ..acquisition.flow_images import FlowImages, VectorVelocity
 from ..acquisition.scan_lines import ScanLines
 from ..errors import ArgumentError
 from ..imaging import doppler_checks
@@ -17,7 +18,7 @@ from ..imaging.color_overlay import Overlay, draw_overlay, persist, persist_vari
 from ..imaging.dealiasing import unwrap_velocity
 from ..imaging.detection import log_compress, to_uint8
 from ..imaging.doppler import nyquist_velocity
-from ..imaging.vector_doppler import VectorVelocity, solved_directions
+from ..imaging.vector_doppler import solved_directions
 from ..imaging.wall_filters import WallFilter
 from ..media.grids import Grid, SectorGrid
 from ..media.interpolation import Interpolator
@@ -32,53 +33,6 @@ _NOISE_PERCENTILE = 20  # of the power: what most images hold at least of places
 _BAR_PERCENTILE = 99  # of painted velocities, where a colour bar ends beyond the Nyquist velocity
 _WIDEST_SPREAD = 2.5  # Nyquist velocities: of vectors across the directions
 _MAP = {"color": "flame", "power": "ember", "vector": "flame"}
-
-
-class FlowImages(NamedTuple):
-    """What `reconstruct_doppler` found, one image for each ensemble, on Cartesian points.
-
-    Attributes
-    ----------
-    velocity : (n_images, n_x, n_z) float32 [m/s]
-        Positive towards the probe; 0 outside a sector, and where an ensemble has too few dimensions left behind the
-        wall filter ("power", and filters whose rank the data decide).
-    power : (n_images, n_x, n_z) float32
-        Behind the wall filter, in the square of the samples' unit.
-    variance : (n_images, n_x, n_z) float32
-        1 - |R1| / R0, from 0 (steady) to 1.
-    bmode : (n_images, n_x, n_z) uint8
-    picture : (n_images, n_x, n_z, 3) uint8
-        Flow painted over ``bmode``.
-    painted : (n_images, n_x, n_z) bool
-        Where. Of vectors not where the directions determine them too badly: where the spread of the measured
-        velocities, that condition numbers magnify, exceeds 2.5 Nyquist velocities, or they contradict each other by
-        half of one.
-    grid : Grid
-    nyquist : float [m/s]
-        What velocities along the beam alias beyond.
-    limit : float [m/s]
-        The end of the colour bar: the Nyquist velocity, or what 99 % of the painted velocities stay below where these
-        are vectors or unwrapped, whichever is larger.
-    image_rate : float [Hz]
-        Ensembles per second.
-    color_map : str
-        Of ``picture``, see `map_colors`.
-    vectors : list of VectorVelocity, optional
-        For "vector": velocities along x and z of each ensemble, on ``grid``. ``velocity`` then is the speed.
-    """
-
-    velocity: NDArray[np.float32]
-    power: NDArray[np.float32]
-    variance: NDArray[np.float32]
-    bmode: NDArray[np.uint8]
-    picture: NDArray[np.uint8]
-    painted: NDArray[np.bool_]
-    grid: Grid
-    nyquist: float
-    limit: float
-    image_rate: float
-    color_map: str
-    vectors: list[VectorVelocity] | None = None
 
 
 def reconstruct_doppler(
