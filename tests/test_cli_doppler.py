@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,13 +50,40 @@ def test_a_picture_has_colour_where_blood_flows_and_a_bar(flow_file, tmp_path, c
 def test_velocities_and_movies_of_several_ensembles(flow_file, tmp_path, capsys):
     flow = ("--doppler", "color", "--wall-filter", "poly:0", "--ensemble", 5, *WHERE)
     assert answer(capsys, "beamform", flow_file, "-o", tmp_path / "flow.h5", *flow)[0] == 0
-    (velocity, power, variance), grid = sonoray.read(tmp_path / "flow.h5")
-    assert velocity.shape == (2, *grid.shape) and power.min() >= 0 and 0 <= variance.min() <= variance.max() <= 1
+    found = sonoray.read(tmp_path / "flow.h5")
+    assert isinstance(found, sonoray.FlowImages) and found.nyquist == pytest.approx(LIMIT)
+    assert found.velocity.shape == (2, *found.grid.shape) and found.image_rate == pytest.approx(RATE / 5)
+    with h5py.File(tmp_path / "flow.h5") as file:
+        assert {"velocity", "power", "variance", "painted"} <= set(file)
     assert answer(capsys, "beamform", flow_file, "-o", tmp_path / "flow.gif", *flow, "--movie-rate", 5)[0] == 0
     movie = read_video(tmp_path / "flow.gif")
     assert len(movie.frames) == 2 and movie.frame_rate == pytest.approx(5)
     assert answer(capsys, "beamform", flow_file, "-o", tmp_path / "bmode.gif", *WHERE)[0] == 0
-    assert read_video(tmp_path / "bmode.gif").frames.shape[1:3] == grid.shape[::-1]
+    assert read_video(tmp_path / "bmode.gif").frames.shape[1:3] == found.grid.shape[::-1]
+
+
+def test_flow_is_kept_and_shown_as_it_was(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    data = flow_recording((0.9 * LIMIT, 0.2 * LIMIT), n_frames=5)
+    grid = sonoray.Grid.from_extent(x=(-3e-3, 3e-3), z=(7e-3, 15e-3), spacing=2.4e-4)
+    flow = sonoray.reconstruct_doppler(data, "vector", grid=grid, wall_filter=0, receive_angles=[-0.2, 0.2])
+    sonoray.write(tmp_path / "v.h5", flow)
+    back = sonoray.read(tmp_path / "v.h5")
+    for name, value in flow._asdict().items():
+        if name != "vectors":
+            np.testing.assert_array_equal(getattr(back, name), value)
+    for name in ("velocity", "residual", "condition"):
+        np.testing.assert_array_equal(getattr(back.vectors[0], name), getattr(flow.vectors[0], name))
+    assert answer(capsys, "view", tmp_path / "v.h5", "-o", tmp_path / "v.png")[0] == 0
+    pixels = np.asarray(Image.open(tmp_path / "v.png").convert("RGB")).astype(int)
+    assert (np.ptp(pixels, axis=2) > 100).mean() > 0.01  # the flame of the picture
+    status, text, _ = answer(capsys, "info", tmp_path / "v.h5", "--json")
+    assert status == 0 and json.loads(text)["kind"] == "flow_images"
+    with h5py.File(tmp_path / "v.h5", "r+") as file:
+        del file["painted"]
+        file["painted"] = np.ones((1, 3, 3), bool)
+    with pytest.raises(sonoray.FormatError, match="painted: expected"):
+        sonoray.read(tmp_path / "v.h5")
 
 
 def test_an_mp4_of_every_frame(flow_file, tmp_path, capsys):

@@ -5,6 +5,7 @@ from ._arrays import to_device, to_host
 from ._backends import devices
 from .acquisition.channel_data import ChannelData
 from .acquisition.encoding import decode, encode
+from .acquisition.flow_images import FlowImages, VectorVelocity
 from .acquisition.probes import Probe
 from .acquisition.scan_lines import ScanLines
 from .acquisition.signals import band_pass, demodulate, matched_filter, remodulate, resample, time_gain_compensation
@@ -37,7 +38,7 @@ from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
 from .beamforming.default_grids import default_grid
 from .beamforming.direct_wave import DirectWave, measure_direct_wave, remove_direct_wave
-from .beamforming.flow import FlowImages, reconstruct_doppler
+from .beamforming.flow import gate_samples, reconstruct_doppler
 from .beamforming.presets import ImagingPreset, imaging_preset
 from .beamforming.receive_aperture import orthogonal_receivers
 from .errors import ArgumentError, DeviceError, DownloadError, Error, FormatError, MissingExtraError
@@ -70,7 +71,7 @@ from .imaging.scan_conversion import covering_grid, scan_convert, scan_convert_l
 from .imaging.slices import orthogonal_slices, slice_sheet
 from .imaging.spectral_doppler import Sonogram, SpectralTraces, doppler_audio, sonogram, spectral_traces
 from .imaging.svd_filters import SvdFilter
-from .imaging.vector_doppler import VectorVelocity, vector_velocity
+from .imaging.vector_doppler import vector_velocity
 from .imaging.wall_filters import FirFilter, IirFilter, PolynomialFilter, apply_wall_filter, wall_filter_response
 from .inversion.autofocus import AutofocusReconstruction, reconstruct_autofocus
 from .inversion.autofocus_settings import AutofocusSettings
@@ -232,6 +233,7 @@ __all__ = [
     "fit_gains",
     "focused_lines",
     "full_synthetic_aperture",
+    "gate_samples",
     "fwhm",
     "gcnr",
     "hadamard_transmits",

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from ._checks import count, scalar
+from .acquisition.flow_images import VectorVelocity
 from .acquisition.probes import Probe
 from .errors import ArgumentError, MissingExtraError
 from .imaging.detection import to_uint8
 from .imaging.scan_conversion import covering_grid, scan_convert
 from .imaging.spectral_doppler import Sonogram, SpectralTraces
-from .imaging.vector_doppler import VectorVelocity
 from .media.grids import Grid, SectorGrid
 from .media.medium import Medium
 

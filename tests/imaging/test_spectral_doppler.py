@@ -112,6 +112,19 @@ def test_a_pulse_is_followed():
     assert not traces.minimum.any()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("baseline", "level"), [(0.0, 0.0), (0.0, 0.01), (0.5, 0.01)])
+def test_a_spectrum_that_crosses_the_end_of_the_range_has_its_mean(sign, baseline, level):
+    tone = moving(sign * 0.9 * LIMIT, 256) + level * noise(256)
+    spectra = sonoray.sonogram(tone, F, RATE, C, length=16, baseline=baseline)
+    traces = sonoray.spectral_traces(spectra)
+    shown = 1.1 if (sign, baseline) == (-1, 0.5) else sign * 0.9  # from -0.5 to 1.5 it is shown where it aliases to
+    np.testing.assert_allclose(traces.mean, shown * LIMIT, atol=0.02 * LIMIT)
+    fast, other = (traces.maximum, traces.minimum) if shown > 0 else (traces.minimum, traces.maximum)
+    assert (np.abs(fast) >= abs(shown) * LIMIT).all() and (np.abs(fast) < (abs(shown) + 0.25) * LIMIT).all()
+    assert not other.any()
+
+
 def test_both_directions_have_their_envelope_and_noise_has_none():
     n = 8192
     spectra = sonoray.sonogram(moving(0.5 * LIMIT, n) + 0.5 * moving(-0.2 * LIMIT, n) + 0.1 * noise(n), F, RATE, C)

@@ -1,5 +1,6 @@
 """Clarius raw data: written by hand, damaged, and the real carotid."""
 
+import json
 import struct
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import sonoray
 from sonoray import ArgumentError, FormatError
 from sonoray.acquisition.scan_lines import ScanLines
+from sonoray.cli import main
 from sonoray.imaging.doppler import doppler_power, doppler_velocity
 from sonoray.imaging.scan_conversion import scan_convert_lines
 
@@ -172,3 +174,27 @@ def test_the_real_carotid_flows_one_way_in_a_dark_lumen(real_data):
     blood = np.nan_to_num(scan_convert_lines(flowing.astype("f4"), iq, grid)) > 0.99
     assert blood.sum() > 1000
     assert grey[blood].mean() < 0.35 * grey[~blood].mean()
+
+
+def test_a_cut_file_and_its_notes_say_what_is_wrong(tmp_path, capsys):
+    path = write(tmp_path, np.ones((2, 40, 20), "u1"), np.arange(40))
+    with pytest.raises(FormatError, match=r"give the \.raw beside it"):
+        sonoray.read(path.with_suffix(".yml"))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(FormatError, match="expected 2 frames of 40 x 20 .* truncated"):
+        sonoray.read(path)
+
+
+def test_lines_are_described_and_kept_in_the_own_format(tmp_path, capsys):
+    path = write(tmp_path, np.arange(800, dtype="u1").reshape(2, 20, 20), np.arange(20), angle=10.0)
+    lines = sonoray.read(path)
+    assert main(["info", str(path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["format"] == "clarius" and facts["kind"] == "scan_lines" and facts["signal"] == "envelope"
+    assert facts["n_lines"] == 20 and facts["center_frequency"] == 5e6 and facts["angle"] == pytest.approx(0.1745, abs=1e-4)
+    assert facts["max_depth"] == pytest.approx(29 / 15e6 * 770 * np.cos(facts["angle"]), rel=1e-3)
+    sonoray.write(tmp_path / "a.h5", lines)
+    back = sonoray.read(tmp_path / "a.h5")
+    assert isinstance(back, ScanLines) and back.samples.dtype == lines.samples.dtype
+    for name in ("samples", "x", "ranges", "timestamps", "angle", "center_frequency", "frame_rate"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(lines, name))

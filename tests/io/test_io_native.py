@@ -144,3 +144,23 @@ def test_a_flipped_bit_in_the_samples_is_noticed(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(sonoray.FormatError, match="samples"):
         sonoray.read(path)
+
+
+def test_endings_choose_the_format(tmp_path):
+    image = (np.arange(20, dtype="f4").reshape(5, 4), sonoray.Grid((5, 4), 1e-3, (0.0, 0.0)))
+    begins = {"a.mha": b"ObjectType", "a.nii": b"\x5c\x01", "a.nii.gz": b"\x1f\x8b", "a.uff": b"\x89HDF", "a": b"\x89HDF",
+              "a.H5": b"\x89HDF", "a.part1": b"\x89HDF"}  # fmt: skip
+    for name, magic in begins.items():
+        if ".nii" in name:
+            pytest.importorskip("nibabel")
+        sonoray.write(tmp_path / name, image)
+        assert (tmp_path / name).read_bytes().startswith(magic)
+        np.testing.assert_array_equal(sonoray.read(tmp_path / name)[0], image[0])
+    sonoray.write(tmp_path / "b.mha", image, format="sonoray")
+    assert (tmp_path / "b.mha").read_bytes().startswith(b"\x89HDF")
+    for name in ("a.png", "a.mat"):
+        with pytest.raises(sonoray.ArgumentError, match=r"path: expected .h5 or .*\.uff, .*got 'a\."):
+            sonoray.write(tmp_path / name, image)
+        assert not (tmp_path / name).exists()
+    with pytest.raises(sonoray.ArgumentError, match="compress"):
+        sonoray.write(tmp_path / "c.nii", image, compress=False)

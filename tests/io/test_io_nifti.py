@@ -35,13 +35,32 @@ def test_others_read_what_we_write(tmp_path):
     sonoray.write(path, (volume, VOLUME), format="nifti")
     theirs = nibabel.load(path)
     np.testing.assert_array_equal(np.asarray(theirs.dataobj), volume.transpose(1, 2, 3, 0))
-    # The place of a voxel, by their affine: x, y, z in millimetres.
-    np.testing.assert_allclose(theirs.affine @ [4, 2, 3, 1], [2, 1, 7, 1], atol=1e-6)
+    # The place of a voxel, by their affine: -x, -y, z in millimetres, right and anterior being positive.
+    np.testing.assert_allclose(theirs.affine @ [4, 2, 3, 1], [-2, -1, 7, 1], atol=1e-6)
     assert theirs.header.get_xyzt_units() == ("mm", "sec")
     sonoray.write(path, (volume[0, :, 0], sonoray.Grid((5, 4), (1e-3, 2e-3), (-2e-3, 1e-3))), format="nifti")
     assert nibabel.load(path).shape == (5, 1, 4)
     sitk = pytest.importorskip("SimpleITK")
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[:, 0], volume[0, :, 0].T)
+
+
+def test_a_metaimage_of_the_same_volume_lies_in_the_same_place(tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    volume = signal(*VOLUME.shape)
+    places = []
+    for name, format in (("a.nii.gz", "nifti"), ("a.mha", "metaimage")):
+        sonoray.write(tmp_path / name, (volume, VOLUME), format=format)
+        theirs = sitk.ReadImage(str(tmp_path / name))
+        places.append(theirs.TransformIndexToPhysicalPoint((4, 2, 3)))
+        assert theirs.GetPixel(4, 2, 3) == volume[4, 2, 3]
+        assert sonoray.read(tmp_path / name)[1] == VOLUME
+    np.testing.assert_allclose(places[0], places[1], atol=1e-5)
+    np.testing.assert_allclose(places[0], [2, 1, 7], atol=1e-5)
+    old = nibabel.Nifti1Image(volume, np.diag([1, 0.5, 2, 1.0]))  # x and y to the right and anterior
+    old.affine[:3, 3] = [-2, 0, 1]
+    old.header.set_xyzt_units("mm")
+    (tmp_path / "old").write_bytes(nibabel.Nifti1Image(volume, old.affine, old.header).to_bytes())
+    assert sonoray.read(tmp_path / "old")[1] == VOLUME
 
 
 def test_we_read_what_nibabel_writes(tmp_path):

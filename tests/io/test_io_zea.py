@@ -153,3 +153,39 @@ def test_options_are_checked(tmp_path):
             sonoray.read(tmp_path / "a", **wrong)
     with pytest.raises(sonoray.ArgumentError, match="ChannelData"):
         sonoray.write(tmp_path / "b", 3, format="zea")
+
+
+def _with(probe, transmits, **options):
+    samples = signal(1, len(transmits), probe.n_elements, N_SAMPLES)
+    return sonoray.ChannelData(samples, probe, transmits, FS, sound_speed=C, center_frequency=FC, **options)
+
+
+@pytest.mark.parametrize("format", ["zea", "uff"])
+def test_arcs_and_phased_arrays_come_back_as_what_they_are(tmp_path, format):
+    arc = sonoray.Probe.curvilinear(32, 0.3e-3, 40e-3, center_frequency=FC)
+    phased = sonoray.Probe.phased(32, 0.5 * C / FC, center_frequency=FC)
+    wide = sonoray.Probe.linear(32, C / FC, center_frequency=FC)
+    sector = (sonoray.Transmit.focused([0.02, 0, 0.03]), sonoray.Transmit.focused([-0.02, 0, 0.03]))
+    ahead = (sonoray.Transmit.plane(0.1), sonoray.Transmit.plane(-0.1))
+    for probe, transmits, kind in (
+        (arc, ahead, "curvilinear"),
+        (phased, sector, "phased"),
+        (phased, (sonoray.Transmit.diverging([0, 0, -5e-3]),), "phased"),
+        (phased, ahead, "linear"),  # nothing tells it from a fine linear probe
+        (wide, sector, "linear"),
+    ):
+        sonoray.write(tmp_path / "a", _with(probe, transmits), format=format)
+        back = sonoray.read(tmp_path / "a").probe
+        assert back.kind == kind
+        np.testing.assert_allclose(back.normals, probe.normals, atol=1e-4)
+    assert sonoray.read(tmp_path / "a", kind="phased").probe.kind == "phased"
+    with pytest.raises(sonoray.ArgumentError, match="kind"):
+        sonoray.read(tmp_path / "a", kind="sector")
+
+
+def test_elements_on_no_arc_stay_free(tmp_path):
+    x = np.linspace(-5e-3, 5e-3, 12)
+    for z in (2e-4 * np.cos(900 * x), 50 * x**2, -4e-3 * np.abs(x / 5e-3)):  # waves, concave, a roof
+        probe = sonoray.Probe(np.stack([x, 0 * x, z], axis=1))
+        sonoray.write(tmp_path / "a", _with(probe, (sonoray.Transmit.plane(0.0),)), format="zea")
+        assert sonoray.read(tmp_path / "a").probe.kind == "free"

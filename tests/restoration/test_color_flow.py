@@ -184,6 +184,18 @@ def test_tiles_do_not_show(translator, monkeypatch):
     assert (translator(color, "network").mask != found).mean() < 1e-3
 
 
+def test_the_refinement_is_not_cut_into_tiles(translator, monkeypatch):
+    """It normalises over all it sees: tiles would change the picture. What it has no memory for is refused."""
+    clip = color_flow_video(900_504, shape=(160, 192), n_frames=2, coverage=3)
+    whole = translator(clip.color, clip.painted, stage="refined").frames.astype(int)
+    monkeypatch.setattr("sonoray.restoration.color_flow._VOXELS", 2 * 128 * 128)
+    tiled = translator(clip.color, clip.painted, stage="refined").frames
+    assert np.abs(tiled - whole)[clip.painted].mean() < 0.5  # the coarse network's tiles alone
+    monkeypatch.setattr("sonoray.restoration.color_flow._LARGEST_WHOLE", 8 * 100 * 100)
+    with pytest.raises(ArgumentError, match="stage: expected 'coarse'"):
+        translator(clip.color, clip.painted, stage="refined")
+
+
 def test_black_surroundings_are_nothing_to_go_by(translator):
     frames = np.zeros((2, 60, 60, 3), np.uint8)
     frames[:, 15:45, 15:45] = [200, 30, 20]

@@ -28,7 +28,7 @@ class Probe:
     width, height : float [m]
         Element size along the array and in elevation; 0 stands for a point-like element.
     kind : {"linear", "phased", "curvilinear", "matrix", "row_column", "ring", "bowl", "free"}
-        Only a label: every computation uses positions, normals and lines.
+        Chooses what a caller leaves out (image grid, f-number); computations use positions, normals and lines.
     center_frequency, bandwidth : float [Hz], optional
         Of the transducer, 0 when unknown; bandwidth at -6 dB.
     name : str

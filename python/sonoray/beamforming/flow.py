@@ -3,13 +3,14 @@
 beamform every frame -> ensembles -> wall filter -> velocity, power, variance -> scan conversion -> colour over B-mode.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import count, option, pair, scalar
 from ..acquisition.channel_data import ChannelData, require_channel_data
+from ..acquisition.flow_images import FlowImages, VectorVelocity
 from ..acquisition.scan_lines import ScanLines
 from ..errors import ArgumentError
 from ..imaging import doppler_checks
@@ -17,7 +18,7 @@ from ..imaging.color_overlay import Overlay, draw_overlay, persist, persist_vari
 from ..imaging.dealiasing import unwrap_velocity
 from ..imaging.detection import log_compress, to_uint8
 from ..imaging.doppler import nyquist_velocity
-from ..imaging.vector_doppler import VectorVelocity, solved_directions
+from ..imaging.vector_doppler import solved_directions
 from ..imaging.wall_filters import WallFilter
 from ..media.grids import Grid, SectorGrid
 from ..media.interpolation import Interpolator
@@ -29,48 +30,9 @@ from .flow_views import View, seen_directions, vector_views
 KINDS = ("color", "power", "vector")
 _EXTENT = ("depth", "spacing", "x", "y")  # options of the default grid
 _NOISE_PERCENTILE = 20  # of the power: what most images hold at least of places without flow
+_BAR_PERCENTILE = 99  # of painted velocities, where a colour bar ends beyond the Nyquist velocity
+_WIDEST_SPREAD = 2.5  # Nyquist velocities: of vectors across the directions
 _MAP = {"color": "flame", "power": "ember", "vector": "flame"}
-
-
-class FlowImages(NamedTuple):
-    """What `reconstruct_doppler` found, one image for each ensemble, on Cartesian points.
-
-    Attributes
-    ----------
-    velocity : (n_images, n_x, n_z) float32 [m/s]
-        Positive towards the probe; 0 outside a sector, and where an ensemble has too few dimensions left behind the
-        wall filter ("power", and filters whose rank the data decide).
-    power : (n_images, n_x, n_z) float32
-        Behind the wall filter, in the square of the samples' unit.
-    variance : (n_images, n_x, n_z) float32
-        1 - |R1| / R0, from 0 (steady) to 1.
-    bmode : (n_images, n_x, n_z) uint8
-    picture : (n_images, n_x, n_z, 3) uint8
-        Flow painted over ``bmode``.
-    painted : (n_images, n_x, n_z) bool
-        Where.
-    grid : Grid
-    nyquist : float [m/s]
-        The end of the colour bar.
-    image_rate : float [Hz]
-        Ensembles per second.
-    color_map : str
-        Of ``picture``, see `map_colors`.
-    vectors : list of VectorVelocity, optional
-        For "vector": velocities along x and z of each ensemble, on ``grid``. ``velocity`` then is the speed.
-    """
-
-    velocity: NDArray[np.float32]
-    power: NDArray[np.float32]
-    variance: NDArray[np.float32]
-    bmode: NDArray[np.uint8]
-    picture: NDArray[np.uint8]
-    painted: NDArray[np.bool_]
-    grid: Grid
-    nyquist: float
-    image_rate: float
-    color_map: str
-    vectors: list[VectorVelocity] | None = None
 
 
 def reconstruct_doppler(
@@ -174,11 +136,15 @@ def reconstruct_doppler(
     if unwrap:
         resolved = [unwrap_velocity(v, limit, visible=s) for v, s in zip(estimate.velocity, strong, strict=True)]
         estimate = estimate._replace(velocity=np.stack(resolved))
-    end = max(limit, float(np.abs(estimate.velocity[strong]).max(initial=0.0))) if unwrap or vectors else limit
+    if vectors is not None:
+        strong &= _determined(vectors, estimate.variance, limit)
     db = log_compress(np.sqrt(estimate.strength), dynamic_range=dynamic_range)
     grey = to_uint8(db, dynamic_range)
+    end = _color_limit(estimate.velocity[strong], limit) if unwrap or vectors else limit
     shown = _painted(estimate, strong, grey, end, colors, min_velocity, priority, variance)
-    return FlowImages(*estimate[:3], grey, shown.image, shown.mask, flat, end, seen.image_rate, colors, vectors)
+    return FlowImages(
+        *estimate[:3], grey, shown.image, shown.mask, flat, limit, end, seen.image_rate, colors, vectors
+    )
 
 
 def _seen(
@@ -240,6 +206,12 @@ def gate_samples(
     _require_phases(bmode)
     options = {name: value for name, value in bmode.items() if name not in ("grid", *_EXTENT)}
     frames, _ = reconstruct_bmode(data, grid=sample_volume(data, position, size), **options)
+    if not frames.any():
+        x, z = (1e3 * p for p in position)
+        raise ArgumentError(
+            f"position: expected a place that data of the elements' apertures reach, got ({x:.4g}, {z:.4g}) mm, where "
+            "every sample is 0"
+        )
     return frames.reshape(len(frames), -1)
 
 
@@ -347,6 +319,19 @@ def _beamformed(data: ChannelData, bmode: dict[str, Any]) -> tuple[NDArray[np.co
     if len(grid.shape) != 2:
         raise ArgumentError(f"grid: expected a plane for Doppler, got one of shape {grid.shape}")
     return frames, grid
+
+
+def _determined(vectors: list[VectorVelocity], variance: NDArray[np.float32], limit: float) -> NDArray[np.bool_]:
+    """Where directions tell vectors: phases spread by about sqrt(2 variance), which the condition magnifies."""
+    condition, residual = (np.stack([getattr(v, name) for v in vectors]) for name in ("condition", "residual"))
+    spread = np.sqrt(2 * np.maximum(variance, 0)) / np.pi  # of velocities along the beam, over the Nyquist velocity
+    finite = np.isfinite(condition)
+    return finite & (np.where(finite, condition, 0) * spread <= _WIDEST_SPREAD) & (residual <= limit / 2)
+
+
+def _color_limit(velocities: NDArray[np.float32], limit: float) -> float:
+    """End of the colour bar for velocities that may exceed the Nyquist velocity; outliers do not stretch it."""
+    return max(limit, float(np.percentile(np.abs(velocities), _BAR_PERCENTILE))) if velocities.size else limit
 
 
 def _painted(

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import option, scalar
+from ..acquisition.flow_images import VectorVelocity
 from ..acquisition.scan_lines import ScanLines
 from ..errors import ArgumentError
 from ..imaging.doppler import doppler_image, nyquist_velocity
 from ..imaging.scan_conversion import covering_grid, scan_convert, scan_convert_lines
-from ..imaging.vector_doppler import VectorVelocity
 from ..imaging.wall_filters import WallFilter
 from ..media.grids import Grid, SectorGrid
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 import sonoray
 from sonoray._checks import scalar
+from sonoray.acquisition.flow_images import FlowImages
 from sonoray.acquisition.scan_lines import ScanLines
 from sonoray.beamforming.flow import (
     KINDS,
-    FlowImages,
     flow_timing,
     gate_samples,
     reconstruct_doppler,
@@ -60,7 +60,7 @@ _OF_IMAGES = ("depth_mm", "spacing_mm", "x_mm", "y_mm", "at_mm")  # a sample vol
 def add_doppler(form: Any) -> None:
     """Add the options of Doppler."""
     group = form.add_argument_group(
-        "Doppler", "flow over the B-mode image: .png, .h5 (velocity m/s, power, variance, stacked), a movie of several "
+        "Doppler", "flow over the B-mode image: .png, .h5 (velocity m/s, power, variance, vectors, picture), a movie of several "
         "ensembles; spectral: .png or .wav (stereo: towards the probe left, away right)"
     )  # fmt: skip
     group.add_argument("--doppler", choices=[*KINDS, "spectral"], help="what to show (default: B-mode alone)")
@@ -199,7 +199,7 @@ def _first(given: Any, default: Any) -> Any:
 def _write(args: argparse.Namespace, flow: FlowImages, per_image: int) -> None:
     ending = args.output.suffix.lower()
     if ending == ".h5":
-        write(args.output, (np.stack([flow.velocity, flow.power, flow.variance]), flow.grid))
+        write(args.output, flow)
     elif ending == ".png":
         write_image(args.output, drawn(flow, min(args.frame // per_image, len(flow.picture) - 1)))
     else:
@@ -215,7 +215,7 @@ def drawn(flow: FlowImages, index: int) -> NDArray[np.uint8]:
     bar = colorbar(rows.shape[0] // 2, max(rows.shape[0] // 24, 8), flow.color_map)
     if flow.color_map in POWER_MAPS:
         return with_color_bar(rows, bar, "power", "low")
-    end = 100 * flow.nyquist
+    end = 100 * flow.limit
     if flow.vectors is not None:  # speeds have no sign
         return with_color_bar(rows, bar[: len(bar) // 2], f"{end:.3g}", "0 cm/s")
     return with_color_bar(rows, bar, f"{end:.3g}", f"-{end:.3g} cm/s")

@@ -37,7 +37,7 @@ def disk(offline: bool) -> Case:
     slope, offset = np.polyfit(x[inside], velocity[inside], 1)
     residual = velocity - (slope * x + offset)
     axes = _row(3)
-    _picture(axes[0], flow.picture[0], grid, f"velocity, ±{100 * flow.nyquist:.0f} cm/s")
+    _picture(axes[0], flow.picture[0], grid, f"velocity, ±{100 * flow.limit:.0f} cm/s")
     error = np.where(inside, 100 * residual, np.nan)
     _picture(axes[1], error, grid, "deviation from linear [cm/s]", cmap="RdBu_r", vmin=-5, vmax=5)
     columns = inside.sum(axis=1) > 20

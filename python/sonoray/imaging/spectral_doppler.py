@@ -15,6 +15,8 @@ from .doppler import nyquist_velocity
 from .wall_filters import WallFilter, apply_wall_filter, slow_time_frames
 
 _STEEPEST = np.deg2rad(80.0)  # beyond, the cosine turns one degree of error into a tenth and more
+_SKIRT = 0.01  # of a spectrum's maximum: down to here it is one with what it touches
+_SIDE_LOBES = 2e-3  # of all power: what a window may put beyond the foot of its main lobe
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,8 @@ class SpectralTraces:
     mean : (n_times,) float32 [m/s]
         Mean velocity, weighted by the power above the noise.
     maximum, minimum : (n_times,) float32 [m/s]
-        Envelopes above and below zero; 0 where nothing stands out from the noise on that side.
+        Envelopes above and below zero; 0 where nothing stands out from the noise on that side. Beyond the sonogram's
+        range where a spectrum crosses its end.
     """
 
     times: NDArray[np.float64]
@@ -152,7 +155,8 @@ def spectral_traces(spectra: Sonogram) -> SpectralTraces:
     The envelope is the geometric one [1]_: the cumulated power from 0 to the end of the range bends most where its
     distance from the straight line between both ends is largest, there the density falls below its mean. It lies about
     half the window's velocity resolution above the fastest scatterers. The noise is found from the sonogram itself by
-    the statistics of white noise [2]_, as "fft" shows it.
+    the statistics of white noise [2]_, as "fft" shows it. Velocities are periodic: what a spectrum that crosses one end
+    of the range shows at the other end, the weaker part of it, is counted on from the first.
 
     Parameters
     ----------
@@ -180,20 +184,52 @@ def spectral_traces(spectra: Sonogram) -> SpectralTraces:
     power, v = spectra.power.astype("f8"), spectra.velocities
     noise = _noise_level(power)
     above = np.maximum(power - noise, 0)
-    total = above.sum(axis=1)
-    mean = np.divide(above @ v, total, out=np.zeros_like(total), where=total > 0)
-    envelopes = []
-    for side in (np.flatnonzero(v > 0), np.flatnonzero(v < 0)[::-1]):
-        envelope = np.zeros(len(power))
-        if len(side) > 1:
-            # Noise alone sums to n times its level with a spread of sqrt(n), or twice that as bins are not independent.
-            heard = power[:, side].sum(axis=1) > noise * (len(side) + 10 * np.sqrt(len(side)))
-            cumulated = np.cumsum(power[:, side], axis=1)
-            line = np.arange(1, len(side) + 1) / len(side)
-            bend = (cumulated - cumulated[:, -1:] * line).argmax(axis=1)
-            envelope = np.where(heard, v[side][bend], 0)
-        envelopes.append(envelope.astype("f4"))
-    return SpectralTraces(spectra.times, mean.astype("f4"), envelopes[0], envelopes[1])
+    shifts = _crossing(above, noise)
+    found = np.zeros((3, len(power)))
+    n, step = len(v), float(v[1] - v[0])
+    for shift in np.unique(shifts):  # mostly 0
+        rows = np.flatnonzero(shifts == shift)
+        heights = v[0] + step * (np.arange(n) + shift)
+        rolled, over = (np.roll(values[rows], -shift, axis=1) for values in (power, above))
+        total = over.sum(axis=1)
+        found[0, rows] = np.divide(over @ heights, total, out=np.zeros_like(total), where=total > 0)
+        for k, sign in ((1, 1), (2, -1)):
+            found[k, rows] = _envelope(rolled, heights, noise, sign)
+    mean, maximum, minimum = found.astype("f4")
+    return SpectralTraces(spectra.times, mean, maximum, minimum)
+
+
+def _crossing(above: NDArray[np.float64], noise: float) -> NDArray[np.int64]:
+    """By how many bins the range of each time has to move up so that no spectrum is cut by its ends."""
+    loud = above > np.maximum(_SKIRT * above.max(axis=1, keepdims=True), 2 * noise)
+    low, high = (np.logical_and.accumulate(side, axis=1).sum(axis=1) for side in (loud, loud[:, ::-1]))
+    crosses = (low > 0) & (high > 0) & (low < above.shape[1])
+    shifts = np.zeros(len(above), np.int64)
+    for i in np.flatnonzero(crosses):
+        below, beyond = above[i, : low[i]].sum(), above[i, -high[i] :].sum()
+        shifts[i] = _foot(above[i], low[i]) if below < beyond else -_foot(above[i, ::-1], high[i])
+    return shifts
+
+
+def _foot(power: NDArray[np.float64], skirt: int) -> int:
+    """Bins down to where power no longer falls."""
+    rises = np.flatnonzero(np.diff(power[skirt - 1 :]) >= 0)
+    return skirt + int(rises[0]) if rises.size else len(power)
+
+
+def _envelope(power: NDArray[np.float64], v: NDArray[np.float64], noise: float, sign: int) -> NDArray[np.float64]:
+    """Fastest velocity of each time on one side of zero."""
+    side = np.flatnonzero(v * sign > 0)[::sign]
+    if len(side) < 2:
+        return np.zeros(len(power))
+    # Noise alone sums to n times its level with a spread of sqrt(n), or twice that as bins are not independent.
+    sums = power[:, side].sum(axis=1)
+    heard = sums > noise * (len(side) + 10 * np.sqrt(len(side)))
+    heard &= sums - noise * len(side) > _SIDE_LOBES * power.sum(axis=1)
+    cumulated = np.cumsum(power[:, side], axis=1)
+    line = np.arange(1, len(side) + 1) / len(side)
+    bend = (cumulated - cumulated[:, -1:] * line).argmax(axis=1)
+    return np.where(heard, v[side][bend], 0.0)
 
 
 def doppler_audio(

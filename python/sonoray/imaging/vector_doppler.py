@@ -1,38 +1,17 @@
 """Vector velocity from what several transmit and receive directions see of it."""
 
 import itertools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import array, count, scalar
+from ..acquisition.flow_images import VectorVelocity
 from ..errors import ArgumentError
 from . import doppler_checks
 
 _MOST_COMBINATIONS = 3**6
-
-
-@dataclass(frozen=True, eq=False)
-class VectorVelocity:
-    """Velocities in the image plane, and how well the directions determine them.
-
-    Parameters
-    ----------
-    velocity : (2, ...) float32 [m/s]
-        Along x and z; z points away from the probe. 0 where the directions or weights determine nothing.
-    residual : (...) float32 [m/s]
-        Weighted root mean square of what the measured velocities deviate from those of ``velocity``; always 0 for two
-        directions.
-    condition : (...) float32
-        Condition number of the equations, largest over smallest singular value: by how much errors along the weakest
-        direction exceed those along the strongest. Infinite where nothing is determined.
-    """
-
-    velocity: NDArray[np.float32]
-    residual: NDArray[np.float32]
-    condition: NDArray[np.float32]
 
 
 def vector_velocity(

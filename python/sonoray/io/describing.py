@@ -6,23 +6,26 @@ from typing import Any
 import numpy as np
 
 from ..acquisition.channel_data import ChannelData
+from ..acquisition.flow_images import FlowImages
+from ..acquisition.scan_lines import ScanLines
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
 
 
 def summary(data: Any) -> dict[str, Any]:
-    """Describe channel data, a medium or an image by values that ``json.dumps`` takes; SI units.
+    """Describe channel data, lines, a medium, an image or images of flow by values that ``json.dumps`` takes; SI units.
 
     Parameters
     ----------
-    data : ChannelData, Medium or tuple (image, grid)
+    data : ChannelData, ScanLines, Medium, FlowImages or tuple (image, grid)
         What `sonoray.read` returns.
 
     Returns
     -------
     dict
-        "kind" is "channel_data", "medium" or "image"; unknown frequencies and rates are None.
+        "kind" is "channel_data", "scan_lines", "medium", "image" or "flow_images"; unknown frequencies and rates are
+        None.
 
     Examples
     --------
@@ -32,6 +35,10 @@ def summary(data: Any) -> dict[str, Any]:
     """
     if isinstance(data, ChannelData):
         return _channel_data(data)
+    if isinstance(data, ScanLines):
+        return _scan_lines(data)
+    if isinstance(data, FlowImages):
+        return _flow_images(data)
     if isinstance(data, Medium):
         ranges = {n: getattr(data, n) for n in ("sound_speed", "density", "absorption")}
         return {
@@ -50,7 +57,43 @@ def summary(data: Any) -> dict[str, Any]:
             "dtype": str(image.dtype),
             "range": [float(magnitude.min()), float(magnitude.max())],
         }
-    raise ArgumentError(f"data: expected ChannelData, Medium or (image, grid), got {type(data).__name__}")
+    raise ArgumentError(
+        f"data: expected ChannelData, ScanLines, Medium, FlowImages or (image, grid), got {type(data).__name__}"
+    )
+
+
+def _scan_lines(lines: ScanLines) -> dict[str, Any]:
+    n_frames, n_shots, n_lines, n_samples = lines.samples.shape
+    return {
+        "kind": "scan_lines",
+        "signal": {"c": "IQ", "u": "envelope"}.get(lines.samples.dtype.kind, "RF"),
+        "dtype": str(lines.samples.dtype),
+        "n_frames": n_frames,
+        "n_shots": n_shots,
+        "n_lines": n_lines,
+        "n_samples": n_samples,
+        "bytes": int(lines.samples.nbytes),
+        "center_frequency": lines.center_frequency,
+        "frame_rate": lines.frame_rate or None,
+        "duration": n_frames / lines.frame_rate if lines.frame_rate else None,
+        "x": [float(lines.x[0]), float(lines.x[-1])],
+        "angle": lines.angle,
+        "ranges": [float(lines.ranges[0]), float(lines.ranges[-1])],
+        "max_depth": float(lines.ranges[-1] * np.cos(lines.angle)),
+    }
+
+
+def _flow_images(flow: FlowImages) -> dict[str, Any]:
+    return {
+        "kind": "flow_images",
+        "grid": _grid(flow.grid),
+        "n_images": len(flow.velocity),
+        "vectors": flow.vectors is not None,
+        "nyquist": flow.nyquist,
+        "image_rate": flow.image_rate or None,
+        "velocity": [float(flow.velocity.min()), float(flow.velocity.max())],
+        "painted": float(flow.painted.mean()),
+    }
 
 
 def _channel_data(data: ChannelData) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def read(path: Any, *, format: str | None = None, **options: Any) -> Any:
 
     Returns
     -------
-    ChannelData, Medium or (array, grid)
+    ChannelData, ScanLines, Medium, FlowImages or (array, grid)
         What the file holds.
 
     Raises

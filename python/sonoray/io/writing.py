@@ -13,16 +13,22 @@ from numpy.typing import NDArray
 
 from .._arrays import host_array
 from ..acquisition.channel_data import ChannelData
+from ..acquisition.flow_images import FlowImages
+from ..acquisition.scan_lines import ScanLines
 from ..acquisition.transmits import Transmit
 from ..errors import ArgumentError
 from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
 from ._budget import RATIO
-from .formats.native import TRANSMIT_KINDS, VERSION
+from .formats.native import FLOW_ARRAYS, TRANSMIT_KINDS, VECTOR_ARRAYS, VERSION
 from .registry import check_options, formats, keywords
 
 _CHUNK_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 14  # not worth a chunk
+_ENDINGS = {
+    ".uff": "uff", ".mha": "metaimage", ".mhd": "metaimage", ".nii": "nifti", ".nii.gz": "nifti", ".dcm": "dicom",
+}  # fmt: skip
+_NOT_WRITTEN = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".mp4", ".mat", ".npy", ".npz", ".raw", ".wav")
 
 
 @contextmanager
@@ -39,8 +45,8 @@ def atomic(path: Any) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write(path: Any, data: Any, *, format: str = "sonoray", **options: Any) -> None:
-    """Write channel data, a medium or an image.
+def write(path: Any, data: Any, *, format: str | None = None, **options: Any) -> None:
+    """Write channel data, lines, a medium, an image or images of flow.
 
     The file appears whole or not at all: it is written beside ``path`` and renamed. From sonoray's own HDF5 format
     `sonoray.read` gives back an equal object of the same types; what another format can hold, its row in
@@ -49,10 +55,11 @@ def write(path: Any, data: Any, *, format: str = "sonoray", **options: Any) -> N
     Parameters
     ----------
     path : str or path-like
-    data : ChannelData, Medium or tuple (image, grid)
+    data : ChannelData, ScanLines, Medium, FlowImages or tuple (image, grid)
         ``image`` ends in ``grid.shape``; leading axes (frames) are free. ``grid`` is a Grid or SectorGrid.
-    format : str
-        Name of a format that can be written (see `sonoray.io.formats`).
+    format : str, optional
+        Name of a format that can be written (see `sonoray.io.formats`). Default: that of the path's ending (.uff, .mha,
+        .mhd, .nii, .nii.gz, .dcm), else sonoray's own HDF5.
     **options
         Of the format's writer. For "sonoray": ``compress`` (default True), deflate with byte shuffling and a checksum
         per chunk; False writes plain arrays, faster and larger.
@@ -60,8 +67,11 @@ def write(path: Any, data: Any, *, format: str = "sonoray", **options: Any) -> N
     Raises
     ------
     ArgumentError
-        Another kind of data, an image that does not fit its grid, a format that cannot hold it or an unknown option.
+        Another kind of data, an image that does not fit its grid, a format that cannot hold it or an unknown option; an
+        ending of what this function does not write (.png, .mat, ...).
     """
+    if format is None:
+        format = _format_of(Path(path))
     if format == "sonoray":
         writer: Callable[..., None] | None = write_native
     else:
@@ -74,6 +84,17 @@ def write(path: Any, data: Any, *, format: str = "sonoray", **options: Any) -> N
     writer(path, data, **options)
 
 
+def _format_of(path: Path) -> str:
+    """Name of the format that a path's ending stands for."""
+    name = path.name.lower()
+    if name.endswith(_NOT_WRITTEN):
+        raise ArgumentError(
+            f"path: expected .h5 or an ending of another format that can be written ({', '.join(_ENDINGS)}), got "
+            f"{path.name!r}; pictures are written by write_png"
+        )
+    return next((format for ending, format in _ENDINGS.items() if name.endswith(ending)), "sonoray")
+
+
 def write_native(path: Any, data: Any, *, compress: bool = True) -> None:
     """Write sonoray's own HDF5 format; see `write`."""
     fill: Callable[[_Target, Any], None]
@@ -81,11 +102,17 @@ def write_native(path: Any, data: Any, *, compress: bool = True) -> None:
         kind, fill = "channel_data", _fill_channel_data
     elif isinstance(data, Medium):
         kind, fill = "medium", _fill_medium
+    elif isinstance(data, ScanLines):
+        kind, fill = "scan_lines", _fill_scan_lines
+    elif isinstance(data, FlowImages):
+        kind, fill = "flow_images", _fill_flow_images
     elif isinstance(data, tuple) and len(data) == 2:
         data = (checked_image(*data), data[1])
         kind, fill = "image", _fill_image
     else:
-        raise ArgumentError(f"data: expected ChannelData, Medium or (image, grid), got {type(data).__name__}")
+        raise ArgumentError(
+            f"data: expected ChannelData, ScanLines, Medium, FlowImages or (image, grid), got {type(data).__name__}"
+        )
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         _text(file, "format", "sonoray")
         _text(file, "version", f"{VERSION[0]}.{VERSION[1]}")
@@ -203,6 +230,27 @@ def _fill_medium(target: _Target, medium: Medium) -> None:
 def _fill_image(target: _Target, data: tuple[NDArray[Any], Any]) -> None:
     _fill_grid(target.into("grid"), data[1])
     target.array("image", data[0])
+
+
+def _fill_scan_lines(target: _Target, lines: ScanLines) -> None:
+    for name in ("angle", "center_frequency", "frame_rate"):
+        target.group.attrs[name] = float(getattr(lines, name))
+    for name in ("samples", "x", "ranges", "timestamps"):
+        if getattr(lines, name) is not None:
+            target.array(name, getattr(lines, name))
+
+
+def _fill_flow_images(target: _Target, flow: FlowImages) -> None:
+    _fill_grid(target.into("grid"), flow.grid)
+    _text(target.group, "color_map", flow.color_map)
+    for name, unit in (("nyquist", "m/s"), ("limit", "m/s"), ("image_rate", "Hz")):
+        target.group.attrs[name] = float(getattr(flow, name))
+        _text(target.group, f"{name}_unit", unit)
+    for name in FLOW_ARRAYS:
+        target.array(name, getattr(flow, name))
+    _text(target.group["velocity"], "unit", "m/s")
+    for name in VECTOR_ARRAYS if flow.vectors is not None else ():
+        target.into("vectors").array(name, np.stack([getattr(v, name) for v in flow.vectors or ()]))
 
 
 def checked_image(image: Any, grid: Any) -> NDArray[Any]:

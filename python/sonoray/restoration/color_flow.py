@@ -13,6 +13,7 @@ from .._checks import count, option
 from ..errors import ArgumentError, FormatError
 from ..imaging.color_overlay import find_color
 from ..learning.runtime import OnnxModel
+from .biharmonic import biharmonic_fill
 from .bridge import bridge
 from .frame_channels import KINDS, REACH, classical_fill, frame_channels, grey_of, spatial_fill
 
@@ -28,6 +29,7 @@ _BLACK = 4  # grey level up to which a pixel shows nothing: what surrounds pictu
 _MARK = 0.05  # share of a frame up to which what is painted is a mark, and all else black no wrong mask
 _TINT, _LIT = 0.04, 16  # channels' spread over the brightest that greys may have and be no tint; from this level on
 _VOXELS = 4_000_000  # that go through a network together, which bounds the memory between the layers
+_LARGEST_WHOLE = 16_000_000  # the same where there are no tiles
 _LEAST_TILE, _SEAM = 128, 64  # pixels; tiles overlap by the latter, multiples of _MULTIPLE
 _LONGEST, _SHORTEST = 24, 8  # frames of a window
 
@@ -127,7 +129,8 @@ class ColorFlowTranslator:
         stage : {"coarse", "refined"}, optional
             Default as given to the plan.
         seed : int
-            Of the speckle that the refinement starts from.
+            Of the speckle that the refinement starts from. The refinement normalises over all it sees: its result
+            depends on what else is hidden in the window of frames, and it takes no more than 2 million pixels.
         grow : int
             Pixels by which the mask is grown; lossy compression leaves weak colour 1 or 2 pixels around paint.
 
@@ -199,31 +202,38 @@ class ColorFlowTranslator:
         stage: str,
         seed: int,
     ) -> None:
-        """Replace what is hidden in ``result``; what is thin is interpolated."""
+        """Replace what is hidden in ``result``; what is thin is interpolated, over time where it can be."""
         rows, columns = _region(hidden)
         part, mask = video[:, rows, columns], hidden[:, rows, columns]
         filled = self._windowed(
             self.coarse, len(part), mask.shape[1:], lambda a, b: _channels(part, mask, self.kind, self.reach, a, b)
         )
         if stage == "refined":
+            _require_whole(mask.shape[1:])
             pasted = np.where(mask, np.clip(filled, 0, 1), result[:, rows, columns].astype(np.float32) / 255)
             assert self.refine is not None
             given = bridge(pasted, mask, seed=seed) if self.refine.spec.settings.get("bridge") else pasted
             whole = np.stack([given, mask.astype(np.float32), pasted])
-            filled = self._windowed(self.refine, len(part), mask.shape[1:], lambda a, b: _parts_of(whole[:, a:b]))
+            filled = self._windowed(
+                self.refine, len(part), mask.shape[1:], lambda a, b: _parts_of(whole[:, a:b]), tiles=False
+            )
         levels = np.rint(255 * np.clip(filled, 0, 1)).astype(np.uint8)
-        if thin.any():
-            levels = np.where(thin[:, rows, columns], classical_fill(part, mask), levels)
+        narrow = thin[:, rows, columns]
+        if narrow.any():
+            shown = np.where(mask, levels, result[:, rows, columns]).astype(np.float32) / 255
+            smooth = np.stack([biharmonic_fill(*each) for each in zip(shown, narrow, strict=True)])
+            levels = np.where(narrow, classical_fill(part, mask, smooth), levels)
         result[:, rows, columns] = np.where(mask, levels, result[:, rows, columns])
 
     def _windowed(
-        self, model: Any, n: int, shape: tuple[int, ...], channels: Callable[[int, int], "_Shown"]
+        self, model: Any, n: int, shape: tuple[int, ...], channels: Callable[[int, int], "_Shown"], tiles: bool = True
     ) -> NDArray[np.float32]:
         """Run a network on windows in time and blend where they overlap."""
         window = self._window or int(np.clip(_VOXELS // (shape[0] * shape[1]), _SHORTEST, _LONGEST))
         total, weight = np.zeros((n, *shape), np.float32), np.zeros(n, np.float32)
         for first, last, ramp in _windows(n, window):
-            total[first:last] += ramp[:, None, None] * _tiled(model, shape, last - first, channels(first, last))
+            side = None if tiles else max(shape)
+            total[first:last] += ramp[:, None, None] * _tiled(model, shape, last - first, channels(first, last), side)
             weight[first:last] += ramp
         return total / weight[:, None, None]
 
@@ -304,9 +314,11 @@ def _channels(
     return shown
 
 
-def _tiled(model: Any, shape: tuple[int, ...], n_frames: int, shown: _Shown) -> NDArray[np.float32]:
-    """Run a network on tiles of (..., n_rows, n_columns) and blend where they overlap."""
-    side = max(_LEAST_TILE, int(np.sqrt(_VOXELS / n_frames)) // _MULTIPLE * _MULTIPLE)
+def _tiled(
+    model: Any, shape: tuple[int, ...], n_frames: int, shown: _Shown, side: int | None = None
+) -> NDArray[np.float32]:
+    """Run a network on tiles of (..., n_rows, n_columns) and blend where they overlap; ``side`` is theirs, if given."""
+    side = side or max(_LEAST_TILE, int(np.sqrt(_VOXELS / n_frames)) // _MULTIPLE * _MULTIPLE)
     total: Any = 0.0
     weight = np.zeros(shape, np.float32)
     for rows, down in _spans(shape[0], side):
@@ -318,6 +330,16 @@ def _tiled(model: Any, shape: tuple[int, ...], n_frames: int, shown: _Shown) -> 
             total[..., rows, columns] += ramp * made
             weight[rows, columns] += ramp
     return np.asarray(total / weight, np.float32)
+
+
+def _require_whole(shape: tuple[int, ...]) -> None:
+    """Refuse what the refinement, which normalises over all it sees and cannot be cut into tiles, has no memory for."""
+    most = _LARGEST_WHOLE // _SHORTEST
+    if shape[0] * shape[1] > most:
+        raise ArgumentError(
+            f"stage: expected 'coarse' where what is hidden spans more than {most} pixels, got 'refined' with "
+            f"{shape[0]} x {shape[1]}"
+        )
 
 
 def _spans(n: int, side: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:

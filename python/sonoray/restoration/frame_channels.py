@@ -69,11 +69,17 @@ def frame_channels(
     ).astype(np.float32, copy=False)
 
 
-def classical_fill(frames: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the start itself, (n_frames, n_rows, n_columns): what can be had without a network."""
+def classical_fill(
+    frames: NDArray[np.uint8], mask: NDArray[np.bool_], surround: NDArray[np.float32] | None = None
+) -> NDArray[np.uint8]:
+    """Return the start itself, (n_frames, n_rows, n_columns): what can be had without a network.
+
+    ``surround`` in [0, 1] takes the place of `spatial_fill`.
+    """
     grey = grey_of(frames)
     values = grey.astype(np.float32) / np.float32(255)
-    filled = _start(values, 1 - mask.astype(np.float32), spatial_fill(values, mask))
+    around = spatial_fill(values, mask) if surround is None else surround
+    filled = _start(values, 1 - mask.astype(np.float32), around)
     return np.where(mask, np.rint(255 * filled).astype(np.uint8), grey)
 
 

@@ -25,12 +25,17 @@ _TYPES: dict[int, Any] = {1: np.dtype("u1"), 2: np.dtype("<i2"), 4: np.dtype("<i
 
 
 def sniff(file: Opened) -> bool:
-    """Five numbers whose product is the file's size."""
+    """Five numbers whose product is the file's size, or more than that where notes lie beside a file that was cut."""
     if file.container is not None or len(file.header) < _HEADER.size + _STAMP:
         return False
+    if _are_notes(file):
+        return True
     _, frames, lines, samples, size = _HEADER.unpack_from(file.header)
     expected = _HEADER.size + frames * (_STAMP + lines * samples * size)
-    return size in _TYPES and frames * lines * samples > 0 and expected == os.stat(file.path).st_size
+    if size not in _TYPES or not frames * lines * samples:
+        return False
+    beside = file.path.suffix.lower() == ".raw" and file.path.with_suffix(".yml").exists()
+    return expected == os.stat(file.path).st_size or (beside and expected > os.stat(file.path).st_size)
 
 
 def read(file: Opened, *, pitch: float = 2e-4, sound_speed: float | None = None) -> ScanLines:
@@ -55,11 +60,14 @@ def read(file: Opened, *, pitch: float = 2e-4, sound_speed: float | None = None)
     """
     step = scalar("pitch", pitch, 1e-5, 5e-3, "m")
     c = given("sound_speed", sound_speed) or 1540.0
+    if _are_notes(file):
+        raise FormatError(f"{file.path}: expected the samples, got the notes on them; give the .raw beside it")
     _, frames, lines, samples, size = _HEADER.unpack_from(file.header)
-    if not sniff(file):
+    found = os.stat(file.path).st_size
+    if not sniff(file) or found != _HEADER.size + frames * (_STAMP + lines * samples * size):
         raise FormatError(
             f"{file.path}: expected {frames} frames of {lines} x {samples} samples of {size} bytes (1, 2 or 4) with "
-            f"{_STAMP} bytes each before, got {os.stat(file.path).st_size} bytes"
+            f"{_STAMP} bytes each before, got {found} bytes; the file is truncated or of another kind"
         )
     Budget(file.path).take("samples", (frames, lines, samples, size))
     notes = _notes(file.path.with_suffix(".yml"))
@@ -85,6 +93,13 @@ def read(file: Opened, *, pitch: float = 2e-4, sound_speed: float | None = None)
             _number(file, notes, "frame rate"),
             stamps,
         )
+
+
+def _are_notes(file: Opened) -> bool:
+    """The notes themselves, with their samples beside."""
+    if file.path.suffix.lower() not in (".yml", ".yaml") or not file.path.with_suffix(".raw").exists():
+        return False
+    return b"frames" in file.header or b"raw data" in file.header
 
 
 def _samples(values: NDArray[Any], size: int) -> NDArray[Any]:

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from ..._checks import count, freeze
 from ...acquisition.channel_data import ChannelData
+from ...acquisition.flow_images import FlowImages, VectorVelocity
 from ...acquisition.probes import Probe
+from ...acquisition.scan_lines import ScanLines
 from ...acquisition.transmits import Transmit
 from ...errors import FormatError
 from ...media.grids import Grid, SectorGrid
@@ -16,10 +18,12 @@ from ...media.medium import Medium
 from .._container import Container, naming
 from ..registry import Format, Opened
 
-VERSION = (1, 1)  # major: older readers would misread; minor: they only miss something
+VERSION = (1, 2)  # major: older readers would misread; minor: they only miss something
 
 # Files hold the place in this list: only ever append.
 TRANSMIT_KINDS = ("plane", "diverging", "focused", "element", "delays")
+FLOW_ARRAYS = ("velocity", "power", "variance", "bmode", "picture", "painted")
+VECTOR_ARRAYS = ("velocity", "residual", "condition")
 
 
 def sniff(file: Opened) -> bool:
@@ -28,7 +32,7 @@ def sniff(file: Opened) -> bool:
 
 
 def read(file: Opened, *, frame: int | None = None) -> Any:
-    """Read what `sonoray.write` wrote: ChannelData, Medium or (image, grid).
+    """Read what `sonoray.write` wrote: ChannelData, ScanLines, Medium, FlowImages or (image, grid).
 
     Conventions are those of the objects; every array keeps its type and every value its bits.
 
@@ -185,6 +189,45 @@ def _image(file: Container) -> tuple[NDArray[Any], Any]:
     return image, grid
 
 
-_READERS: dict[str, Callable[[Container], Any]] = {"channel_data": _channel_data, "medium": _medium, "image": _image}
+def _scan_lines(file: Container) -> ScanLines:
+    numbers = {n: float(_value(file, n)) for n in ("angle", "center_frequency", "frame_rate")}
+    arrays = {n: file.array(n) for n in ("samples", "x", "ranges")}
+    return ScanLines(**arrays, **numbers, timestamps=_optional(file, "timestamps"))
 
-FORMAT = Format("sonoray", "sonoray's own HDF5: channel data, medium or image", sniff, read)
+
+def _flow_images(file: Container) -> FlowImages:
+    grid = _grid(file)
+    if not isinstance(grid, Grid) or grid.ndim != 2:
+        raise FormatError(f"{file.path}: grid: expected a Cartesian plane, got another")
+    found = {n: file.array(n) for n in FLOW_ARRAYS}
+    shape = (len(found["velocity"]), *grid.shape)
+    for name, values in found.items():
+        kind = "u" if name in ("bmode", "picture") else "b" if name == "painted" else "f"
+        expected = (*shape, 3) if name == "picture" else shape
+        if values.shape != expected or values.dtype.kind != kind or (kind == "u" and values.dtype != np.uint8):
+            raise FormatError(f"{file.path}: {name}: expected {expected}, got {values.shape} {values.dtype}")
+    numbers = {n: float(_value(file, n)) for n in ("nyquist", "limit", "image_rate")}
+    color_map = str(_value(file, "color_map"))
+    return FlowImages(**found, grid=grid, **numbers, color_map=color_map, vectors=_vectors(file, shape))
+
+
+def _vectors(file: Container, shape: tuple[int, ...]) -> list[VectorVelocity] | None:
+    if not file.has("vectors"):
+        return None
+    found = {n: file.array(f"vectors/{n}") for n in VECTOR_ARRAYS}
+    for name, values in found.items():
+        expected = (shape[0], 2, *shape[1:]) if name == "velocity" else shape
+        if values.shape != expected or values.dtype.kind != "f":
+            raise FormatError(f"{file.path}: vectors/{name}: expected {expected}, got {values.shape} {values.dtype}")
+    return [VectorVelocity(*rows) for rows in zip(*found.values(), strict=True)]
+
+
+_READERS: dict[str, Callable[[Container], Any]] = {
+    "channel_data": _channel_data,
+    "scan_lines": _scan_lines,
+    "medium": _medium,
+    "image": _image,
+    "flow_images": _flow_images,
+}
+
+FORMAT = Format("sonoray", "sonoray's own HDF5: channel data, lines, medium, image, images of flow", sniff, read)

@@ -52,7 +52,9 @@ def read(file: Opened, *, quantity: str = "image") -> tuple[NDArray[Any], Grid] 
     Conventions: the three indices of space are x, y and z; where the second or third has one point, the other two are
     x and depth. Frames (the fourth index) lead, as (frames, x[, y], z); RGB follows as a last axis. Units are those of
     ``xyzt_units`` (millimetres where it is silent). The grid lies along the image's own axes: spacing and origin are
-    the lengths of the affine's columns and its translation along them. ``scl_slope`` and ``scl_inter`` are applied.
+    the lengths of the affine's columns and its translation along them, which is the same in NIfTI's frame (right,
+    anterior, superior) and in MetaImage's and DICOM's (left, posterior, superior). ``scl_slope`` and ``scl_inter`` are
+    applied.
 
     Parameters
     ----------
@@ -159,7 +161,8 @@ def write(path: Any, data: Any) -> None:
     """Write an image, frames or a medium's sound speed as ``.nii`` or ``.nii.gz``.
 
     Indices are x, y (one point for 2-D), depth z and frames; the affine holds spacing and origin in millimetres of the
-    probe's coordinates, in single precision.
+    probe's coordinates, in single precision. These are taken for left, posterior, superior, as in a MetaImage, so that
+    the affine, which points right and anterior, has x and y negated: both files lie in the same place.
 
     Parameters
     ----------
@@ -193,6 +196,7 @@ def write(path: Any, data: Any) -> None:
     across = [0, 1, 2] if grid.ndim == 3 else [0, 2]
     affine = np.diag([1.0, 1.0, 1.0, 1.0])
     affine[across, across], affine[across, 3] = 1e3 * np.array(grid.spacing), 1e3 * np.array(grid.origin)
+    affine[:2] *= -1
     picture = nibabel.Nifti1Image(stored, affine, dtype=stored.dtype)
     picture.header.set_xyzt_units("mm", "sec")
     raw = picture.to_bytes()

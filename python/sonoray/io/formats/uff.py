@@ -16,6 +16,7 @@ from ...media.grids import Grid, SectorGrid
 from .._container import Container, naming
 from ..registry import Format, Opened
 from ._facts import even_axis, given
+from ._probe_shapes import given_kind, shaped, with_kind
 from ._uff_writing import BEHIND, write
 
 _VERSIONS = re.compile(r"v1\.[012]\.\d")
@@ -46,6 +47,7 @@ def read(
     name: str | None = None,
     sound_speed: float | None = None,
     center_frequency: float | None = None,
+    kind: str | None = None,
 ) -> ChannelData | tuple[NDArray[Any], Any]:
     """Read channel data (``uff.channel_data``) or an image (``uff.beamformed_data``) of the USTB.
 
@@ -67,6 +69,10 @@ def read(
         Instead of the file's; needed when its waves assume another one than its channel data.
     center_frequency : float, optional [Hz]
         Instead of ``pulse.center_frequency``.
+    kind : str, optional
+        Of the probe (see `Probe`), instead of what the file tells: its class; USTB keeps phased arrays as
+        ``uff.linear_array``, so that a pitch up to 0.6 wavelengths and waves that leave the aperture's width, or a
+        sector scan in the file, make a phased one.
 
     References
     ----------
@@ -74,12 +80,13 @@ def read(
     .. [2] O. M. H. Rindal et al., A simple, artifact-free, virtual source model, IEEE IUS 2018.
     """
     c, fc = given("sound_speed", sound_speed), given("center_frequency", center_frequency)
+    label = given_kind(kind)
     contents = file.contents
     version = str(contents.attribute("version"))
     if not _VERSIONS.fullmatch(version.rstrip("\0")):
         raise FormatError(f"{file.path}: version: expected UFF v1.0 to v1.2, got {version!r}")
     readers: dict[str, Callable[[], Any]] = {
-        "channel_data": lambda: _channel_data(contents, name or found["channel_data"], c, fc),
+        "channel_data": lambda: _channel_data(contents, name or found["channel_data"], (c, fc), label),
         "beamformed_data": lambda: _beamformed_data(contents, name or found["beamformed_data"]),
     }
     classes = _objects(contents)
@@ -118,7 +125,10 @@ def _four_axes(file: Container, path: str, values: NDArray[Any]) -> NDArray[Any]
     return values.reshape((1,) * (4 - values.ndim) + values.shape)
 
 
-def _channel_data(file: Container, name: str, c: float | None, fc: float | None) -> ChannelData:
+def _channel_data(
+    file: Container, name: str, told: tuple[float | None, float | None], kind: str | None
+) -> ChannelData:
+    c, fc = told
     samples = _four_axes(file, f"{name}/data", _values(file, f"{name}/data"))
     probe = _probe(file, f"{name}/probe", name)
     speed = c or file.number(f"{name}/sound_speed", 1540.0)
@@ -140,13 +150,16 @@ def _channel_data(file: Container, name: str, c: float | None, fc: float | None)
         raise FormatError(f"{file.path}: {name}/data: expected complex samples at modulation_frequency {frequency:g}")
     if samples.dtype not in (np.int16, np.float32, np.complex64):
         samples = samples.astype(np.float32)
+    center = fc or file.number(f"{name}/pulse/center_frequency", frequency)
+    transmits = tuple(wave for wave, _ in pairs)
+    sector = "sector_scan" in _objects(file).values()
     return ChannelData(
         samples,
-        probe,
-        tuple(wave for wave, _ in pairs),
+        with_kind(probe, transmits, speed / center if center > 0 else 0.0, kind, sector=sector),
+        transmits,
         float(f"{file.number(f'{name}/sampling_frequency'):.9g}"),
         demodulation_frequency=frequency,
-        center_frequency=fc or file.number(f"{name}/pulse/center_frequency", frequency),
+        center_frequency=center,
         start_time=file.number(f"{name}/initial_time") + shifts,
         sound_speed=speed,
         frame_rate=file.number(f"{name}/PRF", 0.0) / len(waves),
@@ -169,10 +182,14 @@ def _probe(file: Container, path: str, data: str) -> Probe:
     normals = np.stack([np.sin(theta) * np.cos(phi), np.sin(phi), np.cos(theta) * np.cos(phi)], axis=1)
     fc = file.number(f"{data}/pulse/center_frequency", 0.0)
     fraction = file.number(f"{data}/pulse/fractional_bandwidth", 0.0)
+    kind = _KINDS.get(str(file.attribute("class", path)).removeprefix("uff."))
+    if kind is None:  # a class that does not say; angles of zero may mean that nobody set them
+        kind, radii = shaped(geometry[:, :3])
+        normals = normals if theta.any() or phi.any() or radii is None else radii
     return Probe(
         geometry[:, :3],
         normals,
-        kind=_KINDS.get(str(file.attribute("class", path)).removeprefix("uff."), "free"),
+        kind=kind,
         width=float(np.median(width)),
         height=float(np.median(height)),
         center_frequency=fc,

@@ -17,6 +17,7 @@ from .._container import Container, naming
 from ..registry import Format, Opened
 from ..writing import atomic
 from ._facts import as_samples, given
+from ._probe_shapes import given_kind, shaped, with_kind
 from ._waves import pulse_peak, wave_of
 
 _MAPS = ("image", "beamformed_data", "envelope_data", "sos_map")
@@ -42,6 +43,7 @@ def read(
     sound_speed: float | None = None,
     center_frequency: float | None = None,
     peak_time: float | None = None,
+    kind: str | None = None,
 ) -> ChannelData | Medium | tuple[NDArray[Any], Grid]:
     """Read raw channel data, or an image or map with coordinates, of the zea package.
 
@@ -51,7 +53,9 @@ def read(
     towards +x, ``azimuth_angles`` around z, ``focus_distances`` count from ``transmit_origins`` (infinite or zero:
     no focus; behind the array negative; from 1 on older files mean wavelengths). Delays decide: a focus or plane that
     they confirm within 1 ns names the wave, others stay free delays. I/Q is mixed down from the first sample on; its
-    phase is moved to time zero here.
+    phase is moved to time zero here. Normals have no place in the format: elements on a convex arc are a curvilinear
+    probe that faces along its radii; of a line, a pitch up to 0.6 wavelengths and waves that leave the aperture's width
+    make a phased one.
 
     Parameters
     ----------
@@ -66,13 +70,15 @@ def read(
         Instead of ``sound_speed`` [m/s] (1540 where it is missing) and ``center_frequency`` [Hz].
     peak_time : float, optional [s]
         How long after firing the pulse peaks; default the peak of ``waveforms_two_way``, or 0 where there are none.
+    kind : str, optional
+        Of the probe (see `Probe`), instead of what its elements and waves tell.
 
     References
     ----------
     .. [1] zea: a toolbox for cognitive ultrasound imaging, https://github.com/tue-bmd/zea.
     """
     c, fc = given("sound_speed", sound_speed), given("center_frequency", center_frequency)
-    peak = None if peak_time is None else scalar("peak_time", peak_time, 0.0, 1e-4, "s")
+    peak, label = None if peak_time is None else scalar("peak_time", peak_time, 0.0, 1e-4, "s"), given_kind(kind)
     contents = file.contents
     root = ""
     if contents.has("tracks"):
@@ -90,7 +96,7 @@ def read(
         frame = count("frame", frame, 0, contents.shape(path)[0] - 1)
     with naming(file.path):
         if chosen == "raw_data":
-            return _raw_data(contents, root, frame, c, fc, peak)
+            return _raw_data(contents, root, frame, (c, fc, peak), label)
         return _map(contents, f"{root}data/{chosen}", frame)
 
 
@@ -108,8 +114,13 @@ def _table(file: Container, path: str, shape: tuple[int, ...], default: float | 
 
 
 def _raw_data(
-    file: Container, root: str, frame: int | None, c: float | None, fc: float | None, peak: float | None
+    file: Container,
+    root: str,
+    frame: int | None,
+    told: tuple[float | None, float | None, float | None],
+    kind: str | None,
 ) -> ChannelData:
+    c, fc, peak = told
     raw = _rows(file, f"{root}data/raw_data", frame)
     if raw.ndim != 5 or raw.shape[4] not in (1, 2) or 0 in raw.shape or raw.dtype.kind not in "iuf":
         raise FormatError(
@@ -135,7 +146,7 @@ def _raw_data(
     period = float(gaps.mean()) * n_tx
     return ChannelData(
         samples,
-        probe,
+        with_kind(probe, [wave for wave, _ in waves], speed / fc if fc else 0.0, kind),
         tuple(wave for wave, _ in waves),
         file.number(f"{scan}/sampling_frequency"),
         demodulation_frequency=mixed,
@@ -162,9 +173,11 @@ def _probe(file: Container, root: str, n: int, fc: float) -> Probe:
     positions = _table(file, place, (n, 3))
     group = place.rpartition("/")[0]
     name = next((v for v in (file.attribute("probe_name"), file.attribute("probe")) if isinstance(v, str)), "")
+    kind, normals = shaped(positions)
     return Probe(
         positions,
-        kind="linear" if not positions[:, 1:].any() else "free",
+        normals,
+        kind=kind,
         width=file.number(f"{group}/element_width", 0.0),
         center_frequency=fc,
         bandwidth=fc * file.number(f"{group}/bandwidth_percent", 0.0) / 100,
@@ -243,7 +256,7 @@ def write(path: Any, data: Any, *, compress: bool = True) -> None:
     ----------
     path : str or path-like
     data : ChannelData
-        Normals and heights of elements have no place in the format.
+        Normals and heights of elements have no place in the format; `read` finds those of an arc.
     compress : bool
         Deflate the samples.
 
