@@ -84,7 +84,7 @@ def _scene(args: argparse.Namespace) -> Scene:
         return scene_of(sonoray.reconstruct_bmode(data), rate=data.frame_rate)
     if args.doppler:
         raise sonoray.ArgumentError(f"doppler: expected channel data or lines with it, got {kind(data)}")
-    return scene_of(data, field=args.field, rf=isinstance(data, tuple) and _is_rf(args.file))
+    return scene_of(data, field=args.field, rf=kind(data) == "a beamformed image" and _is_rf(args.file))
 
 
 def _is_rf(path: Path) -> bool:
