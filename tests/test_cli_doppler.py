@@ -1,6 +1,7 @@
 """Doppler, movies, presets and the viewer on the command line."""
 
 import json
+from unittest.mock import ANY
 
 import h5py
 import numpy as np
@@ -158,6 +159,34 @@ def test_options_without_their_kind_are_refused(flow_file, tmp_path, capsys):
         assert f"{option}: expected only for images" in refused(capsys, *call, *values)
     assert "ensemble" in refused(capsys, "view", flow_file, "-o", tmp_path / "a.png", "--ensemble", 5)
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_are_refused_in_the_unit_they_were_given_in(flow_file, tmp_path, capsys):
+    gate = ("--doppler", "spectral", "--gate-mm", 0, 11, "--quiet")
+    for text, given in (
+        ("flow_angle: expected -80 to 80 degrees, got 85", (*gate, "--flow-angle-deg", 85)),
+        ("gate_size: expected 0.001 to 100 mm, got -1", (*gate, "--gate-size-mm", -1, 1)),
+        ("apertures reach, got (60, 11) mm", ("--doppler", "spectral", "--gate-mm", 60, 11, "--quiet")),
+        ("spacing: expected 0.001 to 10 mm, got -1", ("--spacing-mm", -1)),
+        ("lens: thickness: expected 0 to 20 mm, got 1000", ("--lens", 1000, 1.0)),
+        ("depth: expected FIRST LAST in rising order [mm], got 15 7", ("--depth-mm", 15, 7)),
+        ("spacing: expected at most 1e+08 points", ("--x-mm", -45, 45, "--spacing-mm", 0.001)),
+        ("average: expected 1 to 5", ("--doppler", "color", "--average", 1000, *WHERE)),
+        (".nii.gz", ("-o", tmp_path / "a.xyz")),
+        ("output: expected a file, got the folder", ("-o", tmp_path / "folder.png")),
+    ):
+        (tmp_path / "folder.png").mkdir(exist_ok=True)
+        assert text in refused(capsys, "beamform", flow_file, "-o", tmp_path / "a.png", *given)
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_the_eigen_filter_shows_how_far_it_is(flow_file, tmp_path, capsys):
+    where = ("--depth-mm", 7, 12, "--spacing-mm", 0.5, "--ensemble", 5)
+    call = ("beamform", flow_file, "-o", tmp_path / "a.png", "--doppler", "color", "--wall-filter", "eigen", *where)
+    assert answer(capsys, *call, "--quiet") == (0, ANY, "")
+    found = sonoray.EigenFilter(progress=True)
+    assert not sonoray.EigenFilter().progress
+    assert found(np.ones((4, 9, 9), "c8")).shape == (4, 9, 9)
 
 
 def test_movie_rates_are_refused_before_the_work(flow_file, tmp_path, capsys, monkeypatch):

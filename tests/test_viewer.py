@@ -1,5 +1,6 @@
 """The viewer without a display: what figures hold, and what sliders do to them."""
 
+import argparse
 import sys
 import types
 
@@ -8,6 +9,7 @@ import pytest
 
 import sonoray
 from sonoray import ArgumentError, Grid, MissingExtraError, SectorGrid
+from sonoray.cli.view import _scene
 
 pytest.importorskip("matplotlib")
 from sonoray.viewer import Scene, Viewer, open_napari, open_window, scene_of
@@ -139,3 +141,23 @@ def test_napari_gets_depth_along_rows_and_millimetres(monkeypatch):
     monkeypatch.setitem(sys.modules, "napari", None)
     with pytest.raises(MissingExtraError, match="viewer"):
         open_napari(scene_of(sonoray.Medium(VOLUME, speed)))
+
+
+def test_rf_lines_are_detected_where_the_file_says_what_they_are(tmp_path, capsys):
+    x, z = np.arange(12), np.arange(200)
+    lines = (1000 * np.exp(-(((z - 100) / 20) ** 2)) * np.cos(0.7 * z) * np.ones((12, 1))).astype("i2")
+    raw = lines.tobytes()
+    header = (
+        "ObjectType = Image\nNDims = 2\nBinaryData = True\nElementSpacing = 0.02 0.3\nDimSize = 200 12\n{}"
+        "ElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+    )
+    for extra, rf in (("", True), ("UltrasoundImageOrientation = FM\nUltrasoundImageType = RF_REAL\n", True),
+                      ("UltrasoundImageOrientation = FM\nUltrasoundImageType = BRIGHTNESS\n", False)):  # fmt: skip
+        path = tmp_path / "a.mha"
+        path.write_bytes(header.format(extra).encode() + raw)
+        scene = _scene(argparse.Namespace(file=path, doppler=None, field="sound_speed"))
+        assert scene.kind == ("decibel" if rf else "quantity")
+        if rf:
+            middle = scene.values[0, len(x) // 2]
+            assert np.ptp(middle[90:110]) < 3 and middle[100] == pytest.approx(0, abs=0.2)  # no trace of the carrier
+            assert middle[10] < -60

@@ -71,7 +71,7 @@ class Scene:
             raise ArgumentError(f"colors: expected shape {(*shape, 3)}, got {self.colors.shape}")
 
 
-def scene_of(data: Any, *, field: str = "sound_speed", label: str = "", rate: float = 0.0) -> Scene:
+def scene_of(data: Any, *, field: str = "sound_speed", label: str = "", rate: float = 0.0, rf: bool = False) -> Scene:
     """Return what is shown of an object.
 
     Parameters
@@ -84,6 +84,8 @@ def scene_of(data: Any, *, field: str = "sound_speed", label: str = "", rate: fl
     label : str
         Of real images.
     rate : float [Hz]
+    rf : bool
+        Real images are RF along depth, to be detected.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def scene_of(data: Any, *, field: str = "sound_speed", label: str = "", rate: fl
     if hasattr(data, "picture") and hasattr(data, "bmode"):
         return Scene(data.bmode, data.grid, "picture", colors=data.picture, rate=data.image_rate)
     if isinstance(data, tuple) and len(data) == 2 and isinstance(data[1], Grid | SectorGrid):
-        return _image_scene(*data, label, rate)
+        return _image_scene(*data, label, rate, rf)
     pictures = np.asarray(data)
     if pictures.dtype.kind not in "uf" or pictures.ndim not in (3, 4):
         raise ArgumentError(
@@ -112,12 +114,16 @@ def scene_of(data: Any, *, field: str = "sound_speed", label: str = "", rate: fl
     return Scene(pictures.astype("f4"), None, "quantity", label, rate=rate)
 
 
-def _image_scene(image: Any, grid: Grid | SectorGrid, label: str, rate: float) -> Scene:
+def _image_scene(image: Any, grid: Grid | SectorGrid, label: str, rate: float, rf: bool) -> Scene:
     values = np.asarray(image)
     values = values.reshape(-1, *grid.shape)
-    kind = "decibel" if values.dtype.kind == "c" else "picture" if values.dtype == np.uint8 else "quantity"
+    if rf and values.dtype.kind in "if" and isinstance(grid, Grid):
+        values = envelope(values.astype("f4"))
+    else:
+        rf = False
+    kind = "decibel" if rf or values.dtype.kind == "c" else "picture" if values.dtype == np.uint8 else "quantity"
     if kind == "decibel":
-        values = _decibels(envelope(values))
+        values = _decibels(values if rf else envelope(values))
     if isinstance(grid, SectorGrid):
         flat = covering_grid(grid)
         fill = float(values.min()) if kind == "decibel" else 0.0

@@ -191,7 +191,11 @@ def test_lines_are_described_and_kept_in_the_own_format(tmp_path, capsys):
     assert main(["info", str(path), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["format"] == "clarius" and facts["kind"] == "scan_lines" and facts["signal"] == "envelope"
-    assert facts["n_lines"] == 20 and facts["center_frequency"] == 5e6 and facts["angle"] == pytest.approx(0.1745, abs=1e-4)
+    assert (
+        facts["n_lines"] == 20
+        and facts["center_frequency"] == 5e6
+        and facts["angle"] == pytest.approx(0.1745, abs=1e-4)
+    )
     assert facts["max_depth"] == pytest.approx(29 / 15e6 * 770 * np.cos(facts["angle"]), rel=1e-3)
     sonoray.write(tmp_path / "a.h5", lines)
     back = sonoray.read(tmp_path / "a.h5")

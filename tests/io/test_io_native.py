@@ -148,8 +148,8 @@ def test_a_flipped_bit_in_the_samples_is_noticed(tmp_path):
 
 def test_endings_choose_the_format(tmp_path):
     image = (np.arange(20, dtype="f4").reshape(5, 4), sonoray.Grid((5, 4), 1e-3, (0.0, 0.0)))
-    begins = {"a.mha": b"ObjectType", "a.nii": b"\x5c\x01", "a.nii.gz": b"\x1f\x8b", "a.uff": b"\x89HDF", "a": b"\x89HDF",
-              "a.H5": b"\x89HDF", "a.part1": b"\x89HDF"}  # fmt: skip
+    begins = {"a.mha": b"ObjectType", "a.nii": b"\x5c\x01", "a.nii.gz": b"\x1f\x8b"}
+    begins |= dict.fromkeys(("a.uff", "a", "a.H5", "a.part1"), b"\x89HDF")
     for name, magic in begins.items():
         if ".nii" in name:
             pytest.importorskip("nibabel")
@@ -164,3 +164,15 @@ def test_endings_choose_the_format(tmp_path):
         assert not (tmp_path / name).exists()
     with pytest.raises(sonoray.ArgumentError, match="compress"):
         sonoray.write(tmp_path / "c.nii", image, compress=False)
+
+
+def test_folders_are_named_as_the_caller_named_them(tmp_path):
+    (tmp_path / "bad").mkdir()
+    image = (np.ones((5, 4)), GRID)
+    for path, text in (
+        (tmp_path / "bad", "got the folder .*bad$"),
+        (tmp_path / "none" / "a.h5", "exists, got .*none$"),
+    ):
+        with pytest.raises(sonoray.ArgumentError, match=text):
+            sonoray.write(path, image)
+    assert [p.name for p in tmp_path.iterdir()] == ["bad"]

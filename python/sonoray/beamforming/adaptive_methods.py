@@ -238,7 +238,8 @@ class Eigenspace(Capon):
     subarray, diagonal_loading, temporal_samples :
         See `Capon`.
     threshold : float
-        Least eigenvalue of R, before loading, that is kept, over the largest.
+        Least eigenvalue of the covariance before ``diagonal_loading`` is added that is kept, over the largest of them.
+        Capon's weights themselves are those of the loaded one.
 
     References
     ----------

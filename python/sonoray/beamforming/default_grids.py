@@ -11,6 +11,7 @@ from ..media.grids import Grid, SectorGrid
 from ..media.medium import Medium
 
 _MOST_POINTS = 1_000_000
+_LARGEST = 100_000_000  # points that a spacing or an extent may ask for: 0.8 GB a frame
 _VOLUMES = ("matrix", "row_column")
 
 
@@ -46,8 +47,22 @@ def default_grid(
     ------
     ArgumentError
         The recording is too short to see anything, or ``depth``, ``x`` or ``y`` is not in rising order or in another
-        unit.
+        unit; more than 1e8 points.
     """
+    grid = _suited(channel_data, depth, spacing, x, y)
+    if grid.size > _LARGEST:
+        shape = " x ".join(map(str, grid.shape))
+        raise ArgumentError(f"spacing: expected at most {_LARGEST:.0e} points, got {grid.size:.3g} ({shape})")
+    return grid
+
+
+def _suited(
+    channel_data: ChannelData,
+    depth: tuple[float, float] | None,
+    spacing: float | None,
+    x: tuple[float, float] | None,
+    y: tuple[float, float] | None,
+) -> Grid | SectorGrid:
     probe, c = channel_data.probe, channel_data.sound_speed
     wavelength = c / (channel_data.demodulation_frequency or channel_data.center_frequency or 5e6)
     step = wavelength / 3 if spacing is None else scalar("spacing", spacing, 1e-6, 0.01, "m")

@@ -142,9 +142,7 @@ def reconstruct_doppler(
     grey = to_uint8(db, dynamic_range)
     end = _color_limit(estimate.velocity[strong], limit) if unwrap or vectors else limit
     shown = _painted(estimate, strong, grey, end, colors, min_velocity, priority, variance)
-    return FlowImages(
-        *estimate[:3], grey, shown.image, shown.mask, flat, limit, end, seen.image_rate, colors, vectors
-    )
+    return FlowImages(*estimate[:3], grey, shown.image, shown.mask, flat, limit, end, seen.image_rate, colors, vectors)
 
 
 def _seen(

@@ -1,6 +1,7 @@
 """Doppler on the command line: its options, what it draws, what it writes."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from sonoray.beamforming.flow import (
 )
 from sonoray.beamforming.presets import ImagingPreset
 from sonoray.imaging.color_overlay import POWER_MAPS, VELOCITY_MAPS, colorbar
+from sonoray.imaging.eigen_filters import EigenFilter
 from sonoray.imaging.named_filters import FORMS, named_wall_filter
 from sonoray.io import write, write_wav
 from sonoray.io.annotation import with_color_bar
 from sonoray.io.images import write_image
 from sonoray.io.pictures import as_rows
 from sonoray.io.videos import Video, write_video
+
+from ._volumes import metres, spacing
 
 MOVIES = (".mp4", ".gif", ".apng", ".avi", ".mov", ".mkv")
 SONOGRAM_RANGE = 40.0  # dB
@@ -60,22 +64,30 @@ _OF_IMAGES = ("depth_mm", "spacing_mm", "x_mm", "y_mm", "at_mm")  # a sample vol
 def add_doppler(form: Any) -> None:
     """Add the options of Doppler."""
     group = form.add_argument_group(
-        "Doppler", "flow over the B-mode image: .png, .h5 (velocity m/s, power, variance, vectors, picture), a movie of several "
-        "ensembles; spectral: .png or .wav (stereo: towards the probe left, away right)"
+        "Doppler", "flow over the B-mode image: .png, .h5 (velocity m/s, power, variance, vectors, picture), a movie "
+        "of several ensembles; spectral: .png or .wav (stereo: towards the probe left, away right)"
     )  # fmt: skip
     group.add_argument("--doppler", choices=[*KINDS, "spectral"], help="what to show (default: B-mode alone)")
     group.add_argument(
         "--wall-filter", metavar="FILTER",
-        help=f"what takes tissue out: {', '.join(FORMS)}; cutoffs as fractions of Nyquist (default: poly:1)",
+        help=f"what takes tissue out: {', '.join(FORMS)}; cutoffs as fractions of Nyquist; eigen takes up to a "
+        "millisecond a point, minutes for an image of 32 frames (default: poly:1)",
     )  # fmt: skip
     group.add_argument(
         "--prf", type=float, metavar="HZ", help="rate of the frames, of lines the shots (default: the file's)"
     )
-    group.add_argument("--ensemble", type=int, metavar="N", help="frames in one flow image (default: all of them)")
+    group.add_argument(
+        "--ensemble",
+        type=int,
+        metavar="N",
+        help="frames in one flow image (default: all; of lines: the shots of a frame)",
+    )
     group.add_argument("--average", type=int, metavar="N", help="points averaged along each axis (default: 5)")
     group.add_argument("--threshold-db", type=float, metavar="DB", help="paint this far above noise, dB (default: 6)")
     group.add_argument("--min-velocity-cm", type=float, metavar="V", help="paint above, cm/s (default: 0)")
-    group.add_argument("--priority", type=int, help="grey above which tissue stays, 0-255 (default: 255)")
+    group.add_argument(
+        "--priority", type=int, metavar="GREY", help="grey above which tissue stays, 0-255 (default: 255)"
+    )
     group.add_argument("--persistence", type=float, metavar="P", help="over images, 0 to below 1 (default: 0)")
     group.add_argument(
         "--receive-deg", type=float, nargs="+", metavar="DEG",
@@ -88,14 +100,22 @@ def add_doppler(form: Any) -> None:
         "--color-map", choices=[*VELOCITY_MAPS, *POWER_MAPS], help="(default: flame; ember for power)"
     )  # fmt: skip
     group.add_argument(
-        "--gate-mm", type=float, nargs=2, metavar=("X", "Z"), help="spectral: middle of the sample volume"
+        "--gate-mm",
+        type=float,
+        nargs=2,
+        metavar=("X", "Z"),
+        help="spectral, which requires it: middle of the sample volume",
     )
     group.add_argument("--gate-size-mm", type=float, nargs=2, metavar=("WIDTH", "DEPTH"),
                        help="spectral: size of the gate (default: 1 1)")  # fmt: skip
     group.add_argument("--spectral-window", type=int, metavar="N", help="frames (default: 64, or half of fewer)")
     group.add_argument("--spectral-method", choices=["fft", "capon"], help="(default: fft)")
-    group.add_argument("--flow-angle-deg", type=float, help="spectral: between beam and flow (default: 0)")
-    group.add_argument("--baseline", type=float, help="spectral: shift, -1 to 1 of Nyquist (default: 0)")
+    group.add_argument(
+        "--flow-angle-deg", type=float, metavar="DEG", help="spectral: between beam and flow, up to 80 (default: 0)"
+    )
+    group.add_argument(
+        "--baseline", type=float, metavar="SHIFT", help="spectral: shift, -1 to 1 of Nyquist (default: 0)"
+    )
 
 
 def check_doppler(args: argparse.Namespace) -> None:
@@ -129,8 +149,7 @@ def line_options(args: argparse.Namespace) -> dict[str, Any]:
     for name, default in _OF_CHANNELS.items():
         if getattr(args, name) != default:
             raise sonoray.ArgumentError(f"{name}: expected only with channel data, got it with lines")
-    spacing = None if args.spacing_mm is None else 1e-3 * args.spacing_mm
-    return {"sound_speed": args.sound_speed, "spacing": spacing}
+    return {"sound_speed": args.sound_speed, "spacing": spacing(args.spacing_mm)}
 
 
 def endings(kind: str) -> tuple[str, ...]:
@@ -143,6 +162,8 @@ def run_doppler(
 ) -> dict[str, Any]:
     """Reconstruct, draw, write; returns figures."""
     wall_filter = named_wall_filter(args.wall_filter or preset.wall_filter)
+    if isinstance(wall_filter, EigenFilter):
+        wall_filter = replace(wall_filter, progress=not args.quiet)
     if isinstance(data, ScanLines):
         rate, size, per_image = args.prf, args.ensemble, 1
     else:
@@ -224,8 +245,9 @@ def drawn(flow: FlowImages, index: int) -> NDArray[np.uint8]:
 def _spectral(args: argparse.Namespace, data: sonoray.ChannelData, bmode: dict[str, Any], wall: Any) -> dict[str, Any]:
     if args.gate_mm is None:
         raise sonoray.ArgumentError("gate_mm: expected the middle of the sample volume for spectral Doppler, got none")
-    pairs = (args.gate_mm, _first(args.gate_size_mm, (1.0, 1.0)))
-    position, size = ((1e-3 * pair[0], 1e-3 * pair[1]) for pair in pairs)
+    angle = scalar("flow_angle", _first(args.flow_angle_deg, 0.0), -80.0, 80.0, "degrees")
+    position = metres("gate", args.gate_mm)
+    size = metres("gate_size", _first(args.gate_size_mm, (1.0, 1.0)), 1e-3, 100.0)
     samples = gate_samples(data, position, size, **bmode)
     baseline = scalar("baseline", _first(args.baseline, 0.0), -1.0, 1.0, "(fraction of Nyquist)")
     if args.output.suffix.lower() == ".wav":
@@ -239,7 +261,7 @@ def _spectral(args: argparse.Namespace, data: sonoray.ChannelData, bmode: dict[s
         method=args.spectral_method or "fft",
         length=args.spectral_window or min(64, max(4, len(samples) // 2)),
         wall_filter=wall,
-        angle=np.deg2rad(_first(args.flow_angle_deg, 0.0)),
+        angle=float(np.deg2rad(angle)),
         baseline=baseline,
     )
     traces = sonoray.spectral_traces(spectra)

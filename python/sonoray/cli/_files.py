@@ -44,7 +44,10 @@ def check_output(path: Path, endings: tuple[str, ...], inputs: Iterable[Path | N
         if given is not None and given.exists() and path.exists() and path.samefile(given):
             raise sonoray.ArgumentError(f"output: expected another file than the input, got {path} for both")
     if path.suffix.lower() not in endings:
-        raise sonoray.ArgumentError(f"output: expected a name ending in {', '.join(endings)}, got {path.name!r}")
+        named = ", ".join(".nii.gz" if ending == ".gz" else ending for ending in endings)
+        raise sonoray.ArgumentError(f"output: expected a name ending in {named}, got {path.name!r}")
+    if path.is_dir():
+        raise sonoray.ArgumentError(f"output: expected a file, got the folder {path}")
     check_folder(path.absolute().parent)
 
 

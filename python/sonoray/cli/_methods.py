@@ -25,12 +25,18 @@ def add_method(form: argparse.ArgumentParser) -> None:
     group = form.add_argument_group("method", "how the delayed signals of a point become its value")
     group.add_argument("--method", choices=["das", *METHODS], default="das", help="das: delay and sum (default)")
     group.add_argument(
-        "--over", choices=["receive", "transmit"], default="receive", help="signals of elements or transmits (receive)"
+        "--over",
+        choices=["receive", "transmit"],
+        default="receive",
+        help="signals of elements or transmits (default: receive)",
     )
     for option, (setting, kind, unit) in _SETTINGS.items():
         defaults = {m: _default(c, setting) for m, c in METHODS.items() if _default(c, setting) is not None}
         shown = ", ".join(f"{m}: {value}" for m, value in defaults.items())
-        group.add_argument(option, dest=f"method_{setting}", type=kind, help=f"{unit} ({shown})")
+        group.add_argument(
+            option, dest=f"method_{setting}", type=kind, metavar="N" if kind is int else "X",
+            help=f"{unit} (default: {shown})",
+        )  # fmt: skip
 
 
 def method_of(args: argparse.Namespace) -> str | Method:

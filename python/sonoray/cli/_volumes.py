@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import sonoray
+from sonoray._checks import scalar
 from sonoray.io import write
 
 VOLUMES = (".mha", ".nii", ".gz")
@@ -39,7 +40,9 @@ def lensed(data: sonoray.ChannelData, lens: Sequence[float] | None) -> sonoray.C
     """Channel data of the same probe behind a lens (thickness in mm, speed in m/s), if one is given."""
     if lens is None:
         return data
-    return data.with_(probe=replace(data.probe, lens_thickness=1e-3 * lens[0], lens_sound_speed=lens[1]))
+    thickness = 1e-3 * scalar("lens: thickness", lens[0], 0.0, 20.0, "mm")
+    speed = scalar("lens: sound speed", lens[1], 300.0, 12000.0, "m/s")
+    return data.with_(probe=replace(data.probe, lens_thickness=thickness, lens_sound_speed=speed))
 
 
 def sheets(db: Any, grid: sonoray.Grid, at: Any, fill: float) -> tuple[Any, sonoray.Grid]:
@@ -49,9 +52,23 @@ def sheets(db: Any, grid: sonoray.Grid, at: Any, fill: float) -> tuple[Any, sono
     return (pictures if db.ndim == 4 else pictures[0]), made[0][1]
 
 
-def metres(millimetres: Sequence[float] | None) -> Any:
-    """Metres of an option in millimetres, None if it was not given."""
-    return None if millimetres is None else tuple(1e-3 * value for value in millimetres)
+def metres(name: str, values: Sequence[float] | None, low: float = -1000.0, high: float = 1000.0) -> Any:
+    """Metres of an option in millimetres, checked in these; None if it was not given."""
+    return None if values is None else tuple(1e-3 * scalar(name, value, low, high, "mm") for value in values)
+
+
+def span(name: str, values: Sequence[float] | None, low: float = -1000.0) -> Any:
+    """The same of two ends in rising order; equal ones are a plane."""
+    if values is not None and values[1] < values[0]:
+        raise sonoray.ArgumentError(
+            f"{name}: expected FIRST LAST in rising order [mm], got {values[0]:g} {values[1]:g}"
+        )
+    return metres(name, values, low)
+
+
+def spacing(value: float | None) -> float | None:
+    """Metres of --spacing-mm."""
+    return None if value is None else 1e-3 * scalar("spacing", value, 1e-3, 10.0, "mm")
 
 
 def write_decibels(path: Path, image: Any, grid: Any, dynamic_range: float) -> None:

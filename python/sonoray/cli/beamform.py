@@ -31,7 +31,7 @@ from ._doppler import (
 )
 from ._files import check_output, echoes, medium_of
 from ._methods import add_method, finds_weights, method_of
-from ._volumes import VOLUMES, add_apertures, lensed, metres, sheets, write_decibels
+from ._volumes import VOLUMES, add_apertures, lensed, metres, sheets, spacing, span, write_decibels
 
 OUTPUTS = (".png", ".h5", ".dcm", *VOLUMES, *MOVIES)
 
@@ -159,12 +159,12 @@ def _options(args: argparse.Namespace, preset: ImagingPreset) -> dict[str, Any]:
     if f_number == 0:
         window = None  # windows span the f-number's aperture
     return {
-        "depth": metres(args.depth_mm),
-        "x": metres(args.x_mm),
-        "y": metres(args.y_mm),
+        "depth": span("depth", args.depth_mm, 0.0),
+        "x": span("x", args.x_mm),
+        "y": span("y", args.y_mm),
         "aperture_axis": args.aperture_axis,
         "weighting": args.weighting,
-        "spacing": None if args.spacing_mm is None else 1e-3 * args.spacing_mm,
+        "spacing": spacing(args.spacing_mm),
         "sound_speed": args.sound_speed,
         "medium": medium_of(args.medium),
         "f_number": f_number,
@@ -196,7 +196,7 @@ def _write(args: argparse.Namespace, image: Any, grid: Any, rate: float) -> None
         image = image[args.frame if args.all_frames else 0]
     db = sonoray.log_compress(sonoray.envelope(image), dynamic_range=args.dynamic_range)
     if len(grid.shape) == 3:
-        db, grid = sheets(db, grid, metres(args.at_mm), -args.dynamic_range)
+        db, grid = sheets(db, grid, metres("at", args.at_mm), -args.dynamic_range)
     elif args.at_mm is not None:
         raise sonoray.ArgumentError("at: expected a volume to slice (--y-mm or a matrix probe), got a plane")
     if isinstance(grid, sonoray.SectorGrid):

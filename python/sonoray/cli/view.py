@@ -11,6 +11,7 @@ from sonoray.beamforming.flow import reconstruct_doppler
 from sonoray.imaging.named_filters import FORMS, named_wall_filter
 from sonoray.io import read
 from sonoray.io.images import ENDINGS
+from sonoray.io.registry import identify, opened
 from sonoray.io.videos import ARRAYS, MOVIES, read_video
 from sonoray.plotting import save_figure
 from sonoray.viewer import Scene, Viewer, open_napari, open_window, scene_of
@@ -83,7 +84,13 @@ def _scene(args: argparse.Namespace) -> Scene:
         return scene_of(sonoray.reconstruct_bmode(data), rate=data.frame_rate)
     if args.doppler:
         raise sonoray.ArgumentError(f"doppler: expected channel data or lines with it, got {kind(data)}")
-    return scene_of(data, field=args.field)
+    return scene_of(data, field=args.field, rf=kind(data) == "a beamformed image" and _is_rf(args.file))
+
+
+def _is_rf(path: Path) -> bool:
+    with opened(path) as file:
+        holds_rf = identify(file).holds_rf
+        return holds_rf is not None and holds_rf(file)
 
 
 def _probes(_: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ import scipy  # loads ndimage when it is first used
 from numpy.typing import NDArray
 
 from .._checks import count, scalar
+from .._progress import progress as show_progress
 from ..errors import ArgumentError
 from .svd_filters import slow_components
 from .wall_filters import slow_time_frames
@@ -30,6 +31,8 @@ class EigenFilter:
         Points along each image axis over which products are averaged.
     most : int, optional
         Eigenvectors removed at most; default half the frames.
+    progress : bool
+        Show on standard error how far it is.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class EigenFilter:
     cutoff: float = 0.1
     window: Any = 7
     most: int | None = None
+    progress: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cutoff", scalar("cutoff", self.cutoff, 1e-4, 1.0, "(fraction of Nyquist)"))
@@ -68,7 +72,7 @@ class EigenFilter:
         result = np.empty_like(frames)
         halo = sizes[0]
         rows = max(1, int(_BYTES_AT_ONCE // (8 * n * n * max(int(np.prod(shape[1:])), 1))))
-        for first in range(0, shape[0], rows):
+        for first in show_progress(range(0, shape[0], rows), "eigen filter", enabled=self.progress):
             low, high = max(first - halo, 0), min(first + rows + halo, shape[0])
             near = frames[:, low:high]
             products = near[:, None] * near[None].conj()

@@ -15,6 +15,8 @@ from .._backends import backend, place
 from .._checks import count, finite
 from ..errors import ArgumentError
 
+_LEAST_AVERAGE = 16  # points that may be asked of any image: of a line, of a strip
+
 
 class SlowTimeFilter(NamedTuple):
     """A linear filter of ensembles x: y = A x, y = S A x or y = x - S A x.
@@ -156,12 +158,12 @@ def averaging_window(average: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     Raises
     ------
     ArgumentError
-        Another number of values than axes, or none positive.
+        Another number of values than axes, none positive, more points than the image has.
     """
     sizes = (average,) * len(shape) if np.ndim(average) == 0 else tuple(average)
     if len(sizes) != len(shape):
         raise ArgumentError(f"average: expected 1 or {len(shape)} values, got {len(sizes)}")
-    return tuple(count("average", size, 1, 10_000) for size in sizes)
+    return tuple(count("average", size, 1, max(n, _LEAST_AVERAGE)) for size, n in zip(sizes, shape, strict=True))
 
 
 def _run(frames: Any, slow_time: SlowTimeFilter, lags: tuple[int, ...], out: dict[str, NDArray[Any]]) -> None:

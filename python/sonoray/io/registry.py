@@ -68,6 +68,8 @@ class Format:
     sniff : function of an `Opened`, returns bool
     read : function of an `Opened` and keyword options
     write : function of a path, the data and keyword options, optional
+    holds_rf : function of an `Opened`, returns bool, optional
+        Whether an image in the file is RF, which is to be detected before it is shown.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Format:
     sniff: Callable[[Opened], bool]
     read: Callable[..., Any]
     write: Callable[..., None] | None = None
+    holds_rf: Callable[[Opened], bool] | None = None
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -35,6 +35,10 @@ _NOT_WRITTEN = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".mp4", ".mat"
 def atomic(path: Any) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place when the block ends well, and vanishes when not."""
     target = Path(path)
+    if target.is_dir():
+        raise ArgumentError(f"path: expected a file to write, got the folder {target}")
+    if not target.absolute().parent.is_dir():
+        raise ArgumentError(f"path: expected a folder that exists, got {target.absolute().parent}")
     temporary = target.with_name(f".{target.name[:64]}.{uuid.uuid4().hex}")
     try:
         yield temporary

@@ -338,4 +338,15 @@ def _new_header(grid: Grid, n_frames: int | None, kind: str, colours: int, packe
     return "".join(f"{name} = {value}\n" for name, value in fields.items())
 
 
-FORMAT = Format("metaimage", "ITK MetaImage .mha or .mhd: images, volumes, RF lines", sniff, read, write)
+def holds_rf(file: Opened) -> bool:
+    """What ``UltrasoundImageType`` says (PLUS), else whether samples are lines: signed, finer along the first index."""
+    header, _ = _header(file)
+    said = header.get("UltrasoundImageType")
+    if said is not None:
+        return said.upper().startswith("RF")
+    ndims = len(_numbers(file, header, "DimSize", int))
+    lines = _letters(file, header, ndims, _element_type(file, header)).startswith("zx")
+    return lines and "UltrasoundImageOrientation" not in header and header["ElementType"] != "MET_UCHAR"
+
+
+FORMAT = Format("metaimage", "ITK MetaImage .mha or .mhd: images, volumes, RF lines", sniff, read, write, holds_rf)

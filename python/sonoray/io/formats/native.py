@@ -190,9 +190,9 @@ def _image(file: Container) -> tuple[NDArray[Any], Any]:
 
 
 def _scan_lines(file: Container) -> ScanLines:
-    numbers = {n: float(_value(file, n)) for n in ("angle", "center_frequency", "frame_rate")}
-    arrays = {n: file.array(n) for n in ("samples", "x", "ranges")}
-    return ScanLines(**arrays, **numbers, timestamps=_optional(file, "timestamps"))
+    facts: dict[str, Any] = {n: float(_value(file, n)) for n in ("angle", "center_frequency", "frame_rate")}
+    facts |= {n: file.array(n) for n in ("samples", "x", "ranges")}
+    return ScanLines(**facts, timestamps=_optional(file, "timestamps"))
 
 
 def _flow_images(file: Container) -> FlowImages:
@@ -206,9 +206,9 @@ def _flow_images(file: Container) -> FlowImages:
         expected = (*shape, 3) if name == "picture" else shape
         if values.shape != expected or values.dtype.kind != kind or (kind == "u" and values.dtype != np.uint8):
             raise FormatError(f"{file.path}: {name}: expected {expected}, got {values.shape} {values.dtype}")
-    numbers = {n: float(_value(file, n)) for n in ("nyquist", "limit", "image_rate")}
+    facts: dict[str, Any] = {n: float(_value(file, n)) for n in ("nyquist", "limit", "image_rate")}
     color_map = str(_value(file, "color_map"))
-    return FlowImages(**found, grid=grid, **numbers, color_map=color_map, vectors=_vectors(file, shape))
+    return FlowImages(**{**found, **facts}, grid=grid, color_map=color_map, vectors=_vectors(file, shape))
 
 
 def _vectors(file: Container, shape: tuple[int, ...]) -> list[VectorVelocity] | None:

@@ -125,9 +125,7 @@ def _four_axes(file: Container, path: str, values: NDArray[Any]) -> NDArray[Any]
     return values.reshape((1,) * (4 - values.ndim) + values.shape)
 
 
-def _channel_data(
-    file: Container, name: str, told: tuple[float | None, float | None], kind: str | None
-) -> ChannelData:
+def _channel_data(file: Container, name: str, told: tuple[float | None, float | None], kind: str | None) -> ChannelData:
     c, fc = told
     samples = _four_axes(file, f"{name}/data", _values(file, f"{name}/data"))
     probe = _probe(file, f"{name}/probe", name)

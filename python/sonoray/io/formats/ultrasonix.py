@@ -90,4 +90,11 @@ def read(
         return image, Grid((width, height), steps, (left, 0.0))
 
 
-FORMAT = Format("ultrasonix", "Ultrasonix raw .rf, .bpr, .b8: lines or pictures without geometry", sniff, read)
+def holds_rf(file: Opened) -> bool:
+    """By the type in the header."""
+    return _fields(file)[0] == _RF
+
+
+FORMAT = Format(
+    "ultrasonix", "Ultrasonix raw .rf, .bpr, .b8: lines or pictures without geometry", sniff, read, holds_rf=holds_rf
+)

@@ -176,7 +176,7 @@ def _probe(file: Container, root: str, n: int, fc: float) -> Probe:
     kind, normals = shaped(positions)
     return Probe(
         positions,
-        normals,
+        normals,  # type: ignore[arg-type]
         kind=kind,
         width=file.number(f"{group}/element_width", 0.0),
         center_frequency=fc,
