@@ -38,6 +38,7 @@ from .beamforming.bmode import reconstruct_bmode
 from .beamforming.das import Beamformer, Sampling
 from .beamforming.default_grids import default_grid
 from .beamforming.direct_wave import DirectWave, measure_direct_wave, remove_direct_wave
+from .beamforming.echoes import simulate_echoes
 from .beamforming.flow import gate_samples, reconstruct_doppler
 from .beamforming.presets import ImagingPreset, imaging_preset
 from .beamforming.receive_aperture import orthogonal_receivers
