@@ -46,7 +46,7 @@ def check_output(path: Path, endings: tuple[str, ...], inputs: Iterable[Path | N
     if path.suffix.lower() not in endings:
         named = ", ".join(".nii.gz" if ending == ".gz" else ending for ending in endings)
         raise sonoray.ArgumentError(f"output: expected a name ending in {named}, got {path.name!r}")
-    if path.is_dir():
+    if path.is_dir() and "" not in endings:  # a name without an ending is a folder's
         raise sonoray.ArgumentError(f"output: expected a file, got the folder {path}")
     check_folder(path.absolute().parent)
 

@@ -40,8 +40,8 @@ def lensed(data: sonoray.ChannelData, lens: Sequence[float] | None) -> sonoray.C
     """Channel data of the same probe behind a lens (thickness in mm, speed in m/s), if one is given."""
     if lens is None:
         return data
-    thickness = 1e-3 * scalar("lens: thickness", lens[0], 0.0, 20.0, "mm")
-    speed = scalar("lens: sound speed", lens[1], 300.0, 12000.0, "m/s")
+    thickness = 1e-3 * scalar("lens_thickness", lens[0], 0.0, 20.0, "mm")
+    speed = scalar("lens_sound_speed", lens[1], 300.0, 12000.0, "m/s")
     return data.with_(probe=replace(data.probe, lens_thickness=thickness, lens_sound_speed=speed))
 
 
