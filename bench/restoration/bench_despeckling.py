@@ -198,8 +198,8 @@ def blind_spot(args):
 
     from bench.restoration.blind_spot import BLIND_SPOT, blind_spot_despeckler
     from sonoray.training.despeckling.data import TrainingImages, simulated_images
-    from sonoray.training.despeckling.pictures import images_in
     from sonoray.training.despeckling.recipe import DEFAULT
+    from sonoray.training.pictures import images_in
 
     torch.set_num_threads(args.threads)
     images = images_in(args.training, every=args.training_every) + simulated_images(args.simulated, args.seed)

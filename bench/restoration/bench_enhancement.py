@@ -26,9 +26,9 @@ from sonoray.training.enhancement.data import (
     low_rank_pairs,
     natural_pairs,
     phantom_pairs,
-    read_images,
 )
 from sonoray.training.enhancement.recipe import CONDITIONS
+from sonoray.training.pictures import images_in
 
 from .resolution_study import resolution_table
 
@@ -59,7 +59,7 @@ def test_sets(images: Sequence[Path], cache: Path, n_phantoms: int) -> dict[str,
         "photograph": [(c, c) for c in crops],
     }
     if images:
-        muscles = [pair[:, 40:232, 100:292] for pair in low_rank_pairs(read_images(images), cache)]
+        muscles = [pair[:, 40:232, 100:292] for pair in low_rank_pairs(images_in(images), cache)]
         sets["muscle, low-rank image degraded"] = [(m[1], m[1]) for m in muscles]
         sets["muscle, scan degraded"] = [(m[0], m[1]) for m in muscles]
     return sets

@@ -14,7 +14,8 @@ from scipy.ndimage import median_filter
 from sonoray.assets import load_enhancer
 from sonoray.imaging.low_rank import low_rank_despeckle
 from sonoray.simulation.degradations import add_gaussian_noise, add_speckle, blur
-from sonoray.training.enhancement.data import NATURAL_TEST, natural_pairs, phantom_pairs, read_images
+from sonoray.training.enhancement.data import NATURAL_TEST, natural_pairs, phantom_pairs
+from sonoray.training.pictures import images_in
 
 from .resolution_study import targets
 
@@ -29,7 +30,7 @@ def main() -> None:
     phantom = phantom_pairs(2, 3_000_017)[1][0]
     photograph = natural_pairs(NATURAL_TEST)[0][0][60 : 60 + SIZE, 120 : 120 + SIZE]
     lines = np.pad(targets()[0], ((0, 32), (0, 32)), mode="edge")
-    scan = read_images([Path(sys.argv[2])])[0][40 : 40 + SIZE, 100 : 100 + SIZE]
+    scan = images_in([Path(sys.argv[2])])[0][40 : 40 + SIZE, 100 : 100 + SIZE]
     rows = [
         (phantom, add_gaussian_noise(phantom, 0.2, rng)),
         (photograph, add_speckle(photograph, 0.5, rng)),

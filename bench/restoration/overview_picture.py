@@ -12,7 +12,7 @@ from sonoray.assets import load_color_flow_translator, load_despeckler, load_enh
 from sonoray.simulation.color_flow import color_flow_video
 from sonoray.simulation.degradations import add_gaussian_noise
 from sonoray.training.despeckling.data import speckle_deviation
-from sonoray.training.enhancement.data import read_images
+from sonoray.training.pictures import images_in
 
 from .bench_despeckling import JUDGED_FAMILIES, JUDGED_SEED, drawn
 from .despeckling_baselines import classical
@@ -37,7 +37,7 @@ def panels(scan: Path) -> list[tuple[str, np.ndarray]]:
     """Titles and images, row by row."""
     noisy, clean = (images[0] for images in drawn(1, JUDGED_SEED, SIZE, JUDGED_FAMILIES))
     nlm = next(method for method in classical(False) if method.name == "NLM")
-    seen = read_images([scan])[0][40 : 40 + SIZE, 100 : 100 + SIZE]
+    seen = images_in([scan])[0][40 : 40 + SIZE, 100 : 100 + SIZE]
     spoilt = add_gaussian_noise(seen, 0.1, np.random.default_rng(5))
     clip = color_flow_video(900_700, shape=(SIZE, SIZE), coverage=2, scene="vessels")
     frame = len(clip.color) // 2

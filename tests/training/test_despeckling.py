@@ -17,7 +17,6 @@ from sonoray.training.despeckling.networks import (  # noqa: E402
     NetworkSettings,
     Speckle2Self,
 )
-from sonoray.training.despeckling.pictures import images_in  # noqa: E402
 from sonoray.training.despeckling.recipe import (  # noqa: E402
     PUBLISHED_RECIPE,
     QUICK,
@@ -27,6 +26,7 @@ from sonoray.training.despeckling.recipe import (  # noqa: E402
     train_despeckling,
 )
 from sonoray.training.parameters import n_parameters  # noqa: E402
+from sonoray.training.pictures import images_in  # noqa: E402
 
 
 @pytest.fixture(scope="module")

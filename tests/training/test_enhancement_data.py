@@ -18,10 +18,10 @@ from sonoray.training.enhancement.data import (
     natural_pairs,
     phantom,
     phantom_pairs,
-    read_images,
     targets_of,
     wire_pairs,
 )
+from sonoray.training.pictures import images_in
 
 NOTHING = DegradationModel(main_chance=0.0, light_chance=0.0)
 
@@ -140,17 +140,17 @@ def test_pictures_are_read_as_grey(tmp_path):
     pillow.fromarray(values).save(tmp_path / "b.png")
     pillow.fromarray(np.stack([values] * 3, -1)).save(tmp_path / "a.png")
     pillow.fromarray(values.astype(np.uint16) * 257).save(tmp_path / "c.png")
-    for image in read_images([tmp_path]):
+    for image in images_in([tmp_path]):
         np.testing.assert_allclose(image, values / 255, atol=1e-4)
-    assert len(read_images([tmp_path / "a.png"])) == 1
+    assert len(images_in([tmp_path / "a.png"])) == 1
     with pytest.raises(ArgumentError, match="is not there"):
-        read_images([tmp_path / "d.png"])
+        images_in([tmp_path / "d.png"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(ArgumentError, match="expected pictures"):
-        read_images([tmp_path / "empty"])
+        images_in([tmp_path / "empty"])
     (tmp_path / "e.png").write_bytes(b"no picture")
     with pytest.raises(ArgumentError, match="expected a picture"):
-        read_images([tmp_path / "e.png"])
+        images_in([tmp_path / "e.png"])
 
 
 def test_what_enhancement_cannot_be_trained_on_is_left_out(tmp_path):
@@ -162,5 +162,5 @@ def test_what_enhancement_cannot_be_trained_on_is_left_out(tmp_path):
     pillow.new("L", (80, 80), 7).save(tmp_path / "c.png")
     (tmp_path / "d.png").write_bytes(b"no picture")
     with pytest.warns(UserWarning, match=r"3 left out: .*b\.png: .*c\.png: expected contents.*d\.png"):
-        found = read_images([tmp_path])
+        found = images_in([tmp_path])
     np.testing.assert_allclose(found, levels / 255, atol=1e-4)

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sonoray
 from sonoray.acquisition.scan_lines import ScanLines
@@ -15,27 +15,23 @@ def kind(found: Any) -> str:
 
 
 def channel_data(path: Path) -> sonoray.ChannelData:
-    data = read(path)
-    if not isinstance(data, sonoray.ChannelData):
-        raise sonoray.FormatError(f"{path}: expected channel data, found {kind(data)}")
-    return data
+    return cast(sonoray.ChannelData, _one_of(path, sonoray.ChannelData, "channel data"))
 
 
 def echoes(path: Path) -> sonoray.ChannelData | ScanLines:
     """Channel data, or lines that a scanner beamformed."""
-    data = read(path)
-    if not isinstance(data, sonoray.ChannelData | ScanLines):
-        raise sonoray.FormatError(f"{path}: expected channel data, found {kind(data)}")
-    return data
+    return cast(sonoray.ChannelData | ScanLines, _one_of(path, (sonoray.ChannelData, ScanLines), "channel data"))
 
 
 def medium_of(path: Path | None) -> sonoray.Medium | None:
-    if path is None:
-        return None
-    medium = read(path)
-    if not isinstance(medium, sonoray.Medium):
-        raise sonoray.FormatError(f"{path}: expected a sound-speed map (Medium), found {kind(medium)}")
-    return medium
+    return None if path is None else cast(sonoray.Medium, _one_of(path, sonoray.Medium, "a sound-speed map (Medium)"))
+
+
+def _one_of(path: Path, kinds: Any, wanted: str) -> Any:
+    found = read(path)
+    if not isinstance(found, kinds):
+        raise sonoray.FormatError(f"{path}: expected {wanted}, found {kind(found)}")
+    return found
 
 
 def check_output(path: Path, endings: tuple[str, ...], inputs: Iterable[Path | None] = ()) -> None:

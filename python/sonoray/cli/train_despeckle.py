@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _data(args: argparse.Namespace, separate: bool) -> Any:
     from sonoray.training.despeckling.data import TrainingImages, simulated_images
-    from sonoray.training.despeckling.pictures import images_in
+    from sonoray.training.pictures import images_in
 
     n = args.simulated if args.simulated is not None else 0 if args.images else 4 if args.quick else 66
     images = images_in(args.images, every=args.every, subfolders=args.subfolders)

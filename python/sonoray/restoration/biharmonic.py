@@ -7,34 +7,40 @@ import scipy  # loads ndimage and sparse when they are first used
 from numpy.typing import NDArray
 
 
-def biharmonic_fill(image: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Fill what is hidden so that the squared Laplacian of the image is least, in values and slopes continuous [1]_.
+def biharmonic_fill(frames: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Fill what is hidden so that the squared Laplacian of a frame is least, in values and slopes continuous [1]_.
 
     Parameters
     ----------
-    image : (n_rows, n_columns) float32
-    mask : (n_rows, n_columns) bool
+    frames : (n_frames, n_rows, n_columns) float32
+    mask : (n_frames, n_rows, n_columns) bool
         What is hidden; for lines and text, since time and memory grow faster than the number of pixels.
 
     Returns
     -------
-    (n_rows, n_columns) float32
-        Between the least and the largest value that is not hidden.
+    (n_frames, n_rows, n_columns) float32
+        Between the least and the largest value of the frame that is not hidden.
 
     References
     ----------
     .. [1] S. B. Damelin and N. S. Hoang, On surface completion and image inpainting by biharmonic functions,
        International Journal of Mathematics and Mathematical Sciences, 2018.
     """
-    result = np.array(image, np.float32)
-    if not mask.any() or mask.all():
-        return result
-    laplacian = _laplacian(mask.shape)[np.flatnonzero(scipy.ndimage.binary_dilation(mask))]
-    unknown = laplacian[:, np.flatnonzero(mask)]
-    known = laplacian @ np.where(mask, 0.0, image).ravel()
-    found = scipy.sparse.linalg.spsolve((unknown.T @ unknown).tocsc(), -(unknown.T @ known))
-    result[mask] = np.clip(found, image[~mask].min(), image[~mask].max())
+    result = np.array(frames, np.float32)
+    everywhere = _laplacian(mask.shape[1:])
+    for frame, hidden in zip(result, mask, strict=True):
+        if hidden.any() and not hidden.all():
+            frame[hidden] = _filled(frame, hidden, everywhere)
     return result
+
+
+def _filled(frame: NDArray[np.float32], hidden: NDArray[np.bool_], everywhere: Any) -> NDArray[Any]:
+    """Values of the hidden pixels."""
+    laplacian = everywhere[np.flatnonzero(scipy.ndimage.binary_dilation(hidden))]
+    unknown = laplacian[:, np.flatnonzero(hidden)]
+    known = laplacian @ np.where(hidden, 0.0, frame).ravel()
+    found = scipy.sparse.linalg.spsolve((unknown.T @ unknown).tocsc(), -(unknown.T @ known))
+    return np.asarray(np.clip(found, frame[~hidden].min(), frame[~hidden].max()))
 
 
 def _laplacian(shape: tuple[int, ...]) -> Any:

@@ -221,8 +221,7 @@ class ColorFlowTranslator:
         narrow = thin[:, rows, columns]
         if narrow.any():
             shown = np.where(mask, levels, result[:, rows, columns]).astype(np.float32) / 255
-            smooth = np.stack([biharmonic_fill(*each) for each in zip(shown, narrow, strict=True)])
-            levels = np.where(narrow, classical_fill(part, mask, smooth), levels)
+            levels = np.where(narrow, classical_fill(part, mask, biharmonic_fill(shown, narrow)), levels)
         result[:, rows, columns] = np.where(mask, levels, result[:, rows, columns])
 
     def _windowed(

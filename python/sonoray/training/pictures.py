@@ -88,6 +88,25 @@ def read_frames(
     return found
 
 
+def images_in(paths: Iterable[Any], *, every: int = 1, subfolders: bool = False) -> list[Image]:
+    """Read pictures as brightness in [0, 1]; of cines every frame.
+
+    Parameters
+    ----------
+    paths, every, subfolders : see `read_frames`
+
+    Returns
+    -------
+    list of (n_rows, n_columns) float32
+
+    Raises
+    ------
+    ArgumentError, MissingExtraError
+        See there.
+    """
+    return [frame for frames in read_frames(paths, every=every, subfolders=subfolders) for frame in frames]
+
+
 def unusable(image: Image, least: tuple[int, int] = LEAST) -> str | None:
     """Why an image cannot be trained on, or None."""
     if image.shape[0] < least[0] or image.shape[1] < least[1]:

@@ -15,8 +15,8 @@ from ..._checks import count
 from ...restoration.frame_channels import classical_fill, grey_of
 from ...restoration.quality import fill_figures
 from ..hardware import Hardware
+from ..parameters import n_parameters
 from .data import Clips, coverage_quartiles
-from .networks import n_parameters
 from .recipe import (
     MASK_WEIGHTS,
     PUBLISHED,

@@ -15,18 +15,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ...restoration.frame_channels import N_CHANNELS, START
 from ..parameters import n_parameters
 
-__all__ = [
-    "COARSE",
-    "GatedConv3d",
-    "HintedCoarse",
-    "MaskNetwork",
-    "PatchDiscriminator",
-    "PublishedCoarse",
-    "RefinementGenerator",
-    "equal_width",
-    "n_parameters",
-]
-
 Size = int | tuple[int, int, int]
 _FLAT, _ALONG = (1, 3, 3), (3, 1, 1)  # kernels in space, in time
 

@@ -59,9 +59,9 @@ def ablate(
     phantoms = [pair[0] for pair in phantom_pairs(4, _SEED, size=128)]
     ultrasound = speckled_pairs(2, _SEED, cache, size=128)
     if judged_on:
-        from .data import read_images
+        from ..pictures import images_in
 
-        ultrasound += low_rank_pairs(read_images(judged_on), cache)
+        ultrasound += low_rank_pairs(images_in(judged_on), cache)
     sets = {name: degraded_pairs(phantoms, {name: degrade}, _SEED) for name, degrade in CONDITIONS.items()}
     sets["ultrasound to low rank"] = [(pair[0], pair[1]) for pair in ultrasound]
     rows = {}

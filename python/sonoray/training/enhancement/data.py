@@ -14,7 +14,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ from ...io.writing import atomic
 from ...restoration.images import Planes
 from ...simulation.degradations import DegradationModel, sample_patch
 from ...simulation.speckle import SpeckleModel, simulate_speckle
-from ..pictures import Image, read_frames
+from ..pictures import Image
 
 Pair = NDArray[np.float32]  # (2, n_rows, n_columns): image and target
 
@@ -268,22 +267,6 @@ def natural_pairs(names: Sequence[str] = NATURAL_TRAINING) -> list[Pair]:
     except ImportError:
         raise MissingExtraError("natural images need scikit-image: pip install 'sonoray[train]'") from None
     return [_own(_averaged(Planes(np.asarray(getattr(data, name)())).values[0])) for name in names]
-
-
-def read_images(paths: Sequence[Any]) -> list[Image]:
-    """Read pictures as grey values in [0, 1]; of cines every frame.
-
-    Parameters
-    ----------
-    paths : sequence of path
-        See `sonoray.training.pictures.read_frames`.
-
-    Raises
-    ------
-    ArgumentError, MissingExtraError
-        See there.
-    """
-    return [frame for frames in read_frames(paths) for frame in frames]
 
 
 def _own(image: Image) -> Pair:

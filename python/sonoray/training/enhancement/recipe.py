@@ -25,6 +25,7 @@ from ...restoration.enhancement import TASK
 from ...simulation.degradations import DegradationModel, add_fourier_noise, add_gaussian_noise, add_speckle, blur
 from ..hardware import Hardware
 from ..loops import Schedule, device_of, load_kept, train
+from ..pictures import images_in
 from ..players import MOST_SEED
 from .data import (
     DEGRADATIONS,
@@ -36,7 +37,6 @@ from .data import (
     low_rank_pairs,
     natural_pairs,
     phantom_pairs,
-    read_images,
     speckled_pairs,
     targets_of,
     wire_pairs,
@@ -122,7 +122,7 @@ def training_sources(
     show : bool
         Progress on standard error.
     """
-    scanned = low_rank_pairs(read_images(images), cache, show=show) if images else []
+    scanned = low_rank_pairs(images_in(images), cache, show=show) if images else []
     speckled = speckled_pairs(recipe.speckled, 1, cache, show=show)
     found = {
         "natural": tuple(natural_pairs(NATURAL_TRAINING)),
